@@ -1,0 +1,66 @@
+# Each target works from a clean clone: it installs what it needs first, and says what it does.
+.DEFAULT_GOAL := help
+.PHONY: help sandbox sandbox-start sandbox-shell sandbox-stop test check docs bench lock format clean
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+STYLE := __main__.py ecr sandbox tests benchmarks
+
+help: ## Say what each target does
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+sandbox: $(INSTALLED) ## Run the whole program for real, against an embedded AWS and GitHub
+	$(BIN)/python -m sandbox run
+
+sandbox-start: $(INSTALLED) ## Bring the sandbox up in the background and leave it running
+	$(BIN)/python -m sandbox start
+
+sandbox-shell: $(INSTALLED) ## Open a shell in which pulumi works on the sandbox
+	$(BIN)/python -m sandbox shell
+
+sandbox-stop: $(INSTALLED) ## End what sandbox-start left running
+	$(BIN)/python -m sandbox stop
+
+test: $(INSTALLED) ## Run all tests, those on the real engine included
+	$(BIN)/python -m sandbox.toolchain
+	$(BIN)/python -m pytest
+
+check: $(INSTALLED) ## Check format, lint, types, generated pages, documents and their links
+	@echo "check: format";    $(BIN)/ruff format --check $(STYLE)
+	@echo "check: lint";      $(BIN)/ruff check $(STYLE)
+	@echo "check: types";     $(BIN)/mypy
+	@echo "check: reference"; $(BIN)/python -m ecr settings --check docs/reference/settings.md
+	@echo "check: documents and links"; NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --site-dir site
+
+docs: $(INSTALLED) ## Build the decision site into site/
+	$(BIN)/python -m ecr settings --output docs/reference/settings.md
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir site
+	@echo "docs: open site/index.html"
+
+bench: $(INSTALLED) ## Measure the program against the barest one, and write the table in the docs
+	$(BIN)/python -m benchmarks
+
+format: $(INSTALLED) ## Format the code
+	$(BIN)/ruff format $(STYLE)
+	$(BIN)/ruff check --fix $(STYLE)
+
+lock: ## Pin every dependency anew (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	  --no-header --all-extras --upgrade pyproject.toml --output-file requirements.lock
+
+clean: ## Remove what the other targets made in this folder
+	rm -rf .venv .sandbox site .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# uv where it is at hand, pip otherwise: both install exactly what the lock's hashes allow.
+$(INSTALLED): requirements.lock
+	@echo "setup: installing the locked dependencies into .venv"
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("setup: Python 3.11 or later is needed; this is " + sys.version.split()[0] + "; name one by make PYTHON=...")'
+	@if command -v uv >/dev/null; then \
+	  uv venv --quiet --clear --python "$$(command -v $(PYTHON))" .venv && \
+	  uv pip install --quiet --python .venv --require-hashes -r requirements.lock; \
+	else \
+	  $(PYTHON) -m venv --clear .venv && \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock; \
+	fi
+	@touch $@

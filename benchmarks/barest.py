@@ -1,0 +1,61 @@
+"""The barest Pulumi program for an estate: a loop over names, nothing checked, nothing remembered.
+
+It registers what the project's program registers for services without replicas, with the same
+inputs, and is what the benchmark compares with. NAMES holds the names, one a line.
+"""
+
+import os
+from pathlib import Path
+
+import pulumi
+import pulumi_aws as aws
+
+ACCOUNT, REGION = "111111111111", "eu-west-1"
+LIFECYCLE = os.environ["LIFECYCLE"]
+POLICY = os.environ["POLICY"]
+
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/ecr-estate-deploy"
+
+provider = aws.Provider(
+    ACCOUNT,
+    region=REGION,
+    allowed_account_ids=[ACCOUNT],
+    assume_roles=[{"role_arn": ROLE, "session_name": "ecr-estate"}],
+)
+options = pulumi.ResourceOptions(provider=provider)
+aws.ecr.RegistryPolicy("registry", region=REGION, policy=POLICY, opts=options)
+aws.ecr.RegistryScanningConfiguration(
+    "registry",
+    region=REGION,
+    scan_type="BASIC",
+    rules=[
+        {
+            "scan_frequency": "SCAN_ON_PUSH",
+            "repository_filters": [{"filter": "*", "filter_type": "WILDCARD"}],
+        }
+    ],
+    opts=options,
+)
+for number, name in enumerate(Path(os.environ["NAMES"]).read_text().split(), 1):
+    repository = aws.ecr.Repository(
+        name,
+        name=name,
+        region=REGION,
+        force_delete=False,
+        image_tag_mutability="IMMUTABLE",
+        encryption_configurations=[{"encryption_type": "AES256"}],
+        tags={
+            "managed-by": "ecr-estate",
+            "github-owner": "sandbox-org",
+            "github-repository": name,
+            "github-id": str(number),
+        },
+        opts=pulumi.ResourceOptions(provider=provider, protect=True),
+    )
+    aws.ecr.LifecyclePolicy(
+        name,
+        repository=repository.name,
+        region=REGION,
+        policy=LIFECYCLE,
+        opts=options,
+    )

@@ -1,0 +1,36 @@
+"""The operator's command line: ``python -m ecr COMMAND``.
+
+Owns how commands are found and called; each is a module of ``ecr.operations``. Reads nothing of its
+own, and deploys nothing: that is ``pulumi up``.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from ecr.errors import EstateError
+from ecr.operations import operations
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and give its exit code; 1, and the error's text, for an EstateError."""
+    parser = argparse.ArgumentParser(
+        prog="python -m ecr", description="What an operator does beside deploying the estate."
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for name, operation in operations().items():
+        about = str(operation.__doc__).partition("\n")[0]
+        command = commands.add_parser(name, help=about, description=about)
+        operation.configure(command)
+        command.set_defaults(run=operation.run)
+    options = parser.parse_args(arguments)
+    try:
+        code: int = options.run(options)
+    except EstateError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,380 @@
+"""The inventory from GitHub: a listing that proves it is complete, or stops the deployment.
+
+Owns the conversation with GitHub's REST API, by way of the GitHub provider's getRestApi, which is
+one raw GET. Nothing is taken on trust: a page that fails, is short, is not JSON, repeats a
+repository or belongs to another organisation refuses the listing, and two passes, oldest first and
+newest first, must see the same repositories, because a deletion between two pages of one pass hides
+a repository that is still there. It never returns part of an organisation.
+"""
+
+import json
+import os
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from ecr.errors import EstateError
+from ecr.inventory import Inventory, Repository, why_deselected
+from ecr.settings import GITHUB_TOKEN, GitHub, load_github_token
+
+if TYPE_CHECKING:
+    import pulumi
+
+PAGE = 100
+"""Repositories a page: the most that "List organization repositories" gives."""
+
+PASSES = 3
+"""How often the two passes may disagree (an organisation is alive) before the listing is refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One answer of the REST API. Header names are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: str
+
+
+Fetch = Callable[[str], Awaitable[Reply]]
+"""GET one endpoint (without a leading slash). Raises ListingRefusedError if there is no answer."""
+
+Row = dict[str, Any]
+
+
+class ListingRefusedError(EstateError):
+    """The listing cannot be shown to be complete."""
+
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(
+            "The list of the organisation's repositories cannot be shown to be complete; "
+            "nothing was changed.",
+            [f"{what}; {remedy}"],
+        )
+
+
+class _PassesDisagreeError(Exception):
+    """The organisation changed between two requests; the passes are worth repeating."""
+
+
+async def github_inventory(github: GitHub) -> Inventory:
+    """List the organisation through the GitHub provider and apply the selection rules.
+
+    Raises EstateError when there are no usable credentials or completeness cannot be shown.
+    """
+    return await list_organisation(_provider_fetch(github), github)
+
+
+async def list_organisation(fetch: Fetch, github: GitHub) -> Inventory:
+    """List the organisation with ``fetch``: 2 * ceil(N / 100) + 1 requests when nothing changes."""
+    calls = 0
+
+    async def counted(endpoint: str) -> Reply:
+        nonlocal calls
+        calls += 1
+        return await fetch(endpoint)
+
+    disagreement = ""
+    for _ in range(PASSES):
+        try:
+            organisation = await _organisation(counted, github)
+            older = await _pass(counted, github.organisation, "asc")
+            rows = await _pass(counted, github.organisation, "desc")
+            _compare(older, rows)
+            notes = _cross_check(rows, organisation, github)
+            break
+        except _PassesDisagreeError as error:
+            disagreement = str(error)
+    else:
+        raise ListingRefusedError(
+            f"{PASSES} listings of {github.organisation} changed while they were read: {disagreement}",
+            "deploy again when fewer repositories are being made or deleted",
+        )
+    repositories = tuple(sorted(map(_repository, rows.values()), key=lambda each: each.id))
+    reasons = ((each.id, why_deselected(each, github.selection)) for each in repositories)
+    deselected = {number: reason for number, reason in reasons if reason}
+    return Inventory(repositories, deselected, calls, notes)
+
+
+async def _organisation(fetch: Fetch, github: GitHub) -> Row:
+    """Read the organisation itself: that it has this name, its own counts, and the token's scopes."""
+    login = github.organisation
+    endpoint = f"orgs/{login}"
+    reply = _accept(await fetch(endpoint), endpoint)
+    organisation = _json(reply, endpoint)
+    if not isinstance(organisation, dict) or "login" not in organisation:
+        raise ListingRefusedError(
+            f"GET {endpoint} answered something that is not an organisation",
+            "check github.baseUrl and what stands between you and GitHub",
+        )
+    if str(organisation["login"]).lower() != login.lower():
+        raise ListingRefusedError(
+            f"the organisation {login} is now called {organisation['login']}",
+            f"set github.organisation to {organisation['login']}",
+        )
+    # Classic tokens name their scopes; fine-grained ones and apps have no such header.
+    scopes = reply.headers.get("x-oauth-scopes")
+    if _wants_private(github) and scopes is not None and "repo" not in scopes.split(", "):
+        raise ListingRefusedError(
+            f"the token has the scopes {scopes or '(none)'}, and would see public repositories only",
+            "give it the scope repo, or set github.selection.visibilities to [public]",
+        )
+    return organisation
+
+
+async def _pass(fetch: Fetch, login: str, direction: str) -> dict[int, Row]:
+    """Read every page in one direction and give the rows by id."""
+    rows: dict[int, Row] = {}
+    page, last = 1, 1
+    while page <= last:
+        endpoint = (
+            f"orgs/{login}/repos?type=all&sort=created&direction={direction}"
+            f"&per_page={PAGE}&page={page}"
+        )
+        reply = _accept(await fetch(endpoint), endpoint)
+        batch = _rows(reply, endpoint, login)
+        last = max(last, _last_page(reply, page))
+        for row in batch:
+            if row["id"] in rows:
+                raise _PassesDisagreeError(
+                    f"repository {row['name']} ({row['id']}) came twice, the second time on page {page}"
+                )
+            rows[row["id"]] = row
+        if page < last and len(batch) != PAGE:
+            raise _PassesDisagreeError(
+                f"page {page} of {last} ({direction}) holds {len(batch)} repositories, not {PAGE}"
+            )
+        page += 1
+    if not rows:
+        raise ListingRefusedError(
+            f"GitHub lists no repository at all in {login}",
+            "give the token access to the organisation's repositories; an organisation that is "
+            "really empty needs no estate",
+        )
+    return rows
+
+
+def _accept(reply: Reply, endpoint: str) -> Reply:
+    """Let only a plain 200 through; every refusal says what GitHub said and what to do."""
+    partial = reply.headers.get("x-github-sso", "")
+    if partial.startswith("partial-results"):
+        raise ListingRefusedError(
+            f"GET {endpoint} left out organisations that the token has not been authorised for by "
+            f"single sign-on ({partial})",
+            "authorise the token for the organisation's SSO",
+        )
+    if reply.status == 200:  # noqa: PLR2004 - HTTP's own number
+        return reply
+    remedies = {
+        401: "the token is wrong or has expired: set a new GITHUB_TOKEN",
+        403: "the token may not read this: give it the organisation, or wait if it was rate-limited",
+        404: "check github.organisation, and that the token may see the organisation",
+        429: "GitHub limits the rate: deploy again later",
+    }
+    said = _message(reply.body)
+    raise ListingRefusedError(
+        f"GET {endpoint} was answered with {reply.status}{f' ({said})' if said else ''}",
+        remedies.get(reply.status, "deploy again; if it stays so, see GitHub's status page"),
+    )
+
+
+def _message(body: str) -> str:
+    try:
+        parsed = json.loads(body)
+    except ValueError:
+        return ""
+    return str(parsed.get("message", "")) if isinstance(parsed, dict) else ""
+
+
+def _json(reply: Reply, endpoint: str) -> object:
+    try:
+        return json.loads(reply.body)
+    except ValueError as error:
+        raise ListingRefusedError(
+            f"GET {endpoint} gave {len(reply.body)} characters that are not JSON ({error})",
+            "deploy again; if it stays so, check what stands between you and GitHub",
+        ) from error
+
+
+def _rows(reply: Reply, endpoint: str, login: str) -> list[Row]:
+    batch = _json(reply, endpoint)
+    if not isinstance(batch, list):
+        raise ListingRefusedError(
+            f"GET {endpoint} gave {type(batch).__name__}, not a list of repositories",
+            "check github.baseUrl and what stands between you and GitHub",
+        )
+    for row in batch:
+        if (
+            not isinstance(row, dict)
+            or type(row.get("id")) is not int
+            or not isinstance(row.get("name"), str)
+            or not isinstance(row.get("owner"), dict)
+        ):
+            raise ListingRefusedError(
+                f"GET {endpoint} gave an entry without id, name and owner",
+                "check github.baseUrl and what stands between you and GitHub",
+            )
+        owner = str(row["owner"].get("login"))
+        if owner.lower() != login.lower():
+            raise ListingRefusedError(
+                f"GET {endpoint} gave {owner}/{row['name']}, which is not of {login}",
+                f"if the organisation was renamed, set github.organisation to {owner}",
+            )
+    return batch
+
+
+_LAST = re.compile(r'[?&]page=(\d+)[^>]*>\s*;\s*rel="last"')
+_NEXT = re.compile(r'[?&]page=(\d+)[^>]*>\s*;\s*rel="next"')
+
+
+def _last_page(reply: Reply, page: int) -> int:
+    """Say how many pages there are by this reply; on the last page GitHub names no further one."""
+    link = reply.headers.get("link", "")
+    found = _LAST.search(link) or _NEXT.search(link)
+    return int(found.group(1)) if found else page
+
+
+def _compare(forward: Mapping[int, Row], backward: Mapping[int, Row]) -> None:
+    differing = forward.keys() ^ backward.keys()
+    if differing:
+        rows = {**forward, **backward}
+        names = sorted(f"{rows[number]['name']} ({number})" for number in differing)
+        raise _PassesDisagreeError(
+            f"{len(differing)} seen in one pass only, {', '.join(names[:3])} the first"
+        )
+
+
+def _cross_check(rows: Mapping[int, Row], organisation: Row, github: GitHub) -> tuple[str, ...]:
+    """Compare with the organisation's own counts, as far as the token may read them.
+
+    "Get an organization" gives public_repos to everyone, and total_private_repos (which counts
+    internal ones too) to few. Gives what an operator should hear where nothing could be compared.
+    """
+    private = organisation.get("total_private_repos")
+    listed_private = sum(1 for row in rows.values() if row.get("private"))
+    if not _wants_private(github):
+        return ()
+    if private is None and listed_private:
+        return ()
+    if private is None:
+        return (
+            (
+                f"all {len(rows)} repositories that GitHub lists are public, and the token may not "
+                "read how many private ones there are; check that it sees them"
+            ),
+        )
+    if private and not listed_private:
+        raise ListingRefusedError(
+            f"GitHub lists public repositories only, but {github.organisation} has {private} more",
+            "give the token read access to all repositories of the organisation",
+        )
+    expected = int(organisation.get("public_repos", 0)) + int(private)
+    if expected != len(rows):
+        raise _PassesDisagreeError(
+            f"{len(rows)} repositories were listed, but {github.organisation} counts {expected}"
+        )
+    return ()
+
+
+def _wants_private(github: GitHub) -> bool:
+    return bool({"private", "internal"} & set(github.selection.visibilities))
+
+
+def _repository(row: Row) -> Repository:
+    properties = {
+        str(name): tuple(map(str, value)) if isinstance(value, list) else str(value)
+        for name, value in (row.get("custom_properties") or {}).items()
+        if value is not None
+    }
+    return Repository(
+        id=row["id"],
+        name=row["name"],
+        archived=bool(row.get("archived")),
+        fork=bool(row.get("fork")),
+        template=bool(row.get("is_template")),
+        visibility=str(row.get("visibility") or ("private" if row.get("private") else "public")),
+        properties=properties,
+    )
+
+
+def _provider_fetch(github: GitHub) -> Fetch:
+    """GET through the GitHub provider of this deployment."""
+    import pulumi  # noqa: PLC0415 - the listing itself needs no engine
+    from pulumi.runtime import invoke_async  # noqa: PLC0415
+
+    options = pulumi.InvokeOptions(provider=_provider(github))
+
+    async def fetch(endpoint: str) -> Reply:
+        try:
+            answer = await invoke_async(
+                "github:index/getRestApi:getRestApi", {"endpoint": endpoint}, options
+            )
+        except Exception as error:
+            # The SDK raises a bare Exception for whatever the provider or the network said.
+            raise _refused(endpoint, str(error)) from error
+        if not answer or not answer.get("id"):
+            raise ListingRefusedError(
+                f"GET {endpoint} came back without GitHub's request id",
+                "what answered may not be GitHub: check github.baseUrl and proxies",
+            )
+        headers = {
+            name.lower(): ", ".join(values)
+            for name, values in json.loads(answer["headers"]).items()
+        }
+        return Reply(int(answer["code"]), headers, answer["body"])
+
+    return fetch
+
+
+def _refused(endpoint: str, said: str) -> ListingRefusedError:
+    """Turn what the provider said into the refusal that its status would have given."""
+    found = re.search(r"\b(401|403|404|429|5\d\d)\b", said)
+    if found:
+        try:
+            _accept(Reply(int(found.group(1)), {}, json.dumps({"message": _brief(said)})), endpoint)
+        except ListingRefusedError as refusal:
+            return refusal
+    return ListingRefusedError(
+        f"GET {endpoint} got no answer ({_brief(said)})",
+        "check that GitHub can be reached from here, and github.baseUrl",
+    )
+
+
+def _brief(said: str, limit: int = 300) -> str:
+    """One line of an error of the provider, which may quote a whole page of HTML."""
+    line = " ".join(said.split())
+    return line if len(line) <= limit else f"{line[:limit]}..."
+
+
+def _provider(github: GitHub) -> "pulumi.ProviderResource":
+    """Make the GitHub provider, refusing to fall back to what an anonymous caller may see.
+
+    The SDK's typed Provider would copy GITHUB_TOKEN into the stack's state, where each new token
+    would show as a change; this one leaves the environment to the plugin.
+    """
+    import pulumi  # noqa: PLC0415
+
+    token = load_github_token()
+    if not token and not os.environ.get("GITHUB_TOKEN"):
+        raise EstateError(
+            "There is no GitHub token, and an anonymous listing would miss private repositories.",
+            [f"set GITHUB_TOKEN, or `pulumi config set --secret {GITHUB_TOKEN}`"],
+        )
+    owner = os.environ.get("GITHUB_OWNER")
+    if owner and owner.lower() != github.organisation.lower():
+        raise EstateError(
+            "The environment names another organisation than the settings; nothing was changed.",
+            [f"GITHUB_OWNER = {owner!r}, github.organisation = {github.organisation!r}; unset one"],
+        )
+    return pulumi.ProviderResource(
+        "github",
+        "github",
+        {
+            "owner": github.organisation,
+            "baseUrl": github.base_url,
+            "token": pulumi.Output.secret(token) if token else None,
+        },
+        pulumi.ResourceOptions(version=version("pulumi-github")),
+    )

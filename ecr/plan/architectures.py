@@ -1,0 +1,23 @@
+"""Architectures: where the images of a service live, as a function from service to placements.
+
+The order of the placements is the order of promotion. Nothing else in the plan knows which
+architecture is on; a further one is a further function here.
+"""
+
+from collections.abc import Callable
+
+from ecr.plan.model import Placement, Registry
+from ecr.settings import Settings
+
+Architecture = Callable[[str], tuple[Placement, ...]]
+
+
+def architecture_of(settings: Settings) -> Architecture:
+    """Give the architecture that the settings choose."""
+    return {"central": central}[settings.architecture](settings)
+
+
+def central(settings: Settings) -> Architecture:
+    """One image repository a service, in the artifacts registry, for every stage."""
+    registry = Registry(settings.artifacts.account, settings.artifacts.region)
+    return lambda service: (Placement(registry, service),)

@@ -1,0 +1,132 @@
+"""The plan as plain data: everything that will exist, and why. No behaviour beyond names."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ecr.ledger import Ledger, State
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Registry:
+    """The ECR registry of one account and Region."""
+
+    account: str
+    region: str
+
+    @property
+    def key(self) -> str:
+        """Give "ACCOUNT/REGION", the first part of every location in it."""
+        return f"{self.account}/{self.region}"
+
+    @property
+    def partition(self) -> str:
+        """Give the ARN partition of the Region (IAM User Guide, "Amazon Resource Names")."""
+        if self.region.startswith("cn-"):
+            return "aws-cn"
+        return "aws-us-gov" if self.region.startswith("us-gov-") else "aws"
+
+    @property
+    def host(self) -> str:
+        """Give the host that images are pushed to and pulled from."""
+        suffix = "amazonaws.com.cn" if self.partition == "aws-cn" else "amazonaws.com"
+        return f"{self.account}.dkr.ecr.{self.region}.{suffix}"
+
+    def arn(self, name: str) -> str:
+        """Give the ARN of an image repository, or of several by a wildcard."""
+        return f"arn:{self.partition}:ecr:{self.region}:{self.account}:repository/{name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """One image repository of a service: where, under which name, for which stage (None: all)."""
+
+    registry: Registry
+    name: str
+    stage: str | None = None
+
+    @property
+    def location(self) -> str:
+        """Give "ACCOUNT/REGION/NAME": the identity of the image repository in AWS and the engine."""
+        return f"{self.registry.key}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRepository:
+    """An image repository as it will be declared.
+
+    ``lifecycle`` and ``policy`` are JSON documents, None where there is none. ``mutable_tags`` are
+    the wildcards that immutability leaves out.
+    """
+
+    placement: Placement
+    kind: Literal["placement", "replica"]
+    state: State
+    tags: Mapping[str, str]
+    immutable: bool
+    mutable_tags: tuple[str, ...] = ()
+    kms_key: str | None = None
+    lifecycle: str | None = None
+    policy: str | None = None
+
+    @property
+    def protected(self) -> bool:
+        """Whether the engine refuses to delete it: always, until an operator retires it."""
+        return self.state != "retiring"
+
+    @property
+    def url(self) -> str:
+        """Give what `docker push` and `docker pull` take, without a tag."""
+        return f"{self.placement.registry.host}/{self.placement.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicationRule:
+    """Which names go where. No filter at all means every name."""
+
+    destinations: tuple[Registry, ...]
+    prefixes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryPlan:
+    """What is set once for a whole registry. ``policy`` is a JSON document."""
+
+    registry: Registry
+    role: str | None
+    policy: str
+    policy_scope: str | None
+    scan_type: str
+    scan_frequency: str
+    scan_filters: tuple[str, ...]
+    replication: tuple[ReplicationRule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A repository that was selected but cannot be placed."""
+
+    id: int
+    repository: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bleed:
+    """Names that a replication prefix covers though no replica of them is wanted there."""
+
+    prefix: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EstatePlan:
+    """Everything that will exist after the deployment, and what was decided on the way."""
+
+    registries: tuple[RegistryPlan, ...]
+    image_repositories: tuple[ImageRepository, ...]
+    ledger: Ledger
+    left_out: tuple[LeftOut, ...] = ()
+    bleeds: tuple[Bleed, ...] = ()
+    notes: tuple[str, ...] = ()
+    deselected: Mapping[str, int] = field(default_factory=dict)

@@ -1,0 +1,43 @@
+"""Names: an image repository is called after its GitHub repository.
+
+Owns the one mapping between the two grammars. It only changes case, which GitHub ignores; it never
+repairs a name by dropping or replacing characters, because two repositories could then share one.
+"""
+
+import re
+from collections.abc import Mapping
+
+_ECR = re.compile(r"(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*")
+SHORTEST, LONGEST = 2, 256
+"""Characters of an image repository's name (Amazon ECR API Reference, CreateRepository)."""
+
+
+class NameRefusedError(ValueError):
+    """ECR cannot hold the name; the message says why."""
+
+
+def service_name(repository: str, names: Mapping[str, str]) -> str:
+    """Give the name under which a repository's image repositories go.
+
+    ``names`` are the operator's choices by GitHub name; otherwise it is the name in lower case.
+    Raises NameRefusedError where ECR has no such name.
+    """
+    chosen = {key.lower(): value for key, value in names.items()}.get(repository.lower())
+    name = chosen or repository.lower()
+    refusal = why_refused(name)
+    if refusal:
+        raise NameRefusedError(refusal)
+    return name
+
+
+def why_refused(name: str) -> str | None:
+    """Say why ECR refuses a name; None if it takes it."""
+    if not SHORTEST <= len(name) <= LONGEST:
+        return f"ECR names have {SHORTEST} to {LONGEST} characters, and this has {len(name)}"
+    if _ECR.fullmatch(name):
+        return None
+    if name[0] in "._-/" or name[-1] in "._-/":
+        return "ECR names begin and end with a letter or digit"
+    if re.search(r"[._/-]{2}", name):
+        return "ECR names have no two separators side by side"
+    return "ECR names have lower-case letters, digits, and single `.`, `_`, `-`, `/` between them"

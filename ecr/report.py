@@ -1,0 +1,77 @@
+"""The report: what a deployment tells its operator, and what it leaves in the stack's outputs.
+
+Reads the plan. Its outputs are plain values that change only when the estate does, so that a preview
+without changes stays empty.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pulumi
+
+from ecr.inventory import Inventory
+from ecr.plan.model import EstatePlan, ImageRepository
+
+SHOWN = 10
+"""How many names a message lists before it only counts the rest."""
+
+
+def announce(inventory: Inventory, plan: EstatePlan) -> None:
+    """Say in the engine's log what was read, what is left out and what an operator should know."""
+    pulumi.log.info(
+        f"{len(inventory.repositories)} repositories in {inventory.calls} requests, "
+        f"{sum(plan.deselected.values())} deselected, {len(plan.image_repositories)} image "
+        f"repositories planned"
+    )
+    if plan.left_out:
+        pulumi.log.warn(
+            f"{len(plan.left_out)} repositories are left out:\n"
+            + _listed(f"{each.repository}: {each.reason}" for each in plan.left_out)
+        )
+    if plan.bleeds:
+        pulumi.log.info(
+            "Replication prefixes cover names that want no replica; their pushes are not copied, for "
+            "destinations create nothing:\n"
+            + _listed(f"{each.prefix}: {', '.join(each.names[:SHOWN])}" for each in plan.bleeds)
+        )
+    notes = (*inventory.notes, *plan.notes)
+    if notes:
+        pulumi.log.warn("Please note:\n" + _listed(notes))
+
+
+def outputs(plan: EstatePlan) -> dict[str, Any]:
+    """Give the stack's outputs: ledger, imageRepositories, replicas, leftOut, report."""
+    return {
+        "ledger": plan.ledger.to_output(),
+        "imageRepositories": _urls(plan, "placement"),
+        "replicas": _urls(plan, "replica"),
+        "leftOut": [
+            {"id": each.id, "repository": each.repository, "reason": each.reason}
+            for each in plan.left_out
+        ],
+        "report": {
+            "services": dict(Counter(entry.state for entry in plan.ledger.entries.values())),
+            "imageRepositories": dict(Counter(each.kind for each in plan.image_repositories)),
+            "registries": [each.registry.key for each in plan.registries],
+            "deselected": dict(plan.deselected),
+            "leftOut": len(plan.left_out),
+            "bleeding": {each.prefix: list(each.names) for each in plan.bleeds},
+        },
+    }
+
+
+def _urls(plan: EstatePlan, kind: str) -> dict[str, list[str]]:
+    """Give the addresses of one kind by the image repository's name."""
+    urls: dict[str, list[str]] = defaultdict(list)
+    each: ImageRepository
+    for each in plan.image_repositories:
+        if each.kind == kind:
+            urls[each.placement.name].append(each.url)
+    return dict(urls)
+
+
+def _listed(lines: Iterable[str]) -> str:
+    every: Sequence[str] = list(lines)
+    rest = [f"  ... and {len(every) - SHOWN} more"] if len(every) > SHOWN else []
+    return "\n".join([*(f"  - {line}" for line in every[:SHOWN]), *rest])

@@ -1,0 +1,183 @@
+"""The resources: the only module that registers any in AWS.
+
+Owns how a plan becomes Pulumi resources: one provider an account, at most two resources an image
+repository and three a replica, a constant number a registry. Reads the plan and decides nothing.
+``force_delete`` is false everywhere, and an image repository is protected until it is retired.
+"""
+
+import asyncio
+from collections.abc import Iterable
+
+import pulumi
+import pulumi_aws as aws
+
+from ecr.plan.model import EstatePlan, ImageRepository, RegistryPlan
+
+BATCH = 100
+"""Image repositories between two turns of the event loop, so that registrations leave as they come;
+without these turns the SDK's exit loop grows faster than the number of resources."""
+
+
+async def declare(plan: EstatePlan) -> None:
+    """Register everything in the plan."""
+    providers = declare_providers(plan.registries)
+    declare_registries(plan.registries, providers)
+    for index, image_repository in enumerate(plan.image_repositories, 1):
+        declare_image_repository(
+            image_repository, providers[image_repository.placement.registry.account]
+        )
+        if index % BATCH == 0:
+            await asyncio.sleep(0)
+
+
+def declare_providers(registries: Iterable[RegistryPlan]) -> dict[str, aws.Provider]:
+    """Register one AWS provider an account, which refuses to work in any other.
+
+    Its name is the account id: a provider under another name would replace what it made.
+    """
+    first = {each.registry.account: each for each in reversed(tuple(registries))}
+    return {
+        account: aws.Provider(
+            account,
+            region=each.registry.region,
+            allowed_account_ids=[account],
+            assume_roles=[aws.ProviderAssumeRoleArgs(role_arn=each.role, session_name="ecr-estate")]
+            if each.role
+            else None,
+        )
+        for account, each in first.items()
+    }
+
+
+def declare_registries(
+    registries: Iterable[RegistryPlan], providers: dict[str, aws.Provider]
+) -> None:
+    """Register what is set once for a whole registry, destinations before their sources."""
+    policies = []
+    for plan in sorted(registries, key=lambda each: bool(each.replication)):
+        key, region = plan.registry.key, plan.registry.region
+        options = pulumi.ResourceOptions(provider=providers[plan.registry.account])
+        before = []
+        if plan.policy_scope:
+            before.append(
+                aws.ecr.AccountSetting(
+                    key,
+                    region=region,
+                    name="REGISTRY_POLICY_SCOPE",
+                    value=plan.policy_scope,
+                    opts=options,
+                )
+            )
+        policies.append(
+            aws.ecr.RegistryPolicy(
+                key,
+                region=region,
+                policy=plan.policy,
+                opts=pulumi.ResourceOptions.merge(
+                    options, pulumi.ResourceOptions(depends_on=before)
+                ),
+            )
+        )
+        aws.ecr.RegistryScanningConfiguration(
+            key,
+            region=region,
+            scan_type=plan.scan_type,
+            rules=[
+                aws.ecr.RegistryScanningConfigurationRuleArgs(
+                    scan_frequency=plan.scan_frequency,
+                    repository_filters=[
+                        aws.ecr.RegistryScanningConfigurationRuleRepositoryFilterArgs(
+                            filter=name, filter_type="WILDCARD"
+                        )
+                        for name in plan.scan_filters
+                    ],
+                )
+            ],
+            opts=options,
+        )
+        if plan.replication:
+            _declare_replication(plan, policies, options)
+
+
+def _declare_replication(
+    plan: RegistryPlan, policies: list[aws.ecr.RegistryPolicy], options: pulumi.ResourceOptions
+) -> None:
+    rule = aws.ecr.ReplicationConfigurationReplicationConfigurationRuleArgs
+    destination = aws.ecr.ReplicationConfigurationReplicationConfigurationRuleDestinationArgs
+    prefix = aws.ecr.ReplicationConfigurationReplicationConfigurationRuleRepositoryFilterArgs
+    aws.ecr.ReplicationConfiguration(
+        plan.registry.key,
+        region=plan.registry.region,
+        replication_configuration=aws.ecr.ReplicationConfigurationReplicationConfigurationArgs(
+            rules=[
+                rule(
+                    destinations=[
+                        destination(region=each.region, registry_id=each.account)
+                        for each in planned.destinations
+                    ],
+                    repository_filters=[
+                        prefix(filter=each, filter_type="PREFIX_MATCH") for each in planned.prefixes
+                    ]
+                    or None,
+                )
+                for planned in plan.replication
+            ]
+        ),
+        opts=pulumi.ResourceOptions.merge(options, pulumi.ResourceOptions(depends_on=policies)),
+    )
+
+
+def declare_image_repository(
+    image_repository: ImageRepository, provider: aws.Provider
+) -> aws.ecr.Repository:
+    """Register one image repository with its lifecycle policy and, for a replica, its policy.
+
+    The logical name is the location, which never changes: not when GitHub's name does, and not when
+    the resource is imported.
+    """
+    placement = image_repository.placement
+    region = placement.registry.region
+    suffix = "IMMUTABLE" if image_repository.immutable else "MUTABLE"
+    repository = aws.ecr.Repository(
+        placement.location,
+        name=placement.name,
+        region=region,
+        force_delete=False,
+        image_tag_mutability=f"{suffix}_WITH_EXCLUSION"
+        if image_repository.mutable_tags
+        else suffix,
+        image_tag_mutability_exclusion_filters=[
+            aws.ecr.RepositoryImageTagMutabilityExclusionFilterArgs(
+                filter=pattern, filter_type="WILDCARD"
+            )
+            for pattern in image_repository.mutable_tags
+        ]
+        or None,
+        encryption_configurations=[
+            aws.ecr.RepositoryEncryptionConfigurationArgs(
+                encryption_type="KMS" if image_repository.kms_key else "AES256",
+                kms_key=image_repository.kms_key,
+            )
+        ],
+        tags=image_repository.tags,
+        opts=pulumi.ResourceOptions(provider=provider, protect=image_repository.protected),
+    )
+    # The parent is what orders these behind their image repository; the name itself is known.
+    beneath = pulumi.ResourceOptions(parent=repository, protect=False)
+    if image_repository.lifecycle:
+        aws.ecr.LifecyclePolicy(
+            placement.location,
+            repository=placement.name,
+            region=region,
+            policy=image_repository.lifecycle,
+            opts=beneath,
+        )
+    if image_repository.policy:
+        aws.ecr.RepositoryPolicy(
+            placement.location,
+            repository=placement.name,
+            region=region,
+            policy=image_repository.policy,
+            opts=beneath,
+        )
+    return repository

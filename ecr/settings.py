@@ -1,0 +1,582 @@
+"""The stack's settings: Pulumi config, checked whole before anything else happens.
+
+Owns the shape and the meaning of every key under the project's namespace. Reads Pulumi config and
+nothing else. Never reports the first offence only: one error lists each key path, its value and the
+remedy. pydantic lives here, at the boundary; the steps behind it take these frozen models as data.
+"""
+
+import difflib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+from pydantic.alias_generators import to_camel
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from ecr.errors import EstateError
+
+
+def _shaped(pattern: str, what: str, remedy: str) -> AfterValidator:
+    """Refuse text that is not wholly ``pattern``; the error says what it should be and the remedy."""
+    compiled = re.compile(pattern)
+
+    def check(value: str) -> str:
+        if compiled.fullmatch(value):
+            return value
+        raise PydanticCustomError(
+            "shape", "is not {what}; {remedy}", {"what": what, "remedy": remedy}
+        )
+
+    return AfterValidator(check)
+
+
+def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    repeated = sorted({str(value) for value in values if values.count(value) > 1})
+    if repeated:
+        raise PydanticCustomError(
+            "distinct", "repeats {repeated}; write each once", {"repeated": ", ".join(repeated)}
+        )
+    return values
+
+
+AccountId = Annotated[
+    str,
+    _shaped(r"\d{12}", "a 12-digit AWS account id", 'write all 12 digits, quoted: "012345678901"'),
+]
+Region = Annotated[
+    str,
+    _shaped(r"[a-z]{2}(-[a-z]+)+-\d", "an AWS Region code", "write it as AWS does: eu-west-1"),
+]
+OrganisationId = Annotated[
+    str,
+    _shaped(
+        r"o-[a-z0-9]{10,32}",
+        "an AWS Organizations id",
+        "take it from `aws organizations describe-organization`: o-a1b2c3d4e5",
+    ),
+]
+RoleArn = Annotated[
+    str,
+    _shaped(
+        r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]{1,576}",
+        "the ARN of an IAM role",
+        "write arn:aws:iam::ACCOUNT:role/NAME",
+    ),
+]
+KeyArn = Annotated[
+    str,
+    _shaped(
+        r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:(key|alias)/[\w/-]+",
+        "the ARN of a KMS key",
+        "write arn:aws:kms:REGION:ACCOUNT:key/ID",
+    ),
+]
+Login = Annotated[
+    str,
+    _shaped(
+        r"[A-Za-z0-9](?:-?[A-Za-z0-9]){0,38}",
+        "a GitHub organisation's login",
+        "take it from the organisation's address on GitHub",
+    ),
+]
+RepositoryName = Annotated[
+    str,
+    _shaped(
+        r"[-A-Za-z0-9_.]{1,100}",
+        "a GitHub repository name",
+        "write the name alone, without the organisation",
+    ),
+]
+NamePattern = Annotated[
+    str,
+    _shaped(
+        r"[-A-Za-z0-9_.*?]{1,100}",
+        "a pattern for repository names",
+        "use letters, digits, `-`, `_`, `.`, and the wildcards `*` and `?`",
+    ),
+]
+ImageName = Annotated[
+    str,
+    _shaped(
+        r"(?=.{2,256}\Z)(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*",
+        "a name that ECR accepts",
+        "use 2 to 256 lower-case letters and digits, joined by single `-`, `_`, `.` or `/`",
+    ),
+]
+TagPattern = Annotated[
+    str,
+    _shaped(
+        r"(?!(?:[^*]*\*){3})[\w.*-]{1,128}",
+        "a filter for image tags",
+        "use at most 128 letters, digits, `_`, `.`, `-`, and at most two `*`",
+    ),
+]
+ScanFilter = Annotated[
+    str,
+    _shaped(
+        r"[a-z0-9*](?:[._/*-]?[a-z0-9*]+)*",
+        "a scanning filter",
+        "write an image repository's name, with `*` for any run of characters",
+    ),
+]
+PropertyName = Annotated[
+    str,
+    _shaped(
+        r"[A-Za-z0-9_#$-]{1,75}",
+        "a GitHub custom property's name",
+        "write it as the organisation's settings show it",
+    ),
+]
+ResourceTagKey = Annotated[
+    str,
+    _shaped(
+        r"(?!aws:)[\w .:/=+@-]{1,128}", "an AWS tag key", "use at most 128 characters, not aws:…"
+    ),
+]
+ResourceTagValue = Annotated[
+    str, _shaped(r"[\w .:/=+@-]{0,256}", "an AWS tag value", "use at most 256 characters")
+]
+Url = Annotated[
+    str,
+    _shaped(r"https?://[^\s/]+(/[^\s]*)?", "an HTTP address", "write https://github.example.com/"),
+]
+GITHUB_TOKEN = "github:token"  # noqa: S105 - the key, not the token
+"""The GitHub provider's own config key; the program has no second place for the same secret."""
+
+Days = Annotated[int, Field(ge=1, le=3650)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=to_camel,
+        validate_default=True,
+        use_attribute_docstrings=True,
+    )
+
+
+class PropertyRule(_Model):
+    """Repositories whose GitHub custom property has one of some values."""
+
+    property: PropertyName
+    """The custom property's name, as the organisation's settings show it."""
+    values: Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_distinct)] = ("true",)
+    """The values that count; of a multi-select property, any one of them."""
+
+
+class Selection(_Model):
+    """Which repositories of the organisation become services. A repository must pass every rule."""
+
+    archived: bool = False
+    """Whether archived repositories become services."""
+    forks: bool = False
+    """Whether forks become services."""
+    templates: bool = False
+    """Whether template repositories become services."""
+    visibilities: Annotated[
+        tuple[Literal["public", "private", "internal"], ...],
+        Field(min_length=1),
+        AfterValidator(_distinct),
+    ] = ("public", "private", "internal")
+    """The visibilities that become services: public, private, internal."""
+    include: Annotated[tuple[NamePattern, ...], Field(min_length=1)] = ("*",)
+    """Wildcard patterns, of which a repository's name must match one; case does not count."""
+    exclude: tuple[NamePattern, ...] = ()
+    """Wildcard patterns, of which a repository's name must match none."""
+    property: PropertyRule | None = None
+    """A custom property that a repository must have; without the key none is asked for."""
+
+
+class GitHub(_Model):
+    """The organisation that is followed, and how its repositories are selected."""
+
+    organisation: Login
+    """The organisation's login, as in its address on GitHub."""
+    base_url: Url | None = None
+    """The address of a GitHub Enterprise Server; without the key it is github.com."""
+    selection: Selection = Selection()
+    """The rules by which repositories become services."""
+
+
+class StaticRepository(_Model):
+    """One entry of a static list: what the program would otherwise learn from GitHub."""
+
+    id: Annotated[int, Field(gt=0)]
+    """The identity of the entry: GitHub's numeric id, or a number of your own that never
+    changes."""
+    name: RepositoryName
+    """The repository's name, without the organisation."""
+    properties: dict[PropertyName, str] = {}
+    """What its custom properties would be, for the rules that ask for one."""
+
+
+class Artifacts(_Model):
+    """The central registry: the account and Region that images are pushed to."""
+
+    account: AccountId
+    """The id of the artifacts account, quoted."""
+    region: Region
+    """The Region of the registry."""
+    role: RoleArn | None = None
+    """The role that is assumed there; without the key the environment's own credentials are
+    used."""
+
+
+class ServiceRule(_Model):
+    """Which services: all of them, those whose names match, or those with a custom property."""
+
+    all: bool = False
+    """All services."""
+    patterns: tuple[NamePattern, ...] = ()
+    """The services whose repository's name matches one of these wildcard patterns."""
+    property: PropertyName | None = None
+    """The services whose repository has this custom property with one of `values`."""
+    values: Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_distinct)] = ("true",)
+    """The values that count, beside `property`."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if [self.all, bool(self.patterns), self.property is not None].count(True) != 1:
+            raise PydanticCustomError(
+                "one_way", "must choose exactly one way; write one of all, patterns, property"
+            )
+        return self
+
+
+class LambdaAccount(_Model):
+    """An account that runs Docker Lambdas and needs replicas in its own registries."""
+
+    account: AccountId
+    """The id of the account, quoted. It cannot be the artifacts account."""
+    regions: Annotated[tuple[Region, ...], Field(min_length=1), AfterValidator(_distinct)]
+    """The Regions in which its functions run; each gets its own replicas."""
+    role: RoleArn | None = None
+    """The role that is assumed there; without the key the environment's own credentials are
+    used."""
+    services: ServiceRule | None = None
+    """The services that this account needs; without the key those of `lambdaReplicas.services`."""
+
+
+class LambdaReplicas(_Model):
+    """The accounts that run Docker Lambdas, and the services that are replicated to them."""
+
+    accounts: tuple[LambdaAccount, ...] = ()
+    """The accounts, each once. None by default: then there are no replicas."""
+    services: ServiceRule = ServiceRule(property="lambda")
+    """The services that every account needs, where it does not say otherwise."""
+
+
+class Images(_Model):
+    """How every image repository is made. Encryption cannot be changed once it exists."""
+
+    immutable: bool = True
+    """Whether a tag that has been pushed can never be moved to another image."""
+    mutable_tags: Annotated[
+        tuple[TagPattern, ...], Field(max_length=5), AfterValidator(_distinct)
+    ] = ()
+    """Filters for the tags that may be moved all the same, such as latest."""
+    kms_key: KeyArn | None = None
+    """A KMS key for placements, in the artifacts account and Region; without the key AES-256."""
+
+    @model_validator(mode="after")
+    def _filters_need_immutability(self) -> Self:
+        if self.mutable_tags and not self.immutable:
+            raise PydanticCustomError(
+                "mutable_tags",
+                "lists mutableTags beside immutable: false; drop one, for all tags are mutable then",
+            )
+        return self
+
+
+class Lifecycle(_Model):
+    """When images go. The presets are described in the decision record on lifecycle."""
+
+    preset: Literal["commit-sha", "source-sample", "none"] = "commit-sha"
+    """commit-sha protects some tags and keeps the newest of the others; source-sample is the sample
+    of older guides; none deletes nothing."""
+    untagged_days: Days = 7
+    """Under commit-sha, the days after which an untagged image goes."""
+    keep_images: Annotated[int, Field(ge=1, le=100_000)] = 500
+    """Under commit-sha, how many tagged images are kept. Protected images fill places too."""
+    protected_tags: Annotated[
+        tuple[TagPattern, ...], Field(max_length=40), AfterValidator(_distinct)
+    ] = ("live-*", "v*")
+    """Under commit-sha, patterns for tags whose images never go."""
+
+
+class Scanning(_Model):
+    """Registry scanning: basic on push, or enhanced (Amazon Inspector, billed)."""
+
+    type: Literal["BASIC", "ENHANCED"] = "BASIC"
+    """BASIC scans each image when it is pushed; ENHANCED is Amazon Inspector, continuous,
+    billed."""
+    filters: Annotated[
+        tuple[ScanFilter, ...], Field(min_length=1, max_length=100), AfterValidator(_distinct)
+    ] = ("*",)
+    """Which image repositories are scanned, by name, with `*` for any run of characters."""
+
+
+class Confirm(_Model):
+    """What an operator has looked at and lets pass, once."""
+
+    vanished: Annotated[int, Field(ge=0)] = 0
+    """How many services vanish in this deployment, exactly, where that is more than the guard lets
+    pass."""
+
+
+class Settings(_Model):
+    """Everything that one stack is told."""
+
+    github: GitHub
+    """The organisation that is followed. With `static`, only its login is used, for tags."""
+    static: Annotated[tuple[StaticRepository, ...], Field(min_length=1)] | None = None
+    """A list of repositories to use instead of asking GitHub."""
+    artifacts: Artifacts
+    """The central registry, in the artifacts account."""
+    aws_organisation: OrganisationId
+    """The AWS organisation whose principals may pull."""
+    architecture: Literal["central"] = "central"
+    """Where the images of a service live: central is one image repository a service."""
+    lambda_replicas: LambdaReplicas = LambdaReplicas()
+    """Copies of image repositories in accounts that run Docker Lambdas."""
+    images: Images = Images()
+    """How every image repository is made."""
+    lifecycle: Lifecycle = Lifecycle()
+    """When images go."""
+    scanning: Scanning = Scanning()
+    """How registries are scanned."""
+    registry_policy_scope: Literal["V1", "V2"] | None = None
+    """The scope of registry policies, set in every registry. Without the key it is left alone; an
+    account from before the end of 2024 may need V2."""
+    names: dict[RepositoryName, ImageName] = {}
+    """Names of image repositories, by repository, where the repository's own will not do. A name
+    that is in use already stays."""
+    tags: dict[ResourceTagKey, ResourceTagValue] = {}
+    """AWS tags of every image repository, beside the program's own."""
+    retire: Annotated[tuple[ImageName, ...], AfterValidator(_distinct)] = ()
+    """Names of services to end, over two deployments. One whose repository is still selected is not
+    ended."""
+    confirm: Confirm = Confirm()
+    """What an operator has looked at and lets pass, for one deployment."""
+    strict: bool = False
+    """Whether a repository that cannot be placed stops the deployment, instead of being left
+    out."""
+
+    @property
+    def aws_roles(self) -> dict[str, str | None]:
+        """The role that is assumed in each account; None where the environment's own is used."""
+        return {
+            self.artifacts.account: self.artifacts.role,
+            **{account.account: account.role for account in self.lambda_replicas.accounts},
+        }
+
+
+def load_settings() -> Settings:
+    """Read the settings of the stack that is being deployed.
+
+    Raises EstateError, listing every offence, when any value is wrong.
+    """
+    import pulumi  # noqa: PLC0415 - the checks themselves are pure, and are used without an engine
+
+    values, secret_keys = _config()
+    return parse_settings(values, namespace=pulumi.get_project(), secret_keys=secret_keys)
+
+
+def load_github_token() -> str | None:
+    """Read the GitHub provider's own token setting; None where the environment has it instead.
+
+    Raises EstateError when it lies unencrypted in the stack's file.
+    """
+    values, secret_keys = _config()
+    token = values.get(GITHUB_TOKEN)
+    if token and GITHUB_TOKEN not in secret_keys:
+        raise EstateError(
+            "The GitHub token lies unencrypted in the stack's settings; nothing was changed.",
+            [f"{GITHUB_TOKEN}: revoke it, and store a new one with `pulumi config set --secret`"],
+        )
+    return token
+
+
+def _config() -> tuple[dict[str, str], set[str]]:
+    """Give all config values of the deployment by full key, and which keys are secret."""
+    from pulumi.runtime import config  # noqa: PLC0415
+
+    return (
+        {**config.get_config_env(), **config.CONFIG.get()},
+        {*config.get_config_secret_keys_env(), *config._SECRET_KEYS.get()},  # noqa: SLF001 - the SDK has no public list of them
+    )
+
+
+def parse_settings(
+    config: Mapping[str, str], *, namespace: str, secret_keys: AbstractSet[str] = frozenset()
+) -> Settings:
+    """Check the config values of one namespace and give the settings.
+
+    ``config`` maps full keys to values as the engine hands them over: text, and JSON for anything
+    that is structured. Raises EstateError, listing every offence.
+    """
+    raw = {
+        key.removeprefix(f"{namespace}:"): value
+        for key, value in config.items()
+        if key.startswith(f"{namespace}:")
+    }
+    offences = []
+    try:
+        settings = Settings.model_validate({key: _decode(value) for key, value in raw.items()})
+        offences = list(_contradictions(settings))
+    except ValidationError as error:
+        offences = [
+            _describe(detail, hidden={key.removeprefix(f"{namespace}:") for key in secret_keys})
+            for detail in error.errors(include_url=False)
+        ]
+    if offences:
+        raise EstateError(
+            f"The settings of this stack are wrong in {len(offences)} place(s); nothing was changed.",
+            [f"{namespace}:{offence}" for offence in offences],
+        )
+    return settings
+
+
+def _decode(value: str) -> object:
+    """Structured values arrive as JSON and scalars as bare text; only the former are decoded."""
+    if value.lstrip().startswith(("{", "[")) or value in {"true", "false"}:
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _contradictions(settings: Settings) -> Iterator[str]:
+    """Find what no single value shows: accounts alike, lists that repeat, rules that cannot be met."""
+    accounts = settings.lambda_replicas.accounts
+    seen: dict[str, int] = {}
+    for index, account in enumerate(accounts):
+        path = f"lambdaReplicas.accounts[{index}].account"
+        if account.account == settings.artifacts.account:
+            yield (
+                f"{path} = {account.account!r}: is the artifacts account; Lambda functions there "
+                "use the artifacts registry itself, so remove the entry"
+            )
+        elif account.account in seen:
+            yield (
+                f"{path} = {account.account!r}: is already accounts[{seen[account.account]}]; "
+                "list its Regions in one entry"
+            )
+        seen.setdefault(account.account, index)
+    for path, account_id, role in (
+        ("artifacts.role", settings.artifacts.account, settings.artifacts.role),
+        *(
+            (f"lambdaReplicas.accounts[{index}].role", account.account, account.role)
+            for index, account in enumerate(accounts)
+        ),
+    ):
+        if role and role.split(":")[4] != account_id:
+            yield f"{path} = {role!r}: is a role of another account; name one of {account_id}"
+    key = settings.images.kms_key
+    if key and key.split(":")[3:5] != [settings.artifacts.region, settings.artifacts.account]:
+        yield (
+            f"images.kmsKey = {key!r}: is not in the artifacts registry's account and Region; name "
+            f"a key of {settings.artifacts.account} in {settings.artifacts.region}"
+        )
+    yield from _repeats("static", settings.static or ())
+    yield from _shared_names(settings.names)
+
+
+def _repeats(path: str, repositories: Sequence[StaticRepository]) -> Iterator[str]:
+    ids: dict[int, int] = {}
+    names: dict[str, int] = {}
+    for index, repository in enumerate(repositories):
+        first = ids.setdefault(repository.id, index)
+        if first != index:
+            yield f"{path}[{index}].id = {repository.id}: is already {path}[{first}]; list it once"
+        first = names.setdefault(repository.name.lower(), index)
+        if first != index:
+            yield (
+                f"{path}[{index}].name = {repository.name!r}: is already {path}[{first}], for GitHub "
+                "ignores case; list it once"
+            )
+
+
+def _shared_names(names: Mapping[str, str]) -> Iterator[str]:
+    chosen: dict[str, str] = {}
+    for repository, name in names.items():
+        first = chosen.setdefault(name, repository)
+        if first != repository:
+            yield f"names.{repository} = {name!r}: is already names.{first}; choose another"
+
+
+_REMEDIES = {
+    "missing": "is missing; add it",
+    "string_type": "must be text; quote it",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "tuple_type": "must be a list",
+    "dict_type": "must be a map",
+    "model_type": "must be a map of settings",
+    "model_attributes_type": "must be a map of settings",
+    "too_short": "has too few entries; write at least {min_length}",
+    "too_long": "has {actual_length} entries; write at most {max_length}",
+    "greater_than_equal": "is too small; write at least {ge}",
+    "greater_than": "is too small; write more than {gt}",
+    "less_than_equal": "is too large; write at most {le}",
+    "literal_error": "is not one of the choices; write {expected}",
+}
+
+
+def _describe(detail: ErrorDetails, *, hidden: AbstractSet[str]) -> str:
+    path = "".join(
+        f"[{part}]" if isinstance(part, int) else f".{part}"
+        for part in detail["loc"]
+        if part != "[key]"
+    )[1:]
+    if detail["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(str(detail["loc"][-1]), _known_keys(detail["loc"][:-1]), 1)
+        advice = f"did you mean {near[0]}?" if near else "remove it"
+        return f"{path}: is not a setting; {advice}"
+    known = _REMEDIES.get(detail["type"])
+    said = known.format(**detail.get("ctx", {})) if known else detail["msg"]
+    if detail["type"] == "missing":
+        return f"{path}: {said}"
+    value = (
+        "[secret]" if str(detail["loc"][0]) in hidden else json.dumps(detail["input"], default=str)
+    )
+    return f"{path} = {_shorten(value)}: {said}"
+
+
+def _shorten(value: str) -> str:
+    return value if len(value) <= 80 else f"{value[:77]}..."  # noqa: PLR2004 - a line of a terminal
+
+
+def _known_keys(path: Sequence[str | int]) -> list[str]:
+    """Give the keys that the model at ``path`` takes, for a suggestion beside a misspelt one."""
+    model: Any = Settings
+    for part in path:
+        if isinstance(part, int):
+            continue
+        field = next((f for n, f in model.model_fields.items() if to_camel(n) == part), None)
+        model = _model_within(field.annotation) if field else None
+        if model is None:
+            return []
+    return [to_camel(name) for name in model.model_fields]
+
+
+def _model_within(annotation: Any) -> Any:  # noqa: ANN401 - a type expression has no narrower type
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    inner = (_model_within(part) for part in getattr(annotation, "__args__", ()))
+    return next((model for model in inner if model is not None), None)

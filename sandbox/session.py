@@ -1,0 +1,149 @@
+"""A session: the embedded AWS and GitHub, a state folder and the engine, brought up together.
+
+Owns the environment in which `pulumi` meets nothing but loopback, and its clearing away. Reads the
+project's own program and stack file as they are. A session starts empty and leaves nothing running.
+"""
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import yaml
+
+from sandbox import processes
+from sandbox.aws import EmbeddedAws
+from sandbox.github import EmbeddedGitHub, Organisation, seeded_organisation
+from sandbox.toolchain import Toolchain
+
+PROJECT = Path(__file__).resolve().parent.parent
+STACK = "sandbox"
+ORGANISATION = "sandbox-org"
+SESSION_FILE = "session.json"
+
+_MISLEADING = ("AWS_", "GITHUB_", "GH_", "PULUMI_")
+"""Variables by these prefixes could lead a deployment away from loopback; none is inherited."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one run of the engine said: its exit code and its whole output."""
+
+    code: int
+    output: str
+
+
+class Session:
+    """Context manager: everything that a deployment of the stack ``sandbox`` needs.
+
+    ``directory`` is emptied first, and then holds the engine's state. ``settings`` are laid over
+    those of Pulumi.sandbox.yaml, key by key without the namespace; None takes a key away.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        toolchain: Toolchain,
+        *,
+        organisation: Organisation | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.directory = directory
+        self.toolchain = toolchain
+        self.mark = uuid.uuid4().hex
+        self.aws = EmbeddedAws()
+        self.github = EmbeddedGitHub(organisation or seeded_organisation(ORGANISATION))
+        self.config_file = PROJECT / f"Pulumi.{STACK}.yaml"
+        self._settings = settings
+        self._running = ExitStack()
+
+    def __enter__(self) -> Self:
+        shutil.rmtree(self.directory, ignore_errors=True)
+        (self.directory / "state").mkdir(parents=True)
+        with ExitStack() as starting:
+            starting.enter_context(self.aws)
+            starting.enter_context(self.github)
+            starting.callback(processes.end, self.mark)
+            if self._settings is not None:
+                self.configure(self._settings)
+            created = self.pulumi("stack", "init", STACK)
+            if created.code:
+                raise RuntimeError(f"the engine could not create the stack:\n{created.output}")
+            session = {"process": os.getpid(), "variables": self.variables}
+            (self.directory / SESSION_FILE).write_text(json.dumps(session))
+            self._running = starting.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        (self.directory / SESSION_FILE).unlink(missing_ok=True)
+        self._running.close()
+
+    def configure(self, settings: Mapping[str, Any]) -> None:
+        """Lay settings over those of the project's stack file, from the next run on."""
+        stack = yaml.safe_load((PROJECT / f"Pulumi.{STACK}.yaml").read_text())
+        for key, value in settings.items():
+            stack["config"][f"ecr-estate:{key}"] = value
+        stack["config"] = {
+            key: value for key, value in stack["config"].items() if value is not None
+        }
+        self.config_file = self.directory / f"Pulumi.{STACK}.yaml"
+        self.config_file.write_text(yaml.safe_dump(stack))
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What a process needs, beyond its own environment, to work in this session."""
+        return {
+            **self.toolchain.environment,
+            processes.MARK: self.mark,
+            "SANDBOX_DIRECTORY": str(self.directory),
+            "PULUMI_BACKEND_URL": (self.directory / "state").as_uri(),
+            "PULUMI_CONFIG_PASSPHRASE": "sandbox",
+            "PULUMI_STACK": STACK,
+            "GITHUB_TOKEN": self.github.token,
+            "GITHUB_BASE_URL": self.github.url,
+            "AWS_ENDPOINT_URL": self.aws.url,
+            "AWS_ACCESS_KEY_ID": "AKIASANDBOX000000000",
+            "AWS_SECRET_ACCESS_KEY": "embedded-aws-takes-any-key",
+            "AWS_REGION": "eu-west-1",
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The whole environment of a process in this session."""
+        own = {key: value for key, value in os.environ.items() if not key.startswith(_MISLEADING)}
+        return {**own, **self.variables}
+
+    def pulumi(self, *arguments: str, show: bool = False) -> Run:
+        """Run the engine's command line on the project; its output is shown, or returned."""
+        command = [str(self.toolchain.pulumi), "--non-interactive", *arguments]
+        if self.config_file.parent == self.directory and arguments[0] in {"up", "preview"}:
+            command += ["--config-file", str(self.config_file)]
+        done = processes.run(
+            command, environment=self.environment, directory=PROJECT, capture=not show
+        )
+        return Run(done.returncode, done.stdout)
+
+    def up(self, *arguments: str, show: bool = False) -> Run:
+        """Deploy."""
+        return self.pulumi("up", "--yes", *arguments, show=show)
+
+    def preview(self, *arguments: str, show: bool = False) -> Run:
+        """Preview."""
+        return self.pulumi("preview", *arguments, show=show)
+
+    def outputs(self) -> dict[str, Any]:
+        """Give the stack's outputs as the last deployment left them."""
+        shown: dict[str, Any] = json.loads(self.pulumi("stack", "output", "--json").output)
+        return shown

@@ -1,0 +1,74 @@
+"""One builder for each thing that tests are about; each gives the plainest one of its kind."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ecr.inventory import Inventory, Repository, why_deselected
+from ecr.ledger import Ledger
+from ecr.plan import build_plan
+from ecr.plan.model import EstatePlan
+from ecr.settings import Settings, parse_settings
+
+TODAY = "2026-11-22"
+ARTIFACTS = "111111111111"
+LAMBDA = "222222222222"
+SOURCE = f"{ARTIFACTS}/eu-west-1"
+REPLICAS = f"{LAMBDA}/eu-west-1"
+
+
+def config(**settings: Any) -> dict[str, str]:
+    """Config values as the engine hands them over; None takes a key away."""
+    values = {
+        "github": {"organisation": "acme"},
+        "artifacts": {"account": ARTIFACTS, "region": "eu-west-1"},
+        "awsOrganisation": "o-a1b2c3d4e5",
+        **settings,
+    }
+    return {
+        f"ecr-estate:{key}": value if isinstance(value, str) else json.dumps(value)
+        for key, value in values.items()
+        if value is not None
+    }
+
+
+def settings(**changes: Any) -> Settings:
+    return parse_settings(config(**changes), namespace="ecr-estate")
+
+
+def with_replicas(*accounts: str, **services: Any) -> dict[str, Any]:
+    """Settings with Lambda accounts in eu-west-1, for all services unless told otherwise."""
+    return {
+        "lambdaReplicas": {
+            "accounts": [
+                {"account": account, "regions": ["eu-west-1"]} for account in accounts or (LAMBDA,)
+            ],
+            "services": services or {"all": True},
+        }
+    }
+
+
+def repository(number: int, name: str, **facts: Any) -> Repository:
+    return Repository(number, name, **facts)
+
+
+def repositories(*names: str) -> tuple[Repository, ...]:
+    return tuple(repository(number, name) for number, name in enumerate(names, 1))
+
+
+def inventory(*repositories: Repository, chosen: Settings | None = None) -> Inventory:
+    selection = (chosen or settings()).github.selection
+    reasons = {each.id: why_deselected(each, selection) for each in repositories}
+    return Inventory(repositories, {number: why for number, why in reasons.items() if why})
+
+
+def plan(*repositories: Repository, ledger: Ledger | None = None, **changes: Any) -> EstatePlan:
+    chosen = settings(**changes)
+    return build_plan(
+        chosen, inventory(*repositories, chosen=chosen), ledger or Ledger(), today=TODAY
+    )
+
+
+def states(mapping: Mapping[str, Any]) -> dict[str, str]:
+    """The state of each location."""
+    return {str(location): str(state) for location, state in mapping.items()}

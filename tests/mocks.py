@@ -1,0 +1,163 @@
+"""The whole program under Pulumi's mocks: a monitor that remembers what was registered.
+
+Used by the tests of the program and by the benchmark. It runs the real ``__main__.py`` the way a
+language host does; only the engine, the providers and GitHub's answers are not real.
+"""
+
+import asyncio
+import contextvars
+import logging
+import runpy
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pulumi.runtime import configure, mocks, rpc, set_all_config
+from pulumi.runtime.settings import set_root_resource
+from pulumi.runtime.stack import run_in_stack
+
+PROGRAM = Path(__file__).parent.parent / "__main__.py"
+STACK = "pulumi:pulumi:Stack"
+
+Invoke = Callable[[str, Mapping[str, Any]], dict[str, Any]]
+"""Answers a provider function: its token and arguments to its result."""
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What the program asked the engine for; ``parent`` and ``provider`` are as in the request."""
+
+    type: str
+    name: str
+    inputs: Mapping[str, Any]
+    parent: str
+    provider: str
+    protect: bool
+    retain_on_delete: bool
+    dependencies: tuple[str, ...]
+
+
+class Monitor(mocks.MockMonitor):
+    """Remembers registrations with the options that mocks alone do not see."""
+
+    def __init__(self, provider: mocks.Mocks) -> None:
+        super().__init__(provider)
+        self.registrations: list[Registration] = []
+        self.outputs: dict[str, Any] = {}
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the engine's name
+        if request.type != STACK:
+            self.registrations.append(
+                Registration(
+                    type=request.type,
+                    name=request.name,
+                    inputs=rpc.deserialize_properties(request.object),
+                    parent=request.parent,
+                    provider=request.provider,
+                    protect=request.protect,
+                    retain_on_delete=request.retainOnDelete,
+                    dependencies=tuple(request.dependencies),
+                )
+            )
+        return super().RegisterResource(request)  # type: ignore[no-untyped-call]
+
+    def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802 - the engine's name
+        self.outputs = rpc.deserialize_properties(request.outputs)
+        return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]
+
+
+class _Provider(mocks.Mocks):
+    def __init__(self, invoke: Invoke, last_outputs: Mapping[str, Any]) -> None:
+        self._invoke = invoke
+        self._last_outputs = last_outputs
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
+        if args.typ == "pulumi:pulumi:StackReference":
+            return args.name, {**args.inputs, "outputs": dict(self._last_outputs)}
+        return args.name, args.inputs
+
+    def call(self, args: mocks.MockCallArgs) -> dict[Any, Any]:  # type: ignore[override] # plain results are taken too
+        return self._invoke(args.token, args.args)
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What a run of the program registered, exported and logged."""
+
+    registrations: list[Registration]
+    outputs: dict[str, Any]
+    log: list[str] = field(default_factory=list)
+
+    def of(self, kind: str) -> dict[str, Registration]:
+        """Registrations of one type (the part after the last slash's colon) by logical name."""
+        return {each.name: each for each in self.registrations if each.type.endswith(f":{kind}")}
+
+
+def deploy(
+    config: Mapping[str, str],
+    invoke: Invoke,
+    *,
+    last_outputs: Mapping[str, Any] | None = None,
+    secret_keys: tuple[str, ...] = (),
+    preview: bool = False,
+    program: Callable[[], Awaitable[None] | None] | None = None,
+) -> Deployment:
+    """Run the program to its end. Raises what it raises."""
+    log: list[str] = []
+
+    def run() -> Deployment:
+        monitor = Monitor(_Provider(invoke, last_outputs or {}))
+        features = monitor.GetDeploymentInfo(None).supportedFeatures  # type: ignore[no-untyped-call]
+        configure(
+            mocks.MockSettings(  # type: ignore[no-untyped-call]
+                monitor=monitor,
+                monitor_features=set(features),
+                engine=mocks.MockEngine(_logger(log)),
+                project="ecr-estate",
+                stack="test",
+                organization="organization",
+                dry_run=preview,
+            )
+        )
+        set_root_resource(None)  # type: ignore[arg-type] # the run below makes its own
+        set_all_config(dict(config), list(secret_keys))
+        _run_until_complete(run_in_stack(program or _main))
+        return Deployment(monitor.registrations, monitor.outputs, log)
+
+    return contextvars.copy_context().run(run)
+
+
+def _logger(log: list[str]) -> logging.Logger:
+    logger = logging.Logger("mocks", logging.INFO)  # noqa: LOG001 - one a run, not the process's
+    handler = logging.Handler()
+    handler.emit = lambda record: log.append(f"{record.levelname}: {record.getMessage()}")  # type: ignore[method-assign]
+    logger.addHandler(handler)
+    return logger
+
+
+def _run_until_complete(program: Coroutine[Any, Any, None]) -> None:
+    """Run in threads that have event loops, as the mocks want, and close every one afterwards."""
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    def prepare() -> None:
+        loops.append(asyncio.new_event_loop())
+        asyncio.set_event_loop(loops[-1])
+
+    try:
+        with asyncio.Runner() as runner:
+            runner.get_loop().set_default_executor(ThreadPoolExecutor(16, initializer=prepare))
+            runner.run(program)
+    finally:
+        for loop in loops:
+            loop.close()
+
+
+def _main() -> None:
+    runpy.run_path(str(PROGRAM), run_name="__main__")
+
+
+def no_invoke(token: str, _: Mapping[str, Any]) -> dict[str, Any]:
+    """Refuse every provider function, for programs that are to call none."""
+    raise AssertionError(f"unexpected call of {token}")

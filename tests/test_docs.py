@@ -1,0 +1,194 @@
+"""The documents say what the program does, and every name in them exists."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import pytest
+import yaml
+from pydantic.alias_generators import to_camel
+
+from ecr.__main__ import main
+from ecr.errors import EstateError
+from ecr.inventory.github import ListingRefusedError
+from ecr.ledger import parse_ledger
+from ecr.settings import Settings, parse_settings
+from tests.builders import plan, repositories
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
+README = ROOT / "README.md"
+RECORDS = sorted((DOCS / "decisions").glob("0*.md"))
+PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
+MADR = [
+    "## Context and Problem Statement",
+    "## Decision Drivers",
+    "## Considered Options",
+    "## Decision Outcome",
+    "### Consequences",
+    "### Confirmation",
+    "## Pros and Cons of the Options",
+]
+KEYS = {to_camel(name): field for name, field in Settings.model_fields.items()}
+
+each_record = pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.stem)
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+
+
+def confirmation(record: Path) -> str:
+    return record.read_text().partition("### Confirmation\n")[2].partition("\n## ")[0]
+
+
+def fenced(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
+
+
+def quoted(page: Path) -> str:
+    """The message that a runbook opens with."""
+    line = next(line for line in page.read_text().splitlines() if line.startswith("> "))
+    return line.removeprefix("> ")
+
+
+def parsed(stack: dict[str, Any]) -> Settings:
+    """Settings from a stack's file: the engine hands structured values over as JSON."""
+    config = {
+        key: value if isinstance(value, str) else json.dumps(value)
+        for key, value in stack["config"].items()
+    }
+    return parse_settings(config, namespace="ecr-estate")
+
+
+def nav() -> Iterator[str]:
+    def pages(entry: Any) -> Iterator[str]:
+        if isinstance(entry, str):
+            yield entry
+        else:
+            for inner in entry.values() if isinstance(entry, dict) else entry:
+                yield from pages(inner)
+
+    return pages(yaml.safe_load((ROOT / "mkdocs.yml").read_text())["nav"])
+
+
+def test_records_are_numbered_without_a_gap() -> None:
+    assert [int(record.name[:4]) for record in RECORDS] == list(range(1, len(RECORDS) + 1))
+
+
+@each_record
+def test_a_record_has_every_section_in_order(record: Path) -> None:
+    headings = re.findall(r"^#{2,3} .*$", record.read_text(), re.MULTILINE)
+    assert [heading for heading in headings if heading in MADR] == MADR
+
+
+@each_record
+def test_a_record_has_a_status_and_a_date(record: Path) -> None:
+    pattern = r"^\*\*Status:\*\* (accepted|superseded by .+) · \*\*Date:\*\* \d{4}-\d\d-\d\d$"
+    assert re.search(pattern, record.read_text(), re.MULTILINE)
+
+
+@each_record
+def test_a_record_is_confirmed_by_tests_or_commands(record: Path) -> None:
+    assert re.search(r"`(tests/\S+\.py|make [a-z]+)`", confirmation(record))
+
+
+@each_record
+def test_a_record_is_in_the_index_and_in_the_navigation(record: Path) -> None:
+    assert f"]({record.name})" in (DOCS / "decisions/index.md").read_text()
+    assert f"decisions/{record.name}" in nav()
+
+
+@each_page
+def test_every_test_file_that_is_named_exists(page: Path) -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)`", page.read_text())
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+@each_page
+def test_every_make_target_that_is_named_exists(page: Path) -> None:
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    named = re.findall(r"(?:^|`)make ([a-z-]+)(?:`| +#|$)", page.read_text(), re.MULTILINE)
+    assert set(named) <= set(targets)
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
+def test_every_file_that_the_repositorys_own_pages_link_to_exists(name: str) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / name).read_text())
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_the_reference_of_the_settings_is_fresh() -> None:
+    assert main(["settings", "--check", str(DOCS / "reference/settings.md")]) == 0
+
+
+def test_the_production_stack_is_valid() -> None:
+    assert parsed(yaml.safe_load((ROOT / "Pulumi.prod.yaml").read_text())).architecture == "central"
+
+
+def test_the_production_stack_shows_every_setting() -> None:
+    text = (ROOT / "Pulumi.prod.yaml").read_text()
+    assert [key for key in KEYS if f"ecr-estate:{key}:" not in text] == []
+
+
+def test_what_the_production_stack_has_commented_out_is_valid_too() -> None:
+    text = (ROOT / "Pulumi.prod.yaml").read_text()
+    whole = re.sub(r"^( *)# (?=( *- | *[\w:-]+:( |$)).*$)", r"\1", text, flags=re.MULTILINE)
+    chosen = parsed(yaml.safe_load(whole))
+    assert chosen.static
+    assert chosen.github.base_url
+    assert chosen.github.selection.property
+
+
+def test_the_engine_asks_for_the_settings_that_no_stack_can_do_without_and_no_others() -> None:
+    declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
+    assert set(declared) == {key for key, field in KEYS.items() if field.is_required()}
+    assert all(set(each) == {"type", "description"} for each in declared.values())
+
+
+@pytest.mark.parametrize("snippet", fenced(DOCS / "guides/settings-by-example.md", "yaml"))
+def test_every_example_of_settings_is_valid(snippet: str) -> None:
+    stack = yaml.safe_load(fenced(DOCS / "guides/settings-by-example.md", "yaml")[0])
+    if not snippet.startswith("config:"):
+        stack["config"] |= yaml.safe_load(snippet)
+    parsed(stack)
+
+
+def test_every_permission_asked_for_is_an_action_of_ecr_that_touches_no_image() -> None:
+    operations = botocore.session.get_session().get_service_model("ecr").operation_names
+    policies = fenced(README, "json")
+    actions = set(re.findall(r'"ecr:(\w+)"', "".join(policies)))
+    assert [json.loads(policy)["Version"] for policy in policies] == ["2012-10-17"] * 3
+    assert actions
+    assert actions <= set(operations)
+    assert not [
+        each for each in actions if re.search(r"Image(?!Tag)|Layer|DeleteRepository$", each)
+    ]
+
+
+def test_the_runbooks_quote_the_messages_that_they_are_for() -> None:
+    runbooks = DOCS / "runbooks"
+    assert quoted(runbooks / "listing-refused.md") == ListingRefusedError("what", "remedy").problem
+    with pytest.raises(EstateError) as unreadable:
+        parse_ledger("damaged")
+    assert quoted(runbooks / "ledger-unreadable.md") == unreadable.value.problem
+    everything = repositories(*(f"service-{number}" for number in range(140)))
+    with pytest.raises(EstateError) as guarded:
+        plan(*everything[:128], ledger=plan(*everything).ledger)
+    assert guarded.value.problem.startswith(quoted(runbooks / "services-vanish.md"))
+
+
+def test_the_site_builds_strictly_and_asks_no_other_host_for_anything(tmp_path: Path) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", tmp_path],
+        cwd=ROOT,
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+        check=True,
+    )
+    pages = list(tmp_path.rglob("*.html"))
+    assert len(pages) > len(RECORDS)
+    fetched = r"<(?:script|img|iframe|link|source)[^>]+(?:src|href)=[\"']?(?:https?:)?//"
+    assert [page for page in pages if re.search(fetched, page.read_text())] == []

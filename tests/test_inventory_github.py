@@ -1,0 +1,203 @@
+"""The listing from GitHub: it proves that it is complete, or it stops.
+
+The embedded GitHub is asked by plain HTTP here; the engine's tests ask it through the provider.
+"""
+
+import asyncio
+import http.client
+import urllib.error
+import urllib.request
+from math import ceil
+from typing import Any
+
+import pytest
+
+from ecr.errors import EstateError
+from ecr.inventory import Inventory
+from ecr.inventory.github import ListingRefusedError, Reply, list_organisation
+from ecr.settings import GitHub
+from sandbox.github import EmbeddedGitHub, Organisation, synthetic_organisation
+from sandbox.github.api import (
+    CLASSIC,
+    FINE_GRAINED,
+    FINE_GRAINED_PUBLIC,
+    PUBLIC_ONLY,
+    REPO_ONLY,
+)
+
+LOGIN = "sandbox-org"
+
+
+def list_with(github: EmbeddedGitHub, token: str = CLASSIC.value, login: str = LOGIN) -> Inventory:
+    async def fetch(endpoint: str) -> Reply:
+        request = urllib.request.Request(  # noqa: S310 - the address is loopback's
+            f"{github.url}api/v3/{endpoint}", headers={"Authorization": f"Bearer {token}"}
+        )
+        try:
+            with urllib.request.urlopen(request) as answer:  # noqa: ASYNC210, S310 - nothing else runs meanwhile
+                return reply(answer, answer.status)
+        except urllib.error.HTTPError as error:
+            with error:
+                return reply(error, error.code)
+
+    def reply(answer: Any, status: int) -> Reply:
+        headers = {name.lower(): value for name, value in answer.headers.items()}
+        try:
+            return Reply(status, headers, answer.read().decode())
+        except http.client.IncompleteRead as cut:
+            return Reply(status, headers, cut.partial.decode())
+
+    return asyncio.run(list_organisation(fetch, GitHub(organisation=login)))
+
+
+def faulted(fault: str, count: int = 250, **how: Any) -> Inventory:
+    with EmbeddedGitHub(synthetic_organisation(count)) as github:
+        github.faults.arm(fault, **how)
+        return list_with(github)
+
+
+@pytest.mark.parametrize("count", [1, 99, 100, 101, 200, 1001])
+def test_every_repository_is_listed_in_the_fewest_requests(count: int) -> None:
+    organisation = synthetic_organisation(count)
+    with EmbeddedGitHub(organisation) as github:
+        listed = list_with(github)
+        assert len(github.calls()) == listed.calls == 2 * ceil(count / 100) + 1
+    assert [each.id for each in listed.repositories] == sorted(each.id for each in organisation)
+
+
+def test_the_facts_of_a_repository_are_read() -> None:
+    organisation = Organisation(LOGIN)
+    organisation.add(
+        "API", visibility="internal", archived=True, fork=True, properties={"lambda": "true"}
+    )
+    with EmbeddedGitHub(organisation) as github:
+        listed = list_with(github)
+    (only,) = listed.repositories
+    assert (only.name, only.visibility, only.archived, only.fork) == ("API", "internal", True, True)
+    assert only.properties["lambda"] == "true"
+    assert listed.deselected == {only.id: "archived"}
+
+
+def test_an_organisation_is_found_whatever_the_case_of_its_name() -> None:
+    with EmbeddedGitHub(synthetic_organisation(3)) as github:
+        assert len(list_with(github, login=LOGIN.upper()).repositories) == 3
+
+
+def test_an_empty_organisation_is_refused_rather_than_believed() -> None:
+    with (
+        EmbeddedGitHub(Organisation(LOGIN)) as github,
+        pytest.raises(ListingRefusedError, match="no repository at all"),
+    ):
+        list_with(github)
+
+
+@pytest.mark.parametrize(
+    ("fault", "how", "said"),
+    [
+        ("status-500", {"page": 2}, "was answered with 500"),
+        ("status-502-html", {"page": 3}, "was answered with 502"),
+        ("status-401", {"page": 1}, "set a new GITHUB_TOKEN"),
+        ("status-403", {"page": 2}, "was answered with 403"),
+        ("status-404", {"page": 2}, "check github.organisation"),
+        ("json-cut", {"page": 2}, "are not JSON"),
+        ("json-no-list", {"page": 1}, "not a list"),
+        ("sso-partial", {"page": 1}, "authorise the token for the organisation's SSO"),
+        ("rate-limit-429", {"page": 2}, "GitHub limits the rate"),
+    ],
+)
+def test_a_page_that_fails_refuses_the_whole_listing(
+    fault: str, how: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ListingRefusedError, match="nothing was changed") as refused:
+        faulted(fault, **how)
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "page-short",
+        "page-empty",
+        "page-repeated",
+        "row-duplicated",
+        "link-missing",
+    ],
+)
+def test_a_page_that_stays_wrong_refuses_the_listing_after_three_tries(fault: str) -> None:
+    with pytest.raises(ListingRefusedError, match="3 listings of sandbox-org changed"):
+        faulted(fault, page=1, direction="asc", times=None)
+
+
+@pytest.mark.parametrize(
+    "fault", ["page-short", "page-empty", "page-repeated", "row-duplicated", "link-missing"]
+)
+def test_a_page_that_is_wrong_once_is_read_again(fault: str) -> None:
+    assert len(faulted(fault, page=2, direction="asc").repositories) == 250
+
+
+def test_rows_in_another_order_are_still_all_of_them() -> None:
+    assert len(faulted("rows-reordered", page=2).repositories) == 250
+
+
+@pytest.mark.parametrize("token", [CLASSIC, REPO_ONLY])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_deletion_between_pages_never_hides_a_living_repository(when: str, token: Any) -> None:
+    organisation = synthetic_organisation(250)
+    with EmbeddedGitHub(organisation) as github:
+        github.faults.arm(f"deleted-{when}-page", page=2, direction="asc")
+        listed = list_with(github, token.value)
+    assert {each.id for each in listed.repositories} == {each.id for each in organisation}
+
+
+@pytest.mark.parametrize(
+    "fault", ["created-before-page", "created-after-page", "renamed-after-page"]
+)
+def test_what_changes_while_the_listing_runs_is_in_it_or_it_is_repeated(fault: str) -> None:
+    organisation = synthetic_organisation(250)
+    with EmbeddedGitHub(organisation) as github:
+        github.faults.arm(fault, page=2, direction="asc")
+        listed = list_with(github)
+    assert {each.id for each in listed.repositories} == {each.id for each in organisation}
+
+
+def some_private() -> Organisation:
+    organisation = synthetic_organisation(5)
+    organisation.add("hidden", visibility="private")
+    return organisation
+
+
+def test_a_classic_token_without_the_scope_is_found_out_by_its_scopes() -> None:
+    with (
+        EmbeddedGitHub(some_private()) as github,
+        pytest.raises(ListingRefusedError, match="the scopes public_repo"),
+    ):
+        list_with(github, PUBLIC_ONLY.value)
+
+
+def test_a_listing_without_private_repositories_is_found_out_by_the_counts() -> None:
+    with EmbeddedGitHub(some_private()) as github:
+        github.faults.arm("private-hidden", times=None)
+        with pytest.raises(ListingRefusedError, match="lists public repositories only"):
+            list_with(github)
+
+
+def test_where_nothing_shows_it_the_operator_is_told_to_look() -> None:
+    with EmbeddedGitHub(some_private()) as github:
+        assert "check that it sees them" in list_with(github, FINE_GRAINED_PUBLIC.value).notes[0]
+        assert not list_with(github, FINE_GRAINED.value).notes
+
+
+def test_a_wrong_token_is_refused() -> None:
+    with (
+        EmbeddedGitHub(synthetic_organisation(5)) as github,
+        pytest.raises(EstateError, match=r"401 \(Bad credentials\)"),
+    ):
+        list_with(github, "wrong")
+
+
+def test_another_organisation_is_not_listed_under_the_old_name() -> None:
+    organisation = synthetic_organisation(5)
+    with EmbeddedGitHub(organisation) as github:
+        organisation.rename_organisation("new-name")
+        with pytest.raises(ListingRefusedError, match="is now called new-name"):
+            list_with(github)

@@ -1,0 +1,88 @@
+"""The reference of the settings says all of them, and the command line that writes it behaves."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+from pydantic.alias_generators import to_camel
+
+from ecr import settings
+from ecr.__main__ import main
+from ecr.operations import operations
+from ecr.operations.settings import reference
+
+MODELS = [
+    model
+    for model in vars(settings).values()
+    if isinstance(model, type) and issubclass(model, BaseModel) and model.model_fields
+]
+
+
+def line(key: str) -> str:
+    """The first line of the reference about a key."""
+    return next(each for each in reference().splitlines() if each.startswith(f"| `{key}` |"))
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
+def test_every_key_has_a_meaning_and_is_in_the_reference(model: type[BaseModel]) -> None:
+    page = reference()
+    for name, field in model.model_fields.items():
+        assert field.description
+        assert f"`{to_camel(name)}`" in page
+        assert " ".join(field.description.split()) in page
+
+
+def test_a_key_within_a_list_is_below_the_lists_path() -> None:
+    assert "### `lambdaReplicas.accounts[]` { #lambdaReplicas-accounts }" in reference()
+
+
+def test_a_value_is_described_by_its_own_check() -> None:
+    assert "a 12-digit AWS account id" in line("account")
+    assert "whole number from 1 to 3,650" in line("untaggedDays")
+    assert "`BASIC` or `ENHANCED`" in line("type")
+    assert "list of: a filter for image tags" in line("mutableTags")
+
+
+def test_a_default_is_told_from_none_and_from_must() -> None:
+    assert "| `true` |" in line("immutable")
+    assert "| empty |" in line("retire")
+    assert "| not set |" in line("registryPolicyScope")
+    assert "| **required** |" in line("awsOrganisation")
+
+
+def test_it_is_printed_unless_a_file_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["settings"]) == 0
+    assert capsys.readouterr().out == reference()
+
+
+def test_what_was_written_is_fresh(tmp_path: Path) -> None:
+    page = tmp_path / "settings.md"
+    assert main(["settings", "--output", str(page)]) == 0
+    assert main(["settings", "--check", str(page)]) == 0
+
+
+@pytest.mark.parametrize("held", [None, "# Settings\n"])
+def test_a_stale_or_missing_file_fails_with_the_remedy_and_is_left_alone(
+    held: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "settings.md"
+    if held is not None:
+        page.write_text(held)
+    assert main(["settings", "--check", str(page)]) == 1
+    assert f"python -m ecr settings --output {page}" in capsys.readouterr().err
+    assert page.exists() == (held is not None)
+
+
+def test_the_help_has_a_line_for_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert ended.value.code == 0
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in operations())
+
+
+@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["settings", "--nonsense"]])
+def test_a_command_line_that_makes_no_sense_is_refused(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2

@@ -1,0 +1,218 @@
+"""The whole program under mocks: what it asks of the engine for a given organisation."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import pulumi
+import pytest
+
+from sandbox.github import synthetic_organisation
+from sandbox.github.api import CLASSIC, Api, Request
+from sandbox.github.organisation import Organisation
+from tests.builders import ARTIFACTS, LAMBDA, REPLICAS, SOURCE, config, with_replicas
+from tests.mocks import Deployment, Invoke, deploy, no_invoke
+
+API = {"id": 1, "name": "api"}
+WEB = {"id": 2, "name": "web"}
+
+
+def deployed(
+    *entries: dict[str, Any], last: Deployment | None = None, **changes: Any
+) -> Deployment:
+    return deploy(
+        config(static=entries or (API,), **changes),
+        no_invoke,
+        last_outputs=last.outputs if last else None,
+    )
+
+
+def answering(organisation: Organisation) -> Invoke:
+    """Answer getRestApi as the provider does, from the embedded GitHub's model."""
+    api = Api(organisation, (CLASSIC,), "http://127.0.0.1/")
+
+    def invoke(token: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        assert token == "github:index/getRestApi:getRestApi"
+        path, _, query = str(arguments["endpoint"]).partition("?")
+        asked = dict(part.split("=") for part in query.split("&") if part)
+        reply = api.answer(Request("GET", f"/{path}", asked, f"Bearer {CLASSIC.value}"))
+        return {
+            "id": reply.headers["X-GitHub-Request-Id"],
+            "code": reply.status,
+            "headers": json.dumps({name: [value] for name, value in reply.headers.items()}),
+            "body": reply.body.decode(),
+        }
+
+    return invoke
+
+
+def test_an_image_repository_is_made_as_the_records_say() -> None:
+    made = deployed().of("Repository")[f"{SOURCE}/api"]
+    assert made.protect
+    assert not made.retain_on_delete
+    assert made.inputs == {
+        "name": "api",
+        "region": "eu-west-1",
+        "forceDelete": False,
+        "imageTagMutability": "IMMUTABLE",
+        "encryptionConfigurations": [{"encryptionType": "AES256"}],
+        "tags": {
+            "managed-by": "ecr-estate",
+            "github-owner": "acme",
+            "github-repository": "api",
+            "github-id": "1",
+        },
+    }
+
+
+def test_nothing_anywhere_may_be_deleted_by_force() -> None:
+    repositories = deployed(API, WEB, **with_replicas()).of("Repository").values()
+    assert len(repositories) == 4
+    assert all(each.inputs["forceDelete"] is False and each.protect for each in repositories)
+
+
+def test_tags_that_stay_mutable_are_listed_as_exclusions() -> None:
+    made = deployed(images={"mutableTags": ["latest", "cache-*"]}).of("Repository")[f"{SOURCE}/api"]
+    assert made.inputs["imageTagMutability"] == "IMMUTABLE_WITH_EXCLUSION"
+    assert made.inputs["imageTagMutabilityExclusionFilters"] == [
+        {"filter": "latest", "filterType": "WILDCARD"},
+        {"filter": "cache-*", "filterType": "WILDCARD"},
+    ]
+
+
+def test_a_key_encrypts_what_it_is_given_for() -> None:
+    key = f"arn:aws:kms:eu-west-1:{ARTIFACTS}:key/1"
+    made = deployed(images={"kmsKey": key}).of("Repository")[f"{SOURCE}/api"]
+    assert made.inputs["encryptionConfigurations"] == [{"encryptionType": "KMS", "kmsKey": key}]
+
+
+def test_two_resources_an_image_repository_and_three_a_replica() -> None:
+    one, two = deployed(API, **with_replicas()), deployed(API, WEB, **with_replicas())
+    grown = Counter(each.type for each in two.registrations)
+    grown.subtract(Counter(each.type for each in one.registrations))
+    assert {kind.rsplit(":", 1)[1]: count for kind, count in grown.items() if count} == {
+        "Repository": 2,
+        "LifecyclePolicy": 2,
+        "RepositoryPolicy": 1,
+    }
+
+
+def test_what_belongs_to_an_image_repository_hangs_below_it_and_is_not_protected() -> None:
+    done = deployed(API, **with_replicas())
+    for kind in ("LifecyclePolicy", "RepositoryPolicy"):
+        below = done.of(kind)[f"{REPLICAS}/api"]
+        assert below.parent.endswith(f"aws:ecr/repository:Repository::{REPLICAS}/api")
+        assert not below.protect
+        assert below.inputs["repository"] == "api"
+
+
+def test_each_account_has_one_provider_that_works_in_no_other() -> None:
+    role = f"arn:aws:iam::{ARTIFACTS}:role/deploy"
+    done = deployed(
+        artifacts={"account": ARTIFACTS, "region": "eu-west-1", "role": role}, **with_replicas()
+    )
+    providers = done.of("aws")
+    assert providers.keys() == {ARTIFACTS, LAMBDA}
+    assert json.loads(providers[ARTIFACTS].inputs["allowedAccountIds"]) == [ARTIFACTS]
+    assert json.loads(providers[ARTIFACTS].inputs["assumeRoles"])[0]["roleArn"] == role
+    for registration in done.registrations:
+        if registration.provider:
+            account = registration.name.split("/")[0]
+            assert registration.provider.endswith(f"pulumi:providers:aws::{account}::{account}")
+
+
+def test_every_resource_names_its_region() -> None:
+    done = deployed(API, **with_replicas())
+    assert all(each.inputs["region"] == "eu-west-1" for each in done.registrations)
+
+
+def test_a_registry_has_a_policy_scanning_and_where_it_is_a_source_replication() -> None:
+    done = deployed(API, **with_replicas())
+    assert done.of("RegistryPolicy").keys() == {SOURCE, REPLICAS}
+    assert done.of("RegistryScanningConfiguration").keys() == {SOURCE, REPLICAS}
+    replication = done.of("ReplicationConfiguration")
+    assert replication.keys() == {SOURCE}
+    assert any(REPLICAS in dependency for dependency in replication[SOURCE].dependencies)
+
+
+def test_the_scope_of_registry_policies_is_set_only_where_asked() -> None:
+    assert not deployed().of("AccountSetting")
+    asked = deployed(registryPolicyScope="V2")
+    assert asked.of("AccountSetting")[SOURCE].inputs["value"] == "V2"
+    assert any(
+        "AccountSetting" in dependency
+        for dependency in asked.of("RegistryPolicy")[SOURCE].dependencies
+    )
+
+
+def test_no_lifecycle_policy_is_made_where_images_never_go() -> None:
+    assert not deployed(lifecycle={"preset": "none"}).of("LifecyclePolicy")
+
+
+def test_the_outputs_are_plain_and_the_next_deployment_starts_from_them() -> None:
+    first = deployed(API, WEB)
+    assert first.outputs["imageRepositories"]["api"] == [
+        f"{ARTIFACTS}.dkr.ecr.eu-west-1.amazonaws.com/api"
+    ]
+    renamed = deployed({"id": 1, "name": "stratos"}, WEB, last=first)
+    assert renamed.of("Repository").keys() == {f"{SOURCE}/api", f"{SOURCE}/web"}
+    gone = deployed(WEB, last=renamed)
+    assert gone.of("Repository")[f"{SOURCE}/api"].protect
+    assert gone.outputs["ledger"]["services"]["1"]["state"] == "kept"
+
+
+def test_a_repository_that_is_left_out_is_warned_of_and_listed_in_the_outputs() -> None:
+    done = deployed(API, {"id": 3, "name": ".github"})
+    assert any(line.startswith("WARNING") and ".github" in line for line in done.log)
+    assert done.outputs["leftOut"][0]["repository"] == ".github"
+
+
+def test_a_whole_organisation_is_read_through_the_provider(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_TOKEN", CLASSIC.value)
+    monkeypatch.delenv("GITHUB_OWNER", raising=False)
+    done = deploy(
+        config(github={"organisation": "sandbox-org"}), answering(synthetic_organisation(120))
+    )
+    assert len(done.of("Repository")) + len(done.outputs["leftOut"]) >= 100
+    assert done.of("github")["github"].inputs == {"owner": "sandbox-org"}
+    assert CLASSIC.value not in str(done)
+
+
+def test_a_missing_token_is_not_taken_for_a_public_organisation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("GITHUB_TOKEN", raising=False)
+    with pytest.raises(pulumi.RunError, match="There is no GitHub token"):
+        deploy(config(), no_invoke)
+
+
+def test_a_token_in_plain_text_is_refused() -> None:
+    with pytest.raises(pulumi.RunError, match="lies unencrypted") as refused:
+        deploy({**config(), "github:token": "ghp_visible"}, no_invoke)
+    assert "ghp_visible" not in str(refused.value)
+
+
+def test_an_environment_that_names_another_organisation_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("GITHUB_TOKEN", "x")
+    monkeypatch.setenv("GITHUB_OWNER", "someone-else")
+    with pytest.raises(pulumi.RunError, match="names another organisation"):
+        deploy(config(), no_invoke)
+
+
+@pytest.mark.parametrize(
+    ("changes", "last", "said"),
+    [
+        ({"artifacts": {"account": "1", "region": "eu-west-1"}}, {}, "12-digit"),
+        ({}, {"ledger": {"schema": 99}}, "deploy with the newer program"),
+        ({}, {"ledger": "scrambled"}, "it is not a ledger"),
+        ({"strict": "true", "static": [{"id": 3, "name": ".github"}]}, {}, "strict is set"),
+    ],
+)
+def test_what_is_wrong_is_said_before_any_image_repository_is_touched(
+    changes: dict[str, Any], last: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(pulumi.RunError, match=said):
+        deploy(config(**{"static": [API], **changes}), no_invoke, last_outputs=last)

@@ -1,0 +1,214 @@
+"""The embedded AWS as a server: accounts, calls, starting and stopping."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from sandbox.aws import ApiCall, EmbeddedAws
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mypy_boto3_ecr import ECRClient
+    from mypy_boto3_sts import STSClient
+
+ARTIFACTS = "111111111111"
+LAMBDA = "222222222222"
+
+
+@pytest.fixture
+def aws() -> Iterator[EmbeddedAws]:
+    with EmbeddedAws() as running:
+        yield running
+
+
+def settings(aws: EmbeddedAws, region: str, keys: dict[str, Any] | None = None) -> dict[str, Any]:
+    keys = keys or {"AccessKeyId": "fake", "SecretAccessKey": "fake", "SessionToken": None}
+    return {
+        "region_name": region,
+        "endpoint_url": aws.url,
+        "aws_access_key_id": keys["AccessKeyId"],
+        "aws_secret_access_key": keys["SecretAccessKey"],
+        "aws_session_token": keys["SessionToken"],
+    }
+
+
+def sts(aws: EmbeddedAws, keys: dict[str, Any] | None = None) -> STSClient:
+    return boto3.client("sts", **settings(aws, "eu-west-1", keys))
+
+
+def assumed(aws: EmbeddedAws, account: str) -> dict[str, Any]:
+    answer = sts(aws).assume_role(
+        RoleArn=f"arn:aws:iam::{account}:role/deployment", RoleSessionName="test"
+    )
+    return dict(answer["Credentials"])
+
+
+def ecr(aws: EmbeddedAws, account: str, region: str = "eu-west-1") -> ECRClient:
+    return boto3.client("ecr", **settings(aws, region, assumed(aws, account)))
+
+
+def names(client: ECRClient) -> list[str]:
+    return [each["repositoryName"] for each in client.describe_repositories()["repositories"]]
+
+
+def fetched(aws: EmbeddedAws, path: str, method: Literal["GET", "DELETE"] = "GET") -> Any:
+    with urlopen(Request(aws.url + path, method=method)) as answer:  # noqa: S310 - loopback
+        return json.load(answer)
+
+
+def test_importing_it_does_not_import_moto() -> None:
+    program = "import sys, sandbox.aws; sys.exit('moto' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_fake_keys_belong_to_the_default_account(aws: EmbeddedAws) -> None:
+    assert sts(aws).get_caller_identity()["Account"] == EmbeddedAws.default_account
+
+
+def test_an_assumed_role_lands_in_its_own_account(aws: EmbeddedAws) -> None:
+    keys = assumed(aws, LAMBDA)
+    assert sts(aws, keys).get_caller_identity()["Account"] == LAMBDA
+
+
+def test_every_account_and_region_is_a_registry_of_its_own(aws: EmbeddedAws) -> None:
+    ecr(aws, ARTIFACTS).create_repository(repositoryName="service")
+    assert names(ecr(aws, ARTIFACTS)) == ["service"]
+    assert names(ecr(aws, ARTIFACTS, region="us-east-1")) == []
+    assert names(ecr(aws, LAMBDA)) == []
+
+
+def test_a_second_start_finds_nothing_of_the_first() -> None:
+    with EmbeddedAws() as first:
+        ecr(first, ARTIFACTS).create_repository(repositoryName="service")
+    with EmbeddedAws() as second:
+        assert second.calls() == []
+        assert names(ecr(second, ARTIFACTS)) == []
+
+
+def test_two_at_the_same_time_are_refused(aws: EmbeddedAws) -> None:
+    assert aws.url
+    with pytest.raises(RuntimeError, match="already runs"), EmbeddedAws():
+        pass
+
+
+def test_it_listens_on_one_loopback_address_only(aws: EmbeddedAws) -> None:
+    address = urlsplit(aws.url)
+    assert address.hostname == "127.0.0.1"
+    with pytest.raises(OSError, match=r"."):
+        socket.create_connection(("127.0.0.2", address.port or 0), timeout=5)
+
+
+def test_stopping_closes_the_port_and_ends_every_thread_even_of_idle_connections() -> None:
+    before = set(threading.enumerate())
+    with EmbeddedAws() as aws:
+        port = urlsplit(aws.url).port or 0
+        idle = socket.create_connection(("127.0.0.1", port))
+        sts(aws).get_caller_identity()
+    assert set(threading.enumerate()) == before
+    with idle:
+        assert idle.recv(1) == b""
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port))
+
+
+def test_stopping_leaves_moto_as_it_was() -> None:
+    from moto.ecr import models, urls  # noqa: PLC0415 - only this test needs moto itself
+
+    before = models.ecr_backends.backend, dict(urls.url_paths)
+    with EmbeddedAws() as aws:
+        ecr(aws, ARTIFACTS).create_repository(repositoryName="service")
+        assert models.ecr_backends.backend is not before[0]
+    assert (models.ecr_backends.backend, urls.url_paths) == before
+    assert not models.ecr_backends
+
+
+def test_a_start_that_fails_does_not_stand_in_the_way_of_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def without_sockets(*_: object, **__: object) -> None:
+        raise OSError("no sockets")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("sandbox.aws.server._Server", without_sockets)
+        with pytest.raises(OSError, match="no sockets"):
+            EmbeddedAws().__enter__()
+    with EmbeddedAws() as aws:
+        assert sts(aws).get_caller_identity()
+
+
+def test_each_call_is_listed_with_its_account_region_service_action_and_status(
+    aws: EmbeddedAws,
+) -> None:
+    client = ecr(aws, ARTIFACTS, region="us-east-1")
+    with pytest.raises(ClientError):
+        client.get_registry_policy()
+    assert aws.calls() == [
+        ApiCall(EmbeddedAws.default_account, "eu-west-1", "sts", "AssumeRole", 200),
+        ApiCall(ARTIFACTS, "us-east-1", "ecr", "GetRegistryPolicy", 400),
+    ]
+
+
+def test_an_unsigned_call_is_listed_under_its_service(aws: EmbeddedAws) -> None:
+    sts(aws).assume_role_with_web_identity(
+        RoleArn=f"arn:aws:iam::{ARTIFACTS}:role/push",
+        RoleSessionName="test",
+        WebIdentityToken="a.b.c",
+    )
+    assert [(call.service, call.action) for call in aws.calls()] == [
+        ("sts", "AssumeRoleWithWebIdentity")
+    ]
+
+
+def test_another_process_can_read_and_forget_the_calls(aws: EmbeddedAws) -> None:
+    sts(aws).get_caller_identity()
+    assert fetched(aws, "/_sandbox/calls") == [
+        {
+            "account": EmbeddedAws.default_account,
+            "region": "eu-west-1",
+            "service": "sts",
+            "action": "GetCallerIdentity",
+            "status": 200,
+        }
+    ]
+    assert fetched(aws, "/_sandbox/calls", "DELETE") == []
+    assert aws.calls() == []
+
+
+def test_other_paths_of_the_sandbox_are_not_found(aws: EmbeddedAws) -> None:
+    with pytest.raises(OSError, match="404") as caught:
+        fetched(aws, "/_sandbox/other")
+    caught.value.close()  # type: ignore[attr-defined]  # an HTTPError holds its connection
+
+
+def test_an_operation_that_is_not_embedded_is_refused_at_once_instead_of_retried(
+    aws: EmbeddedAws,
+) -> None:
+    client = ecr(aws, ARTIFACTS)
+    with pytest.raises(ClientError, match="NotImplementedException"):
+        client.describe_pull_through_cache_rules()
+    assert [call.status for call in aws.calls() if call.service == "ecr"] == [501]
+
+
+def test_parallel_requests_do_not_disturb_one_another(aws: EmbeddedAws) -> None:
+    client = ecr(aws, ARTIFACTS)
+
+    def create_and_read(number: int) -> int:
+        client.create_repository(repositoryName=f"service-{number}")
+        return len(names(client))
+
+    with ThreadPoolExecutor(8) as pool:
+        seen = list(pool.map(create_and_read, range(40)))
+    assert max(seen) == 40

@@ -1,0 +1,133 @@
+"""Settings: every offence at once, each with its key path, value and remedy."""
+
+import json
+from typing import Any
+
+import pytest
+
+from ecr.errors import EstateError
+from ecr.settings import parse_settings
+from tests.builders import ARTIFACTS, LAMBDA, config, settings
+
+
+def offences(**changes: Any) -> tuple[str, ...]:
+    with pytest.raises(EstateError) as refused:
+        settings(**changes)
+    return refused.value.offences
+
+
+def test_the_plainest_settings_are_accepted_with_the_recorded_defaults() -> None:
+    plain = settings()
+    assert plain.architecture == "central"
+    assert plain.images.immutable
+    assert not plain.strict
+    assert not plain.github.selection.archived
+
+
+def test_keys_of_other_namespaces_are_none_of_our_business() -> None:
+    values = {**config(), "aws:region": "eu-west-1", "pulumi:tags": "{}"}
+    assert parse_settings(values, namespace="ecr-estate") == settings()
+
+
+def test_every_offence_is_reported_in_one_error() -> None:
+    found = offences(
+        github={"organisation": "not a login"},
+        artifacts={"account": "1", "region": "Ireland"},
+        awsOrganisation="acme",
+    )
+    assert len(found) == 4
+    assert [line.split(" ")[0] for line in found] == [
+        "ecr-estate:github.organisation",
+        "ecr-estate:artifacts.account",
+        "ecr-estate:artifacts.region",
+        "ecr-estate:awsOrganisation",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"artefacts": {}}, "ecr-estate:artefacts: is not a setting; did you mean artifacts?"),
+        ({"github": {"organization": "a"}}, "did you mean organisation?"),
+        ({"zebra": 1}, "ecr-estate:zebra: is not a setting; remove it"),
+        ({"artifacts": None}, "ecr-estate:artifacts: is missing; add it"),
+        ({"artifacts": {"account": 12345678901, "region": "eu-west-1"}}, "must be text; quote it"),
+        ({"artifacts": "111111111111"}, "must be a map of settings"),
+        (
+            {"artifacts": {"account": ARTIFACTS, "region": "eu-west-1", "role": "admin"}},
+            "is not the ARN of an IAM role",
+        ),
+        ({"awsOrganisation": "o-1"}, "is not an AWS Organizations id"),
+        ({"strict": "maybe"}, "must be true or false"),
+        ({"lifecycle": {"untaggedDays": 0}}, "is too small; write at least 1"),
+        ({"lifecycle": {"untaggedDays": 4000}}, "is too large; write at most 3650"),
+        ({"lifecycle": {"preset": "forever"}}, "write 'commit-sha', 'source-sample' or 'none'"),
+        ({"lifecycle": {"protectedTags": ["a*b*c*"]}}, "at most two `*`"),
+        ({"images": {"mutableTags": [f"t{n}" for n in range(6)]}}, "write at most 5"),
+        ({"images": {"mutableTags": ["x"], "immutable": False}}, "beside immutable: false"),
+        (
+            {"github": {"organisation": "acme", "selection": {"include": ["a b"]}}},
+            "is not a pattern",
+        ),
+        (
+            {"github": {"organisation": "acme", "selection": {"visibilities": []}}},
+            "too few entries",
+        ),
+        ({"names": {"api": "API"}}, "is not a name that ECR accepts"),
+        ({"names": {"a": "same", "b": "same"}}, "is already names.a; choose another"),
+        ({"retire": ["api", "api"]}, "repeats api; write each once"),
+        ({"tags": {"aws:x": "y"}}, "is not an AWS tag key"),
+        ({"static": []}, "write at least 1"),
+        ({"static": [{"id": 1, "name": "a"}, {"id": 1, "name": "b"}]}, "is already static[0]"),
+        ({"static": [{"id": 1, "name": "a"}, {"id": 2, "name": "A"}]}, "GitHub ignores case"),
+        ({"static": [{"id": 1, "name": "a/b"}]}, "is not a GitHub repository name"),
+        ({"static": [{"name": "a"}]}, "ecr-estate:static[0].id: is missing; add it"),
+        ({"lambdaReplicas": {"services": {"all": True, "patterns": ["x"]}}}, "exactly one way"),
+        ({"images": {"kmsKey": f"arn:aws:kms:us-east-1:{ARTIFACTS}:key/1"}}, "name a key of"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_remedy(changes: dict[str, Any], expected: str) -> None:
+    found = offences(**changes)
+    assert any(expected in line for line in found), found
+
+
+def test_a_lambda_account_cannot_be_the_artifacts_account_nor_be_listed_twice() -> None:
+    accounts = [
+        {"account": account, "regions": ["eu-west-1"]} for account in (ARTIFACTS, LAMBDA, LAMBDA)
+    ]
+    found = offences(lambdaReplicas={"accounts": accounts})
+    assert len(found) == 2
+    assert "accounts[0].account" in found[0]
+    assert "is the artifacts account" in found[0]
+    assert "accounts[2].account" in found[1]
+    assert "list its Regions in one entry" in found[1]
+
+
+def test_a_role_of_another_account_is_refused() -> None:
+    role = f"arn:aws:iam::{LAMBDA}:role/deploy"
+    found = offences(artifacts={"account": ARTIFACTS, "region": "eu-west-1", "role": role})
+    assert "is a role of another account" in found[0]
+
+
+def test_a_secret_value_is_never_shown() -> None:
+    with pytest.raises(EstateError) as refused:
+        parse_settings(
+            config(awsOrganisation="hunter2"),
+            namespace="ecr-estate",
+            secret_keys={"ecr-estate:awsOrganisation"},
+        )
+    assert "hunter2" not in str(refused.value)
+    assert "[secret]" in str(refused.value)
+
+
+def test_structured_values_that_are_not_json_are_reported_and_not_guessed() -> None:
+    broken = {**config(), "ecr-estate:artifacts": '{"account": '}
+    with pytest.raises(EstateError, match="must be a map of settings"):
+        parse_settings(broken, namespace="ecr-estate")
+
+
+def test_a_long_value_is_shortened_in_the_error() -> None:
+    long = json.dumps({"x": "y" * 500})
+    with pytest.raises(EstateError) as refused:
+        parse_settings({**config(), "ecr-estate:retire": long}, namespace="ecr-estate")
+    assert len(max(str(refused.value).splitlines(), key=len)) < 200
