@@ -1,10 +1,11 @@
 """The inventory from GitHub: a listing that proves it is complete, or stops the deployment.
 
 Owns the conversation with GitHub's REST API, by way of the GitHub provider's getRestApi, which is
-one raw GET. Nothing is taken on trust: a page that fails, is short, is not JSON, repeats a
-repository or belongs to another organisation refuses the listing, and two passes, oldest first and
-newest first, must see the same repositories, because a deletion between two pages of one pass hides
-a repository that is still there. It never returns part of an organisation.
+one raw GET. Nothing is taken on trust: a page that fails, is not JSON or belongs to another
+organisation refuses the listing; two passes, oldest first and newest first, must see the same
+repositories, because a deletion between two pages of one pass hides a repository that is still
+there; and passes that are short, repeat or disagree are read again a few times, then refused. It
+never returns part of an organisation.
 """
 
 import json
