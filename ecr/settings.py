@@ -205,6 +205,9 @@ class GitHub(_Model):
     """The organisation's login, as in its address on GitHub."""
     base_url: Url | None = None
     """The address of a GitHub Enterprise Server; without the key it is github.com."""
+    timeout_seconds: Annotated[int, Field(ge=5, le=3600)] = 120
+    """How long one answer may take, a wait for a rate limit to end included, before the deployment
+    stops."""
     selection: Selection = Selection()
     """The rules by which repositories become services."""
 
@@ -328,11 +331,14 @@ class Scanning(_Model):
 
 
 class Confirm(_Model):
-    """What an operator has looked at and lets pass, once."""
+    """What an operator has looked at and lets pass, once, by the number that the guard named."""
 
     vanished: Annotated[int, Field(ge=0)] = 0
-    """How many services vanish in this deployment, exactly, where that is more than the guard lets
-    pass."""
+    """How many services may vanish in one deployment, where the guard stopped at that number."""
+    renamed: Annotated[int, Field(ge=0)] = 0
+    """How many repositories may be renamed in one deployment, where the guard stopped."""
+    ended_replicas: Annotated[int, Field(ge=0)] = 0
+    """How many replicas may cease to be filled in one deployment, where the guard stopped."""
 
 
 class Settings(_Model):
@@ -360,26 +366,25 @@ class Settings(_Model):
     """The scope of registry policies, set in every registry. Without the key it is left alone; an
     account from before the end of 2024 may need V2."""
     names: dict[RepositoryName, ImageName] = {}
-    """Names of image repositories, by repository, where the repository's own will not do. A name
-    that is in use already stays."""
+    """Names of image repositories, by repository, where the repository's own will not do. For a
+    service that has another name already, new image repositories are made under this one, and what
+    it had is kept."""
     tags: dict[ResourceTagKey, ResourceTagValue] = {}
     """AWS tags of every image repository, beside the program's own."""
     retire: Annotated[tuple[ImageName, ...], AfterValidator(_distinct)] = ()
-    """Names of services to end, over two deployments. One whose repository is still selected is not
-    ended."""
+    """Names of image repositories to end, over two deployments. Only kept ones end, and only when
+    they hold no image."""
+    successors: dict[ImageName, Annotated[int, Field(gt=0)]] = {}
+    """Kept services, by name, and the id of the repository that each goes to, such as one that was
+    deleted and made anew."""
+    adopted: Annotated[tuple[ImageName, ...], AfterValidator(_distinct)] = ()
+    """Names of image repositories that were made by other hands and imported; see
+    `python -m ecr adopt`."""
     confirm: Confirm = Confirm()
     """What an operator has looked at and lets pass, for one deployment."""
     strict: bool = False
     """Whether a repository that cannot be placed stops the deployment, instead of being left
     out."""
-
-    @property
-    def aws_roles(self) -> dict[str, str | None]:
-        """The role that is assumed in each account; None where the environment's own is used."""
-        return {
-            self.artifacts.account: self.artifacts.role,
-            **{account.account: account.role for account in self.lambda_replicas.accounts},
-        }
 
 
 def load_settings() -> Settings:

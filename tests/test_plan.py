@@ -50,7 +50,7 @@ def test_an_image_repository_says_in_its_tags_whose_it_is() -> None:
     planned = plan(repository(42, "API"), tags={"cost-centre": "platform"})
     assert dict(planned.image_repositories[0].tags) == {
         "cost-centre": "platform",
-        "managed-by": "ecr-estate",
+        "managed-by": "ecr-estate/test",
         "github-owner": "acme",
         "github-repository": "API",
         "github-id": "42",

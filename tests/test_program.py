@@ -2,17 +2,15 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping
 from typing import Any
 
 import pulumi
 import pytest
 
 from sandbox.github import synthetic_organisation
-from sandbox.github.api import CLASSIC, Api, Request
-from sandbox.github.organisation import Organisation
+from sandbox.github.api import CLASSIC
 from tests.builders import ARTIFACTS, LAMBDA, REPLICAS, SOURCE, config, with_replicas
-from tests.mocks import Deployment, Invoke, deploy, no_invoke
+from tests.mocks import Deployment, answering, deploy, no_invoke
 
 API = {"id": 1, "name": "api"}
 WEB = {"id": 2, "name": "web"}
@@ -28,25 +26,6 @@ def deployed(
     )
 
 
-def answering(organisation: Organisation) -> Invoke:
-    """Answer getRestApi as the provider does, from the embedded GitHub's model."""
-    api = Api(organisation, (CLASSIC,), "http://127.0.0.1/")
-
-    def invoke(token: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        assert token == "github:index/getRestApi:getRestApi"
-        path, _, query = str(arguments["endpoint"]).partition("?")
-        asked = dict(part.split("=") for part in query.split("&") if part)
-        reply = api.answer(Request("GET", f"/{path}", asked, f"Bearer {CLASSIC.value}"))
-        return {
-            "id": reply.headers["X-GitHub-Request-Id"],
-            "code": reply.status,
-            "headers": json.dumps({name: [value] for name, value in reply.headers.items()}),
-            "body": reply.body.decode(),
-        }
-
-    return invoke
-
-
 def test_an_image_repository_is_made_as_the_records_say() -> None:
     made = deployed().of("Repository")[f"{SOURCE}/api"]
     assert made.protect
@@ -58,7 +37,7 @@ def test_an_image_repository_is_made_as_the_records_say() -> None:
         "imageTagMutability": "IMMUTABLE",
         "encryptionConfigurations": [{"encryptionType": "AES256"}],
         "tags": {
-            "managed-by": "ecr-estate",
+            "managed-by": "ecr-estate/test",
             "github-owner": "acme",
             "github-repository": "api",
             "github-id": "1",

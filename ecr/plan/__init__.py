@@ -5,61 +5,66 @@ that. Everything that AWS would refuse half-way is found here, before the first 
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Container, Iterator, Mapping
+from typing import Any
 
 from ecr.errors import EstateError
-from ecr.inventory import Inventory, Repository, has_property, matches_any
-from ecr.ledger import Entry, Ledger, State
+from ecr.inventory import Inventory
+from ecr.ledger import Entry, Ledger
 from ecr.plan.access import functions_may_pull, organisation_may_pull, source_may_replicate
-from ecr.plan.architectures import Architecture, architecture_of
-from ecr.plan.identity import identify
+from ecr.plan.architectures import architecture_of, configured_registries, source_registry
+from ecr.plan.identity import identify, made_by, recovered
 from ecr.plan.lifecycle import lifecycle_document
 from ecr.plan.limits import check_limits
+from ecr.plan.locations import settle
 from ecr.plan.model import (
     Bleed,
     EstatePlan,
     ImageRepository,
+    Observed,
     Placement,
     Registry,
     RegistryPlan,
     ReplicationRule,
 )
 from ecr.plan.replication import replication_rules
-from ecr.settings import LambdaAccount, ServiceRule, Settings
+from ecr.settings import Settings
 
 
 def build_plan(
-    settings: Settings, inventory: Inventory, ledger: Ledger, *, today: str
+    settings: Settings,
+    inventory: Inventory,
+    ledger: Ledger,
+    observed: Observed,
+    *,
+    owner: str,
+    today: str,
 ) -> EstatePlan:
-    """Plan the whole estate. ``today`` is the ISO date that new ledger states begin on.
+    """Plan the whole estate.
 
-    Raises EstateError when a guard trips, a registry of the ledger is no longer configured, a limit
-    of AWS is passed or, with ``strict``, a repository cannot be placed.
+    ``owner`` is the stack, as the tags of what it makes name it; ``today`` the ISO date that new
+    ledger states begin on. Raises EstateError when a guard trips, an image repository stands where
+    one is planned, a registry of the ledger is no longer configured, a limit of AWS is passed or,
+    with ``strict``, a repository cannot be placed.
     """
     place = architecture_of(settings)
-    identities = identify(inventory, ledger, settings, place, today)
+    source = source_registry(settings)
+    known = recovered(ledger, observed, source, owner, today)
+    identities = identify(inventory, known, settings, place, today)
     if settings.strict and identities.left_out:
         raise EstateError(
             f"{len(identities.left_out)} repositories cannot be placed, and strict is set; nothing "
             "was changed.",
             [f"{each.repository}: {each.reason}" for each in identities.left_out],
         )
-    properties = {repository.id: repository for repository in inventory.repositories}
-    entries = {
-        number: _placed(entry, properties.get(number), settings, place)
-        for number, entry in sorted(identities.entries.items())
-    }
-    lambda_registries = {
-        Registry(account.account, region): account
-        for account in settings.lambda_replicas.accounts
-        for region in account.regions
-    }
-    source = Registry(settings.artifacts.account, settings.artifacts.region)
-    _all_reachable(entries, {source, *lambda_registries})
-    image_repositories = tuple(_image_repositories(entries, settings))
+    repositories = {repository.id: repository for repository in inventory.repositories}
+    entries, notes = settle(identities.entries, repositories, settings, place, observed)
+    entries = dict(sorted(entries.items()))
+    _all_reachable(entries, configured_registries(settings))
+    _none_taken(entries, observed, settings, owner)
+    image_repositories = tuple(_image_repositories(entries, observed, settings, owner))
     rules, bleeds = _replication(image_repositories, source)
-    registries = tuple(_registries(settings, source, lambda_registries, rules))
+    registries = tuple(_registries(settings, source, rules))
     check_limits(registries, image_repositories)
     return EstatePlan(
         registries=registries,
@@ -67,66 +72,17 @@ def build_plan(
         ledger=Ledger(entries),
         left_out=identities.left_out,
         bleeds=bleeds,
-        notes=identities.notes,
+        notes=(*identities.notes, *notes),
         deselected=Counter(inventory.deselected.values()),
     )
 
 
-def _placed(
-    entry: Entry, repository: Repository | None, settings: Settings, place: Architecture
-) -> Entry:
-    """Give the entry with its image repositories.
-
-    What it has is never dropped: what is no longer asked for is kept. A kept or retiring service
-    asks for nothing new.
-    """
-    if entry.state != "active":
-        return replace(
-            entry,
-            placements=dict.fromkeys(entry.placements, entry.state),
-            replicas=dict.fromkeys(entry.replicas, entry.state),
-        )
-    placements = place(entry.service)
-    replicas = (
-        Placement(Registry(account.account, region), placement.name)
-        for account in settings.lambda_replicas.accounts
-        if repository and _wants_replica(repository, account, settings)
-        for region in account.regions
-        for placement in placements
-    )
-    return replace(
-        entry,
-        placements=_carried(entry.placements, placements),
-        replicas=_carried(entry.replicas, replicas),
-    )
-
-
-def _carried(
-    held: Mapping[str, State], asked: Iterator[Placement] | tuple[Placement, ...]
-) -> dict[str, State]:
-    states: dict[str, State] = dict.fromkeys(held, "kept")
-    states.update(dict.fromkeys((placement.location for placement in asked), "active"))
-    return states
-
-
-def _wants_replica(repository: Repository, account: LambdaAccount, settings: Settings) -> bool:
-    rule: ServiceRule = account.services or settings.lambda_replicas.services
-    if rule.property is not None:
-        return has_property(repository, rule.property, rule.values)
-    return rule.all or matches_any(repository.name, rule.patterns)
-
-
-def _placement(location: str) -> Placement:
-    account, region, name = location.split("/", 2)
-    return Placement(Registry(account, region), name)
-
-
-def _all_reachable(entries: Mapping[int, Entry], configured: set[Registry]) -> None:
+def _all_reachable(entries: Mapping[int, Entry], configured: Container[Registry]) -> None:
     """Refuse settings that have lost a registry in which the ledger knows image repositories."""
     lost: dict[str, list[str]] = defaultdict(list)
     for entry in entries.values():
         for location in (*entry.placements, *entry.replicas):
-            placement = _placement(location)
+            placement = Placement.at(location)
             if placement.registry not in configured:
                 lost[placement.registry.key].append(placement.name)
     if lost:
@@ -141,42 +97,67 @@ def _all_reachable(entries: Mapping[int, Entry], configured: set[Registry]) -> N
         )
 
 
+def _none_taken(
+    entries: Mapping[int, Entry], observed: Observed, settings: Settings, owner: str
+) -> None:
+    """Refuse to make what stands there already, by other hands, until an operator adopts it."""
+    taken = [
+        location
+        for entry in entries.values()
+        for location in (*entry.placements, *entry.replicas)
+        if location in observed.unknown
+        and not made_by(observed.unknown[location], owner)
+        and Placement.at(location).name not in settings.adopted
+    ]
+    if taken:
+        raise EstateError(
+            f"{len(taken)} image repositories that are planned stand already, and this stack did "
+            "not make them; nothing was changed. See what adopting them means with "
+            "`python -m ecr adopt`.",
+            [
+                f"{location}: adopt it, choose another name under `names`, or exclude its repository"
+                for location in taken
+            ],
+        )
+
+
 def _image_repositories(
-    entries: Mapping[int, Entry], settings: Settings
+    entries: Mapping[int, Entry], observed: Observed, settings: Settings, owner: str
 ) -> Iterator[ImageRepository]:
     lifecycle = lifecycle_document(settings.lifecycle)
     policies: dict[Registry, str] = {}
     for number, entry in entries.items():
-        tags = {
-            **settings.tags,
-            "managed-by": "ecr-estate",
-            "github-owner": settings.github.organisation,
-            "github-repository": entry.repository,
-            "github-id": str(number),
+        common: dict[str, Any] = {
+            "tags": {
+                **settings.tags,
+                "managed-by": owner,
+                "github-owner": settings.github.organisation,
+                "github-repository": entry.repository,
+                "github-id": str(number),
+            },
+            "immutable": settings.images.immutable,
+            "mutable_tags": settings.images.mutable_tags,
+            "lifecycle": lifecycle,
         }
         for location, state in entry.placements.items():
             yield ImageRepository(
-                placement=_placement(location),
+                placement=Placement.at(location),
                 kind="placement",
                 state=state,
-                tags=tags,
-                immutable=settings.images.immutable,
-                mutable_tags=settings.images.mutable_tags,
                 kms_key=settings.images.kms_key,
-                lifecycle=lifecycle,
+                found=location in observed.unknown,
+                **common,
             )
         for location, state in entry.replicas.items():
-            placement = _placement(location)
+            placement = Placement.at(location)
             registry = placement.registry
             yield ImageRepository(
                 placement=placement,
                 kind="replica",
                 state=state,
-                tags=tags,
-                immutable=settings.images.immutable,
-                mutable_tags=settings.images.mutable_tags,
-                lifecycle=lifecycle,
                 policy=policies.setdefault(registry, functions_may_pull(registry)),
+                found=location in observed.unknown,
+                **common,
             )
 
 
@@ -196,7 +177,6 @@ def _replication(
 def _registries(
     settings: Settings,
     source: Registry,
-    lambda_registries: Mapping[Registry, LambdaAccount],
     rules: tuple[ReplicationRule, ...],
 ) -> Iterator[RegistryPlan]:
     def planned(
@@ -214,7 +194,9 @@ def _registries(
             replication=replication,
         )
 
-    organisation = organisation_may_pull(source, settings.aws_organisation)
-    yield planned(source, settings.artifacts.role, organisation, *rules)
-    for registry, account in lambda_registries.items():
-        yield planned(registry, account.role, source_may_replicate(registry, source))
+    for registry, role in configured_registries(settings).items():
+        if registry == source:
+            organisation = organisation_may_pull(source, settings.aws_organisation)
+            yield planned(registry, role, organisation, *rules)
+        else:
+            yield planned(registry, role, source_may_replicate(registry, source))

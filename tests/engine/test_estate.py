@@ -133,7 +133,7 @@ def test_a_retired_service_ends_in_the_second_deployment_and_not_before(open_ses
     [
         ("status-502-html", "502"),
         ("json-cut", "not JSON"),
-        ("row-duplicated", "changed while they were read"),
+        ("row-duplicated", "could not be trusted"),
         ("status-401", "set a new GITHUB_TOKEN"),
         ("request-id-missing", "without GitHub's request id"),
     ],
