@@ -68,14 +68,14 @@ def _run(_: argparse.Namespace) -> int:
         _say(f"AWS at {session.aws.url}, GitHub at {session.github.url}")
         _say(f"pulumi up on the stack {STACK}: {len(session.github.organisation)} repositories")
         began = time.monotonic()
-        done = session.up("--skip-preview", "--suppress-progress", show=True)
+        done = session.up("--skip-preview", "--suppress-outputs", show=True)
         took = time.monotonic() - began
         if done.code:
             _say(f"pulumi up failed with exit code {done.code}; its reasons are above")
             return done.code
         calls = session.github.calls()
         _say("pulumi preview, which must find nothing to change")
-        again = session.preview("--expect-no-changes", "--diff", show=True)
+        again = session.preview("--expect-no-changes", "--suppress-outputs", show=True)
         if again.code:
             _say("the preview found changes, though nothing was changed; they are above")
             return again.code
