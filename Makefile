@@ -61,6 +61,6 @@ $(INSTALLED): requirements.lock
 	  uv pip install --quiet --python .venv --require-hashes -r requirements.lock; \
 	else \
 	  $(PYTHON) -m venv --clear .venv && \
-	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock; \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock; \
 	fi
 	@touch $@
