@@ -50,7 +50,7 @@ lock: ## Pin every dependency anew (needs uv)
 	  --no-header --all-extras --upgrade pyproject.toml --output-file requirements.lock
 
 clean: ## Remove what the other targets made in this folder
-	rm -rf .venv .sandbox site .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .sandbox .sandbox.log site .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # uv where it is at hand, pip otherwise: both install exactly what the lock's hashes allow.
 $(INSTALLED): requirements.lock

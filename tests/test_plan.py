@@ -4,11 +4,13 @@ import ast
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ecr.errors import EstateError
+from ecr.ledger import Ledger
 from ecr.plan.model import Registry
 from tests.builders import (
     ARTIFACTS,
@@ -128,6 +130,16 @@ def test_the_same_inputs_give_the_same_plan() -> None:
     first = plan(*repositories("api", "web"), **with_replicas())
     again = plan(*repositories("api", "web"), ledger=first.ledger, **with_replicas())
     assert again == first
+
+
+def test_the_order_in_which_the_engine_gives_the_ledger_back_changes_nothing() -> None:
+    chosen = with_replicas(LAMBDA, "333333333333", "444444444444")
+    first = plan(repository(1, "api"), **chosen)
+    entry = first.ledger.entries[1]
+    shuffled = replace(entry, replicas=dict(reversed([*entry.replicas.items()])))
+    again = plan(repository(1, "api"), ledger=Ledger({1: shuffled}), **chosen)
+    assert list(again.ledger.entries[1].replicas) == list(entry.replicas)
+    assert again.image_repositories == first.image_repositories
 
 
 def test_source_and_destination_of_replication_name_each_other() -> None:

@@ -71,16 +71,24 @@ def _carried(
     observed: Observed,
     notes: list[str],
 ) -> dict[str, State]:
-    """Carry the states of an entry's locations forward; what is asked for is active."""
-    states: dict[str, State] = {}
-    wanted = {placement.location for placement in asked}
-    for location, state in held.items():
+    """Carry the states of an entry's locations forward.
+
+    What is asked for is active, and comes first, in the order in which it is asked for; the engine
+    gives the ledger back in no order.
+    """
+    states: dict[str, State] = {placement.location: "active" for placement in asked}
+    for location, state in sorted(held.items()):
         name = Placement.at(location).name
-        if location in wanted or name not in settings.retire or state == "active":
-            states[location] = "kept"
+        if location in states:
             if name in settings.retire:
-                why = "is asked for" if location in wanted else "is kept from now on, not before"
-                notes.append(f"retire: {location} is not retired, for it {why}")
+                notes.append(f"retire: {location} is not retired, for it is asked for")
+        elif name not in settings.retire:
+            states[location] = "kept"
+        elif state == "active":
+            states[location] = "kept"
+            notes.append(
+                f"retire: {location} is not retired, for it is kept from now on, not before"
+            )
         elif state == "kept":
             states[location] = "retiring"
             notes.append(
@@ -95,7 +103,6 @@ def _carried(
             )
         else:
             notes.append(f"retire, second step: {location} holds no image and is deleted now")
-    states.update(dict.fromkeys(wanted, "active"))
     return states
 
 
