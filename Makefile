@@ -3,6 +3,7 @@
 .PHONY: help sandbox sandbox-start sandbox-shell sandbox-stop test check docs bench lock format clean
 
 PYTHON ?= python3
+ARCHITECTURE ?= central
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 STYLE := __main__.py ecr sandbox tests benchmarks
@@ -11,7 +12,7 @@ help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 sandbox: $(INSTALLED) ## Run the whole program for real, against an embedded AWS and GitHub
-	$(BIN)/python -m sandbox run
+	$(BIN)/python -m sandbox run --architecture $(ARCHITECTURE)
 
 sandbox-start: $(INSTALLED) ## Bring the sandbox up in the background and leave it running
 	$(BIN)/python -m sandbox start

@@ -150,6 +150,14 @@ Url = Annotated[
     str,
     _shaped(r"https?://[^\s/]+(/[^\s]*)?", "an HTTP address", "write https://github.example.com/"),
 ]
+StageName = Annotated[
+    str,
+    _shaped(
+        r"(?=.{1,30}\Z)[a-z0-9]+(?:-[a-z0-9]+)*",
+        "the name of a stage or account set",
+        "use at most 30 lower-case letters and digits, joined by single `-`",
+    ),
+]
 GITHUB_TOKEN = "github:token"  # noqa: S105 - the key, not the token
 """The GitHub provider's own config key; the program has no second place for the same secret."""
 
@@ -236,6 +244,20 @@ class Artifacts(_Model):
     used."""
 
 
+class AccountSet(_Model):
+    """One registry for a set of accounts, such as production and all others."""
+
+    name: StageName
+    """What the set is called; a Lambda account names it under `serves`."""
+    account: AccountId
+    """The id of the account that holds the registry, quoted."""
+    region: Region
+    """The Region of the registry."""
+    role: RoleArn | None = None
+    """The role that is assumed there; without the key the environment's own credentials are
+    used."""
+
+
 class ServiceRule(_Model):
     """Which services: all of them, those whose names match, or those with a custom property."""
 
@@ -269,6 +291,9 @@ class LambdaAccount(_Model):
     used."""
     services: ServiceRule | None = None
     """The services that this account needs; without the key those of `lambdaReplicas.services`."""
+    serves: StageName | None = None
+    """The stage or account set whose images its functions run; without the key those of all
+    stages."""
 
 
 class LambdaReplicas(_Model):
@@ -352,8 +377,15 @@ class Settings(_Model):
     """The central registry, in the artifacts account."""
     aws_organisation: OrganisationId
     """The AWS organisation whose principals may pull."""
-    architecture: Literal["central"] = "central"
-    """Where the images of a service live: central is one image repository a service."""
+    architecture: Literal["central", "per-stage", "per-account-set"] = "central"
+    """Where images live: central is one image repository a service in the artifacts registry,
+    per-stage one for each of `stages` there, per-account-set one in the registry of each of
+    `accountSets`."""
+    stages: Annotated[tuple[StageName, ...], AfterValidator(_distinct)] = ()
+    """Under per-stage, the stages in the order of promotion."""
+    account_sets: tuple[AccountSet, ...] = ()
+    """Under per-account-set, the sets in the order of promotion. One may be the artifacts
+    registry. Under another architecture they are the registries whose images are kept."""
     lambda_replicas: LambdaReplicas = LambdaReplicas()
     """Copies of image repositories in accounts that run Docker Lambdas."""
     images: Images = Images()
@@ -486,6 +518,10 @@ def _contradictions(settings: Settings) -> Iterator[str]:
             (f"lambdaReplicas.accounts[{index}].role", account.account, account.role)
             for index, account in enumerate(accounts)
         ),
+        *(
+            (f"accountSets[{index}].role", each.account, each.role)
+            for index, each in enumerate(settings.account_sets)
+        ),
     ):
         if role and role.split(":")[4] != account_id:
             yield f"{path} = {role!r}: is a role of another account; name one of {account_id}"
@@ -495,8 +531,43 @@ def _contradictions(settings: Settings) -> Iterator[str]:
             f"images.kmsKey = {key!r}: is not in the artifacts registry's account and Region; name "
             f"a key of {settings.artifacts.account} in {settings.artifacts.region}"
         )
+    yield from _architecture(settings)
     yield from _repeats("static", settings.static or ())
     yield from _shared_names(settings.names)
+
+
+def _architecture(settings: Settings) -> Iterator[str]:
+    """Find what does not go with the architecture, or with the Lambda accounts on top of it."""
+    if settings.architecture == "per-stage" and not settings.stages:
+        yield "stages: is missing; list them, for architecture is per-stage"
+    if settings.architecture == "per-account-set" and not settings.account_sets:
+        yield "accountSets: is missing; list them, for architecture is per-account-set"
+    sets = settings.account_sets
+    registries = [(each.account, each.region) for each in sets]
+    for index, each in enumerate(sets):
+        path = f"accountSets[{index}]"
+        if each.name in [other.name for other in sets[:index]]:
+            yield f"{path}.name = {each.name!r}: is taken already; choose another"
+        if registries[index] in registries[:index]:
+            yield f"{path}: is the registry of another set already; give each set its own"
+    stages = {
+        "central": (),
+        "per-stage": settings.stages,
+        "per-account-set": tuple(each.name for each in sets),
+    }[settings.architecture]
+    for index, account in enumerate(settings.lambda_replicas.accounts):
+        path = f"lambdaReplicas.accounts[{index}]"
+        if account.serves is not None and account.serves not in stages:
+            choices = f"write one of {', '.join(stages)}" if stages else "remove it"
+            yield f"{path}.serves = {account.serves!r}: is no stage or account set; {choices}"
+        if account.serves is None and settings.architecture == "per-account-set" and len(sets) > 1:
+            yield f"{path}.serves: is missing; name the account set whose images it runs"
+        yield from (
+            f"{path}: {account.account} in {region} is the registry of an account set; Lambda "
+            "functions there use it itself, so remove the entry"
+            for region in account.regions
+            if (account.account, region) in registries
+        )
 
 
 def _repeats(path: str, repositories: Sequence[StaticRepository]) -> Iterator[str]:

@@ -8,7 +8,7 @@ from tests.builders import plan, repositories
 
 
 def test_too_many_tags_are_refused_with_the_remedy() -> None:
-    with pytest.raises(EstateError, match="has 54 tags, and AWS takes 50; set fewer under `tags`"):
+    with pytest.raises(EstateError, match="has 55 tags, and AWS takes 50; set fewer under `tags`"):
         plan(*repositories("api"), tags={f"tag-{number}": "x" for number in range(50)})
 
 

@@ -56,6 +56,7 @@ def test_an_image_repository_says_in_its_tags_whose_it_is() -> None:
         "github-owner": "acme",
         "github-repository": "API",
         "github-id": "42",
+        "service": "api",
     }
 
 

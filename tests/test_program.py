@@ -41,6 +41,7 @@ def test_an_image_repository_is_made_as_the_records_say() -> None:
             "github-owner": "acme",
             "github-repository": "api",
             "github-id": "1",
+            "service": "api",
         },
     }
 

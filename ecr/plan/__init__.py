@@ -9,10 +9,17 @@ from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
 from ecr.errors import EstateError
-from ecr.inventory import Inventory
+from ecr.inventory import Inventory, Repository
 from ecr.ledger import Entry, Ledger
-from ecr.plan.access import functions_may_pull, organisation_may_pull, source_may_replicate
-from ecr.plan.architectures import architecture_of, configured_registries, source_registry
+from ecr.plan.access import functions_may_pull, organisation_may_pull, sources_may_replicate
+from ecr.plan.architectures import (
+    Architecture,
+    architecture_of,
+    artifacts_registry,
+    configured_registries,
+    replicas_of,
+    source_registries,
+)
 from ecr.plan.identity import identify, made_by, recovered
 from ecr.plan.lifecycle import lifecycle_document
 from ecr.plan.limits import check_limits
@@ -48,8 +55,8 @@ def build_plan(
     with ``strict``, a repository cannot be placed.
     """
     place = architecture_of(settings)
-    source = source_registry(settings)
-    known = recovered(ledger, observed, source, owner, today)
+    sources = source_registries(settings)
+    known = recovered(ledger, observed, sources, owner, today)
     identities = identify(inventory, known, settings, place, today)
     if settings.strict and identities.left_out:
         raise EstateError(
@@ -63,8 +70,8 @@ def build_plan(
     _all_reachable(entries, configured_registries(settings))
     _none_taken(entries, observed, settings, owner)
     image_repositories = tuple(_image_repositories(entries, observed, settings, owner))
-    rules, bleeds = _replication(image_repositories, source)
-    registries = tuple(_registries(settings, source, rules))
+    rules, bleeds = _replication(entries, repositories, settings, place)
+    registries = tuple(_registries(settings, rules))
     check_limits(registries, image_repositories)
     return EstatePlan(
         registries=registries,
@@ -134,17 +141,20 @@ def _image_repositories(
                 "github-owner": settings.github.organisation,
                 "github-repository": entry.repository,
                 "github-id": str(number),
+                "service": entry.service,
             },
             "immutable": settings.images.immutable,
             "mutable_tags": settings.images.mutable_tags,
             "lifecycle": lifecycle,
         }
         for location, state in entry.placements.items():
+            placement = Placement.at(location)
+            ours = placement.registry == artifacts_registry(settings)
             yield ImageRepository(
-                placement=Placement.at(location),
+                placement=placement,
                 kind="placement",
                 state=state,
-                kms_key=settings.images.kms_key,
+                kms_key=settings.images.kms_key if ours else None,
                 found=location in observed.unknown,
                 **common,
             )
@@ -162,41 +172,44 @@ def _image_repositories(
 
 
 def _replication(
-    image_repositories: tuple[ImageRepository, ...], source: Registry
-) -> tuple[tuple[ReplicationRule, ...], tuple[Bleed, ...]]:
-    wanted: dict[Registry, set[str]] = defaultdict(set)
-    for each in image_repositories:
-        if each.kind == "replica" and each.state == "active":
-            wanted[each.placement.registry].add(each.placement.name)
-    names = {
-        each.placement.name for each in image_repositories if each.placement.registry == source
-    }
-    return replication_rules(wanted, names)
+    entries: Mapping[int, Entry],
+    repositories: Mapping[int, Repository],
+    settings: Settings,
+    place: Architecture,
+) -> tuple[dict[Registry, tuple[ReplicationRule, ...]], tuple[Bleed, ...]]:
+    """Give the rules of each source registry, and everything that bleeds."""
+    wanted: dict[Registry, dict[Registry, set[str]]] = defaultdict(lambda: defaultdict(set))
+    names: dict[Registry, set[str]] = defaultdict(set)
+    for number, entry in entries.items():
+        for location in entry.placements:
+            held = Placement.at(location)
+            names[held.registry].add(held.name)
+        if entry.state == "active":
+            pairs = replicas_of(place(entry.service), repositories[number], settings)
+            for placement, replica in pairs:
+                wanted[placement.registry][replica.registry].add(replica.name)
+    done = {source: replication_rules(wants, names[source]) for source, wants in wanted.items()}
+    return (
+        {source: rules for source, (rules, _) in done.items()},
+        tuple(bleed for _, bleeds in done.values() for bleed in bleeds),
+    )
 
 
 def _registries(
-    settings: Settings,
-    source: Registry,
-    rules: tuple[ReplicationRule, ...],
+    settings: Settings, rules: Mapping[Registry, tuple[ReplicationRule, ...]]
 ) -> Iterator[RegistryPlan]:
-    def planned(
-        registry: Registry, role: str | None, policy: str, *replication: ReplicationRule
-    ) -> RegistryPlan:
-        basic = settings.scanning.type == "BASIC"
-        return RegistryPlan(
+    sources = source_registries(settings)
+    basic = settings.scanning.type == "BASIC"
+    for registry, role in configured_registries(settings).items():
+        yield RegistryPlan(
             registry=registry,
             role=role,
-            policy=policy,
+            policy=organisation_may_pull(registry, settings.aws_organisation)
+            if registry in sources
+            else sources_may_replicate(registry, sources),
             policy_scope=settings.registry_policy_scope,
             scan_type=settings.scanning.type,
             scan_frequency="SCAN_ON_PUSH" if basic else "CONTINUOUS_SCAN",
             scan_filters=settings.scanning.filters,
-            replication=replication,
+            replication=rules.get(registry, ()),
         )
-
-    for registry, role in configured_registries(settings).items():
-        if registry == source:
-            organisation = organisation_may_pull(source, settings.aws_organisation)
-            yield planned(registry, role, organisation, *rules)
-        else:
-            yield planned(registry, role, source_may_replicate(registry, source))

@@ -6,7 +6,7 @@ known again by its tags. It deletes nothing on the word of a listing, and stops 
 changed at once.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from pydantic.alias_generators import to_camel
@@ -16,7 +16,7 @@ from ecr.inventory import Inventory, Repository
 from ecr.ledger import Entry, Ledger
 from ecr.plan.architectures import Architecture
 from ecr.plan.model import LeftOut, Observed, Placement, Registry
-from ecr.plan.naming import NameRefusedError, chosen_name, service_name
+from ecr.plan.naming import NameRefusedError, chosen_name, service_name, why_refused
 from ecr.settings import Settings
 
 FEWEST_TO_STOP = 3
@@ -70,7 +70,7 @@ def identify(
 
 
 def recovered(
-    ledger: Ledger, observed: Observed, source: Registry, owner: str, today: str
+    ledger: Ledger, observed: Observed, sources: Container[Registry], owner: str, today: str
 ) -> Ledger:
     """Give the ledger with what this stack made but the ledger does not know.
 
@@ -83,12 +83,13 @@ def recovered(
             continue
         number, placement = int(tags["github-id"]), Placement.at(location)
         entry = entries.get(number) or Entry(
-            tags.get("github-repository", placement.name), placement.name, "kept", today
+            repository=tags.get("github-repository", placement.name),
+            service=tags.get("service", placement.name),
+            state="kept",
+            since=today,
         )
-        if placement.registry == source:
-            held = {**entry.placements, location: "kept"}
-            name = placement.name if number not in ledger.entries else entry.service
-            entries[number] = replace(entry, service=name, placements=held)
+        if placement.registry in sources:
+            entries[number] = replace(entry, placements={**entry.placements, location: "kept"})
         else:
             entries[number] = replace(entry, replicas={**entry.replicas, location: "kept"})
     return Ledger(entries)
@@ -199,9 +200,15 @@ def _admit(
     for repository in newcomers:
         try:
             name = service_name(repository.name, settings.names)
-        except NameRefusedError as refusal:
+        except NameRefusedError as refused:
             left_out.append(
-                LeftOut(repository.id, repository.name, f"{refusal}; choose one under `names`")
+                LeftOut(repository.id, repository.name, f"{refused}; choose one under `names`")
+            )
+            continue
+        refusal = next(filter(None, (why_refused(each.name) for each in place(name))), None)
+        if refusal:
+            left_out.append(
+                LeftOut(repository.id, repository.name, f"{refusal}; choose a shorter one")
             )
             continue
         locations = [placement.location for placement in place(name)]

@@ -7,12 +7,12 @@ retiring when an operator says so; it ends only when it was retiring already and
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from ecr.inventory import Repository, has_property, matches_any
+from ecr.inventory import Repository
 from ecr.ledger import Entry, State
-from ecr.plan.architectures import Architecture
+from ecr.plan.architectures import Architecture, replicas_of
 from ecr.plan.identity import stop_unless_confirmed
-from ecr.plan.model import Observed, Placement, Registry
-from ecr.settings import LambdaAccount, Settings
+from ecr.plan.model import Observed, Placement
+from ecr.settings import Settings
 
 
 def settle(
@@ -32,13 +32,8 @@ def settle(
     for number, entry in entries.items():
         placements = place(entry.service) if entry.state == "active" else ()
         repository = repositories.get(number)
-        replicas = [
-            Placement(Registry(account.account, region), placement.name)
-            for placement in placements
-            for account in settings.lambda_replicas.accounts
-            if repository and _wants_replica(repository, account, settings)
-            for region in account.regions
-        ]
+        pairs = replicas_of(placements, repository, settings) if repository else ()
+        replicas = [replica for _, replica in pairs]
         done = replace(
             entry,
             placements=_carried(entry.placements, placements, settings, observed, notes),
@@ -104,10 +99,3 @@ def _carried(
         else:
             notes.append(f"retire, second step: {location} holds no image and is deleted now")
     return states
-
-
-def _wants_replica(repository: Repository, account: LambdaAccount, settings: Settings) -> bool:
-    rule = account.services or settings.lambda_replicas.services
-    if rule.property is not None:
-        return has_property(repository, rule.property, rule.values)
-    return rule.all or matches_any(repository.name, rule.patterns)
