@@ -20,7 +20,7 @@ provider = aws.Provider(
     ACCOUNT,
     region=REGION,
     allowed_account_ids=[ACCOUNT],
-    assume_roles=[{"roleArn": ROLE, "sessionName": "ecr-estate"}],
+    assume_roles=[{"role_arn": ROLE, "session_name": "ecr-estate"}],
 )
 options = pulumi.ResourceOptions(provider=provider)
 aws.ecr.RegistryPolicy("registry", region=REGION, policy=POLICY, opts=options)
@@ -30,8 +30,8 @@ aws.ecr.RegistryScanningConfiguration(
     scan_type="BASIC",
     rules=[
         {
-            "scanFrequency": "SCAN_ON_PUSH",
-            "repositoryFilters": [{"filter": "*", "filterType": "WILDCARD"}],
+            "scan_frequency": "SCAN_ON_PUSH",
+            "repository_filters": [{"filter": "*", "filter_type": "WILDCARD"}],
         }
     ],
     opts=options,
@@ -43,7 +43,7 @@ for number, name in enumerate(Path(os.environ["NAMES"]).read_text().split(), 1):
         region=REGION,
         force_delete=False,
         image_tag_mutability="IMMUTABLE",
-        encryption_configurations=[{"encryptionType": "AES256"}],
+        encryption_configurations=[{"encryption_type": "AES256"}],
         tags={
             "managed-by": "ecr-estate",
             "github-owner": "sandbox-org",

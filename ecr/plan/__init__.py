@@ -7,6 +7,7 @@ that. Everything that AWS would refuse half-way is found here, before the first 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import cache
 
 from ecr.errors import EstateError
 from ecr.inventory import Inventory, Repository, has_property, matches_any
@@ -14,7 +15,7 @@ from ecr.ledger import Entry, Ledger, State
 from ecr.plan.access import functions_may_pull, organisation_may_pull, source_may_replicate
 from ecr.plan.architectures import Architecture, architecture_of
 from ecr.plan.identity import identify
-from ecr.plan.lifecycle import lifecycle_document
+from ecr.plan.lifecycle import choose, lifecycle_document
 from ecr.plan.limits import check_limits
 from ecr.plan.model import (
     Bleed,
@@ -57,7 +58,7 @@ def build_plan(
     }
     source = Registry(settings.artifacts.account, settings.artifacts.region)
     _all_reachable(entries, {source, *lambda_registries})
-    image_repositories = tuple(_image_repositories(entries, settings))
+    image_repositories = tuple(_image_repositories(entries, properties, settings))
     rules, bleeds = _replication(image_repositories, source)
     registries = tuple(_registries(settings, source, lambda_registries, rules))
     check_limits(registries, image_repositories)
@@ -142,11 +143,13 @@ def _all_reachable(entries: Mapping[int, Entry], configured: set[Registry]) -> N
 
 
 def _image_repositories(
-    entries: Mapping[int, Entry], settings: Settings
+    entries: Mapping[int, Entry], repositories: Mapping[int, Repository], settings: Settings
 ) -> Iterator[ImageRepository]:
-    lifecycle = lifecycle_document(settings.lifecycle)
+    document = cache(lifecycle_document)
     policies: dict[Registry, str] = {}
     for number, entry in entries.items():
+        chosen = choose(settings.lifecycle, entry.service, repositories.get(number))
+        lifecycle = document(chosen)
         tags = {
             **settings.tags,
             "managed-by": "ecr-estate",
