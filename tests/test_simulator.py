@@ -15,6 +15,7 @@ from ecr.lifecycle_policy import Action, CountType, Policy, Rule, StorageClass, 
 from ecr.plan.lifecycle import lifecycle_policy
 from ecr.settings import Lifecycle
 from ecr.simulator import DAY, Image, Verdict, explain, read_images, simulate
+from sandbox.aws.lifecycle_evaluation import evaluate
 
 NOW = 1_800_000_000.0
 
@@ -284,36 +285,27 @@ def meets(each: Image, by: Rule) -> bool:
     return all(any(fnmatch.fnmatchcase(tag, p) for tag in each.tags) for p in by.patterns)
 
 
-def oracle(images: list[Image], rules: tuple[Rule, ...]) -> dict[str, int]:
-    """Amazon's description word for word: identify by every rule, then apply by priority."""
-    taken: dict[str, int] = {}
-    claimed: set[str] = set()
-    for by in rules:
-        inventory = [each for each in images if each.storage_class == by.storage_class]
-        selected = sorted(
-            (each for each in inventory if meets(each, by)),
-            key=lambda each: (-each.pushed_at, each.digest),
-        )
-        if by.count_type == "imageCountMoreThan":
-            identified = selected[by.count :]
-        else:
-            identified = [each for each in selected if NOW - each.pushed_at > by.count * DAY]
-        for each in identified:
-            if each.digest not in claimed:
-                taken[each.digest] = by.priority
-        claimed.update(each.digest for each in selected)
-    return taken
+def detail(each: Image) -> dict[str, Any]:
+    return {
+        "imageDigest": each.digest,
+        "imageTags": list(each.tags),
+        "imagePushedAt": each.pushed_at,
+        "lastRecordedPullTime": each.pulled_at,
+        "lastArchivedAt": each.archived_at,
+        "imageStatus": "ARCHIVED" if each.storage_class == "archive" else "ACTIVE",
+    }
 
 
 @given(IMAGES, RULES)
-def test_it_agrees_with_the_description_taken_word_for_word(
+def test_it_agrees_with_the_embedded_ecr_which_was_written_apart(
     images: list[Image], rules: tuple[Rule, ...]
 ) -> None:
     verdicts = simulate(images, Policy(rules), now=NOW).verdicts
     found = {
         each.image.digest: each.rule.priority for each in verdicts if each.action and each.rule
     }
-    assert found == oracle(images, rules)
+    policy = json.loads(Policy(rules).to_json())
+    assert found == evaluate(policy, [detail(each) for each in images], NOW)
 
 
 @given(IMAGES, RULES)
