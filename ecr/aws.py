@@ -8,7 +8,7 @@ in AWS: that is up to the command. No deployment uses it. Throttled calls are tr
 import argparse
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -104,13 +104,18 @@ def read_estate(options: argparse.Namespace) -> Estate:
     if options.outputs:
         estate = _estate_of(options.outputs)
     else:
-        estate = Estate(tuple(_registry(text) for text in dict.fromkeys(options.registry)))
+        estate = Estate(registries_of(options.registry))
     if not estate.registries:
         raise EstateError(
             "No registry is named.",
             ["give --outputs with a file of `pulumi stack output --json`, or --registry"],
         )
     return estate
+
+
+def registries_of(texts: Iterable[str]) -> tuple[Registry, ...]:
+    """Read "ACCOUNT/REGION" of each text, once. Raises EstateError."""
+    return tuple(_registry(text) for text in dict.fromkeys(texts))
 
 
 def _registry(text: str) -> Registry:
@@ -233,7 +238,7 @@ def _remedy(code: str) -> str:
     return "correct what it names and run the command again"
 
 
-def is_refusal(error: Exception, *codes: str) -> bool:
+def is_refusal(error: BaseException | None, *codes: str) -> bool:
     """Whether AWS refused with one of the error codes."""
     response: Mapping[str, Any] = getattr(error, "response", {})
     return response.get("Error", {}).get("Code") in codes

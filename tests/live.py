@@ -44,6 +44,14 @@ class Live:
         client: ECRClient = self.client("ecr", account, region)
         return client
 
+    def function_role(self, account: str) -> str:
+        """Make the role that a function needs, and give its name."""
+        iam = self.client("iam", account)
+        trust = {"Version": "2012-10-17", "Statement": []}
+        if not iam.list_roles()["Roles"]:
+            iam.create_role(RoleName="function", AssumeRolePolicyDocument=json.dumps(trust))
+        return "function"
+
     def push(
         self,
         name: str,
