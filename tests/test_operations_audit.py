@@ -236,11 +236,14 @@ def test_an_alias_and_every_version_are_named(
 def test_a_function_deployed_by_tag_uses_what_the_tag_meant_then(
     estate: Live, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from moto.awslambda.models import LambdaFunction  # noqa: PLC0415 - only this test needs it
+
     digest = estate.push("api", "v1.0.0", account=LAMBDA)
     function(estate, LAMBDA, digest)
     # Moto resolves no tag.
     code = {"ImageUri": uri(LAMBDA, ":v1.0.0"), "ResolvedImageUri": uri(LAMBDA, f"@{digest}")}
-    monkeypatch.setattr("moto.awslambda.models.LambdaFunction.get_code", lambda _: {"Code": code})
+    known = LambdaFunction.get_code
+    monkeypatch.setattr(LambdaFunction, "get_code", lambda each: {**known(each), "Code": code})
     _, (found,) = audited(estate, capsys)
     assert found["imageDigest"] == digest
 
