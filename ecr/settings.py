@@ -411,6 +411,30 @@ class Scanning(_Model):
         tuple[ScanFilter, ...], Field(min_length=1, max_length=100), AfterValidator(_distinct)
     ] = ("*",)
     """Which image repositories are scanned, by name, with `*` for any run of characters."""
+    on_push_only: Annotated[
+        tuple[ScanFilter, ...], Field(max_length=100), AfterValidator(_distinct)
+    ] = ()
+    """Under ENHANCED, image repositories that are scanned when pushed to, and not again. One that
+    `filters` has too is scanned continuously."""
+
+    @model_validator(mode="after")
+    def _basic_is_on_push(self) -> Self:
+        if self.on_push_only and self.type == "BASIC":
+            raise PydanticCustomError(
+                "on_push_only", "lists onPushOnly beside type: BASIC, which is that; drop one"
+            )
+        return self
+
+
+class Alerts(_Model):
+    """Messages about vulnerabilities and failed replication, by a topic for each registry."""
+
+    severities: Annotated[
+        tuple[Literal["CRITICAL", "HIGH", "MEDIUM", "LOW"], ...],
+        Field(min_length=1),
+        AfterValidator(_distinct),
+    ] = ("CRITICAL",)
+    """The severities of vulnerabilities that are worth a message."""
 
 
 class Confirm(_Model):
@@ -442,6 +466,9 @@ class Settings(_Model):
     """When images go."""
     scanning: Scanning = Scanning()
     """How registries are scanned."""
+    alerts: Alerts | None = None
+    """Who is told of vulnerabilities and failed replication; without the key nobody is. An empty map
+    takes the defaults."""
     registry_policy_scope: Literal["V1", "V2"] | None = None
     """The scope of registry policies, set in every registry. Without the key it is left alone; an
     account from before the end of 2024 may need V2."""

@@ -62,6 +62,7 @@ def test_every_offence_is_reported_in_one_error() -> None:
         ({"lifecycle": {"untaggedDays": 0}}, "is too small; write at least 1"),
         ({"lifecycle": {"untaggedDays": 4000}}, "is too large; write at most 3650"),
         ({"lifecycle": {"preset": "forever"}}, "write 'commit-sha', 'semver', 'source"),
+        ({"scanning": {"onPushOnly": ["*"]}}, "beside type: BASIC"),
         ({"lifecycle": {"preset": "custom"}}, "must have rules if preset is custom"),
         ({"lifecycle": {"overrides": [{"preset": "none"}]}}, "write names, property or both"),
         (

@@ -13,6 +13,7 @@ from ecr.errors import EstateError
 from ecr.inventory import Inventory, Repository, has_property, matches_any
 from ecr.ledger import Entry, Ledger, State
 from ecr.plan.access import functions_may_pull, organisation_may_pull, source_may_replicate
+from ecr.plan.alerts import plan_alerts
 from ecr.plan.architectures import Architecture, architecture_of
 from ecr.plan.identity import identify
 from ecr.plan.lifecycle import choose, lifecycle_document
@@ -68,6 +69,7 @@ def build_plan(
         ledger=Ledger(entries),
         left_out=identities.left_out,
         bleeds=bleeds,
+        alerts=plan_alerts(settings.alerts, registries, bleeds),
         notes=identities.notes,
         deselected=Counter(inventory.deselected.values()),
     )
@@ -214,6 +216,7 @@ def _registries(
             scan_type=settings.scanning.type,
             scan_frequency="SCAN_ON_PUSH" if basic else "CONTINUOUS_SCAN",
             scan_filters=settings.scanning.filters,
+            scan_on_push=settings.scanning.on_push_only,
             replication=replication,
         )
 
