@@ -56,6 +56,7 @@ def outputs(plan: EstatePlan) -> dict[str, Any]:
             "registries": [each.registry.key for each in plan.registries],
             "deselected": dict(plan.deselected),
             "leftOut": len(plan.left_out),
+            "alertTopics": [each.topic_arn for each in plan.alerts],
             "bleeding": {each.prefix: list(each.names) for each in plan.bleeds},
         },
     }

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 import pulumi
 import pulumi_aws as aws
 
-from ecr.plan.model import EstatePlan, ImageRepository, Registry, RegistryPlan
+from ecr.plan.model import AlertPlan, EstatePlan, ImageRepository, Registry, RegistryPlan
 
 BATCH = 100
 """Image repositories between two turns of the event loop, so that registrations leave as they come;
@@ -26,6 +26,8 @@ async def declare(plan: EstatePlan, providers: Mapping[str, aws.Provider]) -> No
     gc.collect()
     gc.disable()
     declare_registries(plan.registries, providers)
+    for alerts in plan.alerts:
+        declare_alerts(alerts, providers[alerts.registry.account])
     for index, image_repository in enumerate(plan.image_repositories, 1):
         declare_image_repository(
             image_repository, providers[image_repository.placement.registry.account]
@@ -91,14 +93,19 @@ def declare_registries(
             scan_type=plan.scan_type,
             rules=[
                 aws.ecr.RegistryScanningConfigurationRuleArgs(
-                    scan_frequency=plan.scan_frequency,
+                    scan_frequency=frequency,
                     repository_filters=[
                         aws.ecr.RegistryScanningConfigurationRuleRepositoryFilterArgs(
                             filter=name, filter_type="WILDCARD"
                         )
-                        for name in plan.scan_filters
+                        for name in filters
                     ],
                 )
+                for frequency, filters in (
+                    (plan.scan_frequency, plan.scan_filters),
+                    ("SCAN_ON_PUSH", plan.scan_on_push),
+                )
+                if filters
             ],
             opts=options,
         )
@@ -132,6 +139,46 @@ def _declare_replication(
         ),
         opts=pulumi.ResourceOptions.merge(options, pulumi.ResourceOptions(depends_on=policies)),
     )
+
+
+def declare_alerts(plan: AlertPlan, provider: aws.Provider) -> None:
+    """Register the topic of one registry's alerts, with its key, and the rules that publish to it."""
+    key, region = f"{plan.registry.key}/alerts", plan.registry.region
+    options = pulumi.ResourceOptions(provider=provider)
+    encryption = aws.kms.Key(
+        key,
+        region=region,
+        description=f"Encrypts {plan.topic}",
+        enable_key_rotation=True,
+        policy=plan.key_policy,
+        opts=options,
+    )
+    topic = aws.sns.Topic(
+        key, region=region, name=plan.topic, kms_master_key_id=encryption.arn, opts=options
+    )
+    policy = aws.sns.TopicPolicy(
+        key, region=region, arn=topic.arn, policy=plan.topic_policy, opts=options
+    )
+    for planned in plan.rules:
+        rule = aws.cloudwatch.EventRule(
+            f"{plan.registry.key}/{planned.name}",
+            region=region,
+            name=planned.name,
+            description=planned.description,
+            event_pattern=planned.pattern,
+            opts=options,
+        )
+        aws.cloudwatch.EventTarget(
+            f"{plan.registry.key}/{planned.name}",
+            region=region,
+            rule=rule.name,
+            target_id="topic",
+            arn=topic.arn,
+            input_transformer=aws.cloudwatch.EventTargetInputTransformerArgs(
+                input_paths=planned.paths, input_template=planned.template
+            ),
+            opts=pulumi.ResourceOptions.merge(options, pulumi.ResourceOptions(depends_on=[policy])),
+        )
 
 
 def declare_image_repository(

@@ -24,6 +24,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from ecr.errors import EstateError
+from ecr.lifecycle_policy import Action, CountType, Rule, StorageClass, TagStatus, check_rules
 
 
 def _shaped(pattern: str, what: str, remedy: str) -> AfterValidator:
@@ -327,20 +328,105 @@ class Images(_Model):
         return self
 
 
-class Lifecycle(_Model):
-    """When images go. The presets are described in the decision record on lifecycle."""
+LifecycleTag = Annotated[
+    str,
+    _shaped(
+        r"(?!(?:[^*]*\*){5})[\w.*-]{1,128}",
+        "a tag or a pattern of tags",
+        "use at most 128 letters, digits, `_`, `.`, `-`, and at most four `*`",
+    ),
+]
 
-    preset: Literal["commit-sha", "source-sample", "none"] = "commit-sha"
-    """commit-sha protects some tags and keeps the newest of the others; source-sample is the sample
-    of older guides; none deletes nothing."""
+
+class LifecycleRule(_Model):
+    """One rule in ECR's own words; its priority is its place in the list."""
+
+    description: Annotated[str, Field(max_length=256)] = ""
+    """What the rule is for, in your own words."""
+    tag_status: TagStatus
+    """Which images: tagged ones, untagged ones, or any."""
+    tag_pattern_list: tuple[LifecycleTag, ...] = ()
+    """With tagged, patterns that must all be met, each by any of an image's tags."""
+    tag_prefix_list: tuple[LifecycleTag, ...] = ()
+    """With tagged, instead of patterns: prefixes that must all be met."""
+    storage_class: StorageClass = "standard"
+    """The storage class that the rule is about."""
+    count_type: CountType
+    """What is measured: a number of images, or days since they were pushed, pulled or
+    transitioned."""
+    count_number: Annotated[int, Field(ge=1)]
+    """The number of images that stay, or of days after which they go."""
+    action: Action = "expire"
+    """expire deletes; transition moves to the storage class archive, whence nothing can be
+    pulled."""
+
+
+class LifecycleChoice(_Model):
+    """When images go: a preset and its numbers, or rules of one's own."""
+
+    preset: Literal["commit-sha", "semver", "source-sample", "none", "custom"] = "commit-sha"
+    """commit-sha protects some tags and keeps the newest of the others; semver protects versions
+    too; source-sample is the sample of older guides; none deletes nothing; custom takes `rules`."""
     untagged_days: Days = 7
-    """Under commit-sha, the days after which an untagged image goes."""
+    """Under commit-sha and semver, the days after which an untagged image goes."""
     keep_images: Annotated[int, Field(ge=1, le=100_000)] = 500
-    """Under commit-sha, how many tagged images are kept. Protected images fill places too."""
+    """Under commit-sha and semver, how many tagged images are kept. Protected images fill places
+    too."""
     protected_tags: Annotated[
         tuple[TagPattern, ...], Field(max_length=40), AfterValidator(_distinct)
     ] = ("live-*", "v*")
-    """Under commit-sha, patterns for tags whose images never go."""
+    """Under commit-sha and semver, patterns for tags whose images never go."""
+    rules: Annotated[tuple[LifecycleRule, ...], Field(max_length=50)] = ()
+    """Under custom, the rules in order of priority."""
+
+    @model_validator(mode="after")
+    def _rules_are_custom(self) -> Self:
+        if (self.preset == "custom") != bool(self.rules):
+            raise PydanticCustomError(
+                "custom_rules",
+                "must have rules if preset is custom, and only then; write both, or neither",
+            )
+        return self
+
+    def typed_rules(self) -> Iterator[Rule]:
+        """Give the rules of one's own as the lifecycle grammar has them."""
+        for priority, rule in enumerate(self.rules, 1):
+            yield Rule(
+                priority=priority,
+                tag_status=rule.tag_status,
+                count_type=rule.count_type,
+                count=rule.count_number,
+                patterns=rule.tag_pattern_list,
+                prefixes=rule.tag_prefix_list,
+                storage_class=rule.storage_class,
+                action=rule.action,
+                description=rule.description,
+            )
+
+
+class LifecycleOverride(LifecycleChoice):
+    """Another choice for some services. What it leaves out is as in `lifecycle`."""
+
+    names: tuple[NamePattern, ...] = ()
+    """Wildcard patterns, of which the service's name must match one; a renamed repository keeps its
+    service's name."""
+    property: PropertyRule | None = None
+    """A custom property that the repository must have, beside `names` or instead of them."""
+
+    @model_validator(mode="after")
+    def _meets_some(self) -> Self:
+        if not self.names and self.property is None:
+            raise PydanticCustomError(
+                "override", "says not for which services; write names, property or both"
+            )
+        return self
+
+
+class Lifecycle(LifecycleChoice):
+    """When images go. The presets are described in the decision record on lifecycle."""
+
+    overrides: tuple[LifecycleOverride, ...] = ()
+    """Other choices for some services; the first that a service meets applies to it."""
 
 
 class Scanning(_Model):
@@ -353,6 +439,30 @@ class Scanning(_Model):
         tuple[ScanFilter, ...], Field(min_length=1, max_length=100), AfterValidator(_distinct)
     ] = ("*",)
     """Which image repositories are scanned, by name, with `*` for any run of characters."""
+    on_push_only: Annotated[
+        tuple[ScanFilter, ...], Field(max_length=100), AfterValidator(_distinct)
+    ] = ()
+    """Under ENHANCED, image repositories that are scanned when pushed to, and not again. One that
+    `filters` has too is scanned continuously."""
+
+    @model_validator(mode="after")
+    def _basic_is_on_push(self) -> Self:
+        if self.on_push_only and self.type == "BASIC":
+            raise PydanticCustomError(
+                "on_push_only", "lists onPushOnly beside type: BASIC, which is that; drop one"
+            )
+        return self
+
+
+class Alerts(_Model):
+    """Messages about vulnerabilities and failed replication, by a topic for each registry."""
+
+    severities: Annotated[
+        tuple[Literal["CRITICAL", "HIGH", "MEDIUM", "LOW"], ...],
+        Field(min_length=1),
+        AfterValidator(_distinct),
+    ] = ("CRITICAL",)
+    """The severities of vulnerabilities that are worth a message."""
 
 
 class Confirm(_Model):
@@ -394,6 +504,9 @@ class Settings(_Model):
     """When images go."""
     scanning: Scanning = Scanning()
     """How registries are scanned."""
+    alerts: Alerts | None = None
+    """Who is told of vulnerabilities and failed replication; without the key nobody is. An empty map
+    takes the defaults."""
     registry_policy_scope: Literal["V1", "V2"] | None = None
     """The scope of registry policies, set in every registry. Without the key it is left alone; an
     account from before the end of 2024 may need V2."""
@@ -532,6 +645,9 @@ def _contradictions(settings: Settings) -> Iterator[str]:
             f"a key of {settings.artifacts.account} in {settings.artifacts.region}"
         )
     yield from _architecture(settings)
+    yield from _lifecycle_offences("lifecycle", settings.lifecycle)
+    for index, override in enumerate(settings.lifecycle.overrides):
+        yield from _lifecycle_offences(f"lifecycle.overrides[{index}]", override)
     yield from _repeats("static", settings.static or ())
     yield from _shared_names(settings.names)
 
@@ -568,6 +684,12 @@ def _architecture(settings: Settings) -> Iterator[str]:
             for region in account.regions
             if (account.account, region) in registries
         )
+
+
+def _lifecycle_offences(path: str, choice: LifecycleChoice) -> Iterator[str]:
+    """Find what ECR would refuse about rules of one's own, under the settings' names for the keys."""
+    for index, key, wrong in check_rules(tuple(choice.typed_rules())):
+        yield f"{path}.rules[{index}].{key.rpartition('.')[2]} {wrong}".replace(". ", " ")
 
 
 def _repeats(path: str, repositories: Sequence[StaticRepository]) -> Iterator[str]:

@@ -3,8 +3,13 @@
 import json
 from typing import Any
 
+import pytest
+
+from ecr.lifecycle_policy import parse_policy
 from ecr.plan.lifecycle import lifecycle_document
 from ecr.settings import Lifecycle
+from sandbox.aws import lifecycle_documents
+from tests.builders import ARTIFACTS, plan, repositories, repository
 
 
 def rules(**chosen: Any) -> list[dict[str, Any]]:
@@ -40,20 +45,134 @@ def test_untagged_images_do_not_use_up_the_count_of_tagged_ones() -> None:
     }
 
 
-def test_the_source_documents_sample_is_kept_as_it_stands() -> None:
-    untagged, anything = rules(preset="source-sample")
-    assert untagged["selection"] == {
-        "tagStatus": "untagged",
-        "countType": "sinceImagePushed",
-        "countUnit": "days",
-        "countNumber": 7,
-    }
-    assert anything["selection"] == {
-        "tagStatus": "any",
-        "countType": "imageCountMoreThan",
-        "countNumber": 10,
-    }
+def test_the_default_document_is_the_one_that_was_always_deployed() -> None:
+    assert lifecycle_document(Lifecycle()) == (
+        '{"rules":['
+        '{"rulePriority":1,"description":"protect live-*: a match here shields from the rules below",'
+        '"selection":{"tagStatus":"tagged","tagPatternList":["live-*"],'
+        '"countType":"imageCountMoreThan","countNumber":1000000},"action":{"type":"expire"}},'
+        '{"rulePriority":2,"description":"protect v*: a match here shields from the rules below",'
+        '"selection":{"tagStatus":"tagged","tagPatternList":["v*"],'
+        '"countType":"imageCountMoreThan","countNumber":1000000},"action":{"type":"expire"}},'
+        '{"rulePriority":3,"description":"untagged images go after 7 days",'
+        '"selection":{"tagStatus":"untagged","countType":"sinceImagePushed","countUnit":"days",'
+        '"countNumber":7},"action":{"type":"expire"}},'
+        '{"rulePriority":4,"description":"keep 500 tagged images",'
+        '"selection":{"tagStatus":"tagged","tagPatternList":["*"],'
+        '"countType":"imageCountMoreThan","countNumber":500},"action":{"type":"expire"}}]}'
+    )
+
+
+def test_the_practice_documents_sample_is_exactly_the_practice_documents() -> None:
+    assert rules(preset="source-sample") == [
+        {
+            "rulePriority": 1,
+            "description": "Untagged images policy",
+            "selection": {
+                "tagStatus": "untagged",
+                "countType": "sinceImagePushed",
+                "countUnit": "days",
+                "countNumber": 7,
+            },
+            "action": {"type": "expire"},
+        },
+        {
+            "rulePriority": 2,
+            "description": "Any image policy",
+            "selection": {
+                "tagStatus": "any",
+                "countType": "imageCountMoreThan",
+                "countNumber": 10,
+            },
+            "action": {"type": "expire"},
+        },
+    ]
+
+
+def test_semver_protects_every_version_beside_the_protected_tags() -> None:
+    patterns = [rule["selection"].get("tagPatternList") for rule in rules(preset="semver")]
+    assert patterns == [["live-*"], ["v*"], ["*.*.*"], None, ["*"]]
 
 
 def test_none_means_no_document_at_all() -> None:
     assert lifecycle_document(Lifecycle(preset="none")) is None
+
+
+CUSTOM = {
+    "preset": "custom",
+    "rules": [
+        {"tagStatus": "untagged", "countType": "sinceImagePushed", "countNumber": 1},
+        {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 30},
+    ],
+}
+
+
+def test_rules_of_ones_own_get_their_priority_from_their_place() -> None:
+    assert [(rule["rulePriority"], rule["selection"]["tagStatus"]) for rule in rules(**CUSTOM)] == [
+        (1, "untagged"),
+        (2, "any"),
+    ]
+
+
+@pytest.mark.parametrize("chosen", [{}, {"preset": "semver"}, {"preset": "source-sample"}, CUSTOM])
+def test_every_document_is_one_that_ecr_takes_and_is_read_back_the_same(
+    chosen: dict[str, Any],
+) -> None:
+    document = lifecycle_document(Lifecycle.model_validate(chosen))
+    assert document
+    assert lifecycle_documents.offences(document) == []
+    assert parse_policy(document, "it").to_json() == document
+
+
+def kept(planned: Any) -> dict[str, Any]:
+    """How many images the last rule keeps, by service; None where there is no policy."""
+    return {
+        each.placement.name: each.lifecycle
+        and json.loads(each.lifecycle)["rules"][-1]["selection"]["countNumber"]
+        for each in planned.image_repositories
+    }
+
+
+def test_an_override_applies_by_name_and_keeps_what_it_does_not_say() -> None:
+    planned = plan(
+        *repositories("api", "batch-a", "batch-b"),
+        lifecycle={
+            "keepImages": 300,
+            "overrides": [
+                {"names": ["batch-b"], "preset": "none"},
+                {"names": ["batch-*"], "untaggedDays": 1},
+                {"names": ["*"], "keepImages": 100},
+            ],
+        },
+    )
+    assert kept(planned) == {"api": 100, "batch-a": 300, "batch-b": None}
+
+
+BY_PROPERTY = {
+    "overrides": [{"property": {"property": "tier", "values": ["gold"]}, "keepImages": 2000}]
+}
+
+
+def test_an_override_applies_by_custom_property() -> None:
+    planned = plan(
+        repository(1, "api", properties={"tier": "gold"}),
+        repository(2, "web", properties={"tier": "tin"}),
+        lifecycle=BY_PROPERTY,
+    )
+    assert kept(planned) == {"api": 2000, "web": 500}
+
+
+def test_where_the_property_is_no_longer_known_nothing_expires() -> None:
+    before = plan(repository(1, "api", properties={"tier": "gold"}))
+    after = plan(ledger=before.ledger, lifecycle=BY_PROPERTY)
+    assert kept(after) == {"api": None}
+
+
+def test_a_renamed_repository_keeps_the_lifecycle_of_its_service() -> None:
+    lifecycle = {"overrides": [{"names": ["api"], "keepImages": 2000}]}
+    before = plan(*repositories("api"), lifecycle=lifecycle)
+    after = plan(*repositories("gateway"), ledger=before.ledger, lifecycle=lifecycle)
+    assert [each.lifecycle for each in after.image_repositories] == [
+        each.lifecycle for each in before.image_repositories
+    ]
+    assert ARTIFACTS in after.image_repositories[0].placement.location

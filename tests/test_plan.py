@@ -156,6 +156,8 @@ def test_enhanced_scanning_is_continuous_and_basic_on_push() -> None:
     assert plan(*repositories("api")).registries[0].scan_frequency == "SCAN_ON_PUSH"
     enhanced = plan(*repositories("api"), scanning={"type": "ENHANCED"}).registries[0]
     assert enhanced.scan_frequency == "CONTINUOUS_SCAN"
+    both = {"type": "ENHANCED", "filters": ["pay-*"], "onPushOnly": ["*"]}
+    assert plan(*repositories("api"), scanning=both).registries[0].scan_on_push == ("*",)
 
 
 def test_replicas_are_not_encrypted_with_a_key_of_another_account() -> None:

@@ -61,7 +61,30 @@ def test_every_offence_is_reported_in_one_error() -> None:
         ({"strict": "maybe"}, "must be true or false"),
         ({"lifecycle": {"untaggedDays": 0}}, "is too small; write at least 1"),
         ({"lifecycle": {"untaggedDays": 4000}}, "is too large; write at most 3650"),
-        ({"lifecycle": {"preset": "forever"}}, "write 'commit-sha', 'source-sample' or 'none'"),
+        ({"lifecycle": {"preset": "forever"}}, "write 'commit-sha', 'semver', 'source"),
+        ({"scanning": {"onPushOnly": ["*"]}}, "beside type: BASIC"),
+        ({"lifecycle": {"preset": "custom"}}, "must have rules if preset is custom"),
+        ({"lifecycle": {"overrides": [{"preset": "none"}]}}, "write names, property or both"),
+        (
+            {
+                "lifecycle": {
+                    "overrides": [
+                        {
+                            "names": ["a"],
+                            "preset": "custom",
+                            "rules": [
+                                {
+                                    "tagStatus": "any",
+                                    "countType": "sinceImagePulled",
+                                    "countNumber": 7,
+                                }
+                            ],
+                        }
+                    ]
+                }
+            },
+            "ecr-estate:lifecycle.overrides[0].rules[0].countType = 'sinceImagePulled': is for",
+        ),
         ({"lifecycle": {"protectedTags": ["a*b*c*"]}}, "at most two `*`"),
         ({"images": {"mutableTags": [f"t{n}" for n in range(6)]}}, "write at most 5"),
         ({"images": {"mutableTags": ["x"], "immutable": False}}, "beside immutable: false"),

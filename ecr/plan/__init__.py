@@ -6,12 +6,14 @@ that. Everything that AWS would refuse half-way is found here, before the first 
 
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterator, Mapping
+from functools import cache
 from typing import Any
 
 from ecr.errors import EstateError
 from ecr.inventory import Inventory, Repository
 from ecr.ledger import Entry, Ledger
 from ecr.plan.access import functions_may_pull, organisation_may_pull, sources_may_replicate
+from ecr.plan.alerts import plan_alerts
 from ecr.plan.architectures import (
     Architecture,
     architecture_of,
@@ -21,7 +23,7 @@ from ecr.plan.architectures import (
     source_registries,
 )
 from ecr.plan.identity import identify, made_by, recovered
-from ecr.plan.lifecycle import lifecycle_document
+from ecr.plan.lifecycle import choose, lifecycle_document
 from ecr.plan.limits import check_limits
 from ecr.plan.locations import settle
 from ecr.plan.model import (
@@ -69,7 +71,9 @@ def build_plan(
     entries = dict(sorted(entries.items()))
     _all_reachable(entries, configured_registries(settings))
     _none_taken(entries, observed, settings, owner)
-    image_repositories = tuple(_image_repositories(entries, observed, settings, owner))
+    image_repositories = tuple(
+        _image_repositories(entries, repositories, observed, settings, owner)
+    )
     rules, bleeds = _replication(entries, repositories, settings, place)
     registries = tuple(_registries(settings, rules))
     check_limits(registries, image_repositories)
@@ -79,6 +83,7 @@ def build_plan(
         ledger=Ledger(entries),
         left_out=identities.left_out,
         bleeds=bleeds,
+        alerts=plan_alerts(settings.alerts, registries, bleeds),
         notes=(*identities.notes, *notes),
         deselected=Counter(inventory.deselected.values()),
     )
@@ -129,9 +134,13 @@ def _none_taken(
 
 
 def _image_repositories(
-    entries: Mapping[int, Entry], observed: Observed, settings: Settings, owner: str
+    entries: Mapping[int, Entry],
+    repositories: Mapping[int, Repository],
+    observed: Observed,
+    settings: Settings,
+    owner: str,
 ) -> Iterator[ImageRepository]:
-    lifecycle = lifecycle_document(settings.lifecycle)
+    document = cache(lifecycle_document)
     policies: dict[Registry, str] = {}
     for number, entry in entries.items():
         common: dict[str, Any] = {
@@ -145,7 +154,9 @@ def _image_repositories(
             },
             "immutable": settings.images.immutable,
             "mutable_tags": settings.images.mutable_tags,
-            "lifecycle": lifecycle,
+            "lifecycle": document(
+                choose(settings.lifecycle, entry.service, repositories.get(number))
+            ),
         }
         for location, state in entry.placements.items():
             placement = Placement.at(location)
@@ -211,5 +222,6 @@ def _registries(
             scan_type=settings.scanning.type,
             scan_frequency="SCAN_ON_PUSH" if basic else "CONTINUOUS_SCAN",
             scan_filters=settings.scanning.filters,
+            scan_on_push=settings.scanning.on_push_only,
             replication=rules.get(registry, ()),
         )

@@ -1,67 +1,116 @@
-"""Lifecycle: when images go, as the JSON document that ECR takes.
+"""Lifecycle: when images go. Which rules each image repository gets, as the JSON that ECR takes.
 
-Owns the presets. ECR evaluates every rule over the whole image repository; an image that matches the
-tagging requirement of a rule can never be touched by a rule of lower priority, which is how tags are
-protected here (Amazon ECR User Guide, "Lifecycle policy evaluation rules").
+Owns the presets, and which of the settings' overrides applies to a service. ECR evaluates every rule
+over the whole image repository; an image that matches the tagging requirement of a rule can never be
+touched by a rule of lower priority, which is how tags are protected here (Amazon ECR User Guide,
+"Lifecycle policy evaluation rules"). Never reads or judges images: ecr/simulator.py does.
 """
 
-import json
-from typing import Any
+from collections.abc import Iterable, Iterator
 
-from ecr.settings import Lifecycle
+from ecr.inventory import Repository, has_property, matches_any
+from ecr.lifecycle_policy import Policy, Rule
+from ecr.settings import Lifecycle, LifecycleChoice, LifecycleOverride
 
 NEVER = 1_000_000
 """A count that no image repository reaches: ECR's quota is 100,000 images."""
 
+EVERY_VERSION = "*.*.*"
+"""Release versions and their candidates alike: an image that became a release carries both tags."""
 
-def lifecycle_document(lifecycle: Lifecycle) -> str | None:
-    """Give the document of the chosen preset; None where images never go."""
-    match lifecycle.preset:
+
+def lifecycle_policy(choice: LifecycleChoice) -> Policy | None:
+    """Give the rules of a choice; None where images never go."""
+    match choice.preset:
         case "none":
             return None
+        case "custom":
+            rules = list(choice.typed_rules())
         case "source-sample":
-            rules = [_untagged(7), _by_count({"tagStatus": "any"}, 10, "keep 10 images")]
-        case "commit-sha":
+            # The practice document's sample, word for word.
             rules = [
-                *(
-                    _by_count(
-                        {"tagStatus": "tagged", "tagPatternList": [pattern]},
-                        NEVER,
-                        f"protect {pattern}: a match here shields from the rules below",
-                    )
-                    # One rule a pattern: the entries of one list must all be met.
-                    for pattern in lifecycle.protected_tags
-                ),
-                _untagged(lifecycle.untagged_days),
-                # Not `any`: untagged pushes would then use up the count of tagged images.
-                _by_count(
-                    {"tagStatus": "tagged", "tagPatternList": ["*"]},
-                    lifecycle.keep_images,
-                    f"keep {lifecycle.keep_images} tagged images",
+                _untagged(1, 7, "Untagged images policy"),
+                Rule(
+                    priority=2,
+                    tag_status="any",
+                    count_type="imageCountMoreThan",
+                    count=10,
+                    description="Any image policy",
                 ),
             ]
-    return json.dumps(
-        {"rules": [{"rulePriority": index, **rule} for index, rule in enumerate(rules, 1)]},
-        separators=(",", ":"),
+        case "semver":
+            rules = list(_shielded((*choice.protected_tags, EVERY_VERSION), choice))
+        case "commit-sha":
+            rules = list(_shielded(choice.protected_tags, choice))
+    return Policy(tuple(rules))
+
+
+def lifecycle_document(choice: LifecycleChoice) -> str | None:
+    """Give the canonical document of a choice; None where images never go."""
+    policy = lifecycle_policy(choice)
+    return policy.to_json() if policy else None
+
+
+def choose(lifecycle: Lifecycle, service: str, repository: Repository | None) -> LifecycleChoice:
+    """Give what applies to a service: the first override that it meets, or the settings themselves.
+
+    ``service`` is the name chosen once, so that a rename on GitHub changes no lifecycle policy.
+    ``repository`` is None where GitHub no longer lists it. Its properties are then unknown, and if an
+    override might have asked for them nothing expires: what is kept is never lost to a listing.
+    """
+    for override in lifecycle.overrides:
+        if override.names and not matches_any(service, override.names):
+            continue
+        if override.property is None:
+            return _laid_over(lifecycle, override)
+        if repository is None:
+            return LifecycleChoice(preset="none")
+        if has_property(repository, override.property.property, override.property.values):
+            return _laid_over(lifecycle, override)
+    return lifecycle
+
+
+def _laid_over(lifecycle: Lifecycle, override: LifecycleOverride) -> LifecycleChoice:
+    """Give the override's own values, and the lifecycle's where it has none."""
+    keys = LifecycleChoice.model_fields
+    return LifecycleChoice.model_construct(
+        **{
+            key: getattr(override if key in override.model_fields_set else lifecycle, key)
+            for key in keys
+        }
     )
 
 
-def _untagged(days: int) -> dict[str, Any]:
-    return _rule(
-        {"tagStatus": "untagged"},
-        {"countType": "sinceImagePushed", "countUnit": "days", "countNumber": days},
-        f"untagged images go after {days} days",
+def _shielded(protected: Iterable[str], choice: LifecycleChoice) -> Iterator[Rule]:
+    priority = 0
+    # One rule a pattern: the entries of one list must all be met.
+    for priority, pattern in enumerate(protected, 1):
+        yield Rule(
+            priority=priority,
+            tag_status="tagged",
+            patterns=(pattern,),
+            count_type="imageCountMoreThan",
+            count=NEVER,
+            description=f"protect {pattern}: a match here shields from the rules below",
+        )
+    days, kept = choice.untagged_days, choice.keep_images
+    yield _untagged(priority + 1, days, f"untagged images go after {days} days")
+    # Not `any`: untagged pushes would then use up the count of tagged images.
+    yield Rule(
+        priority=priority + 2,
+        tag_status="tagged",
+        patterns=("*",),
+        count_type="imageCountMoreThan",
+        count=kept,
+        description=f"keep {kept} tagged images",
     )
 
 
-def _by_count(selection: dict[str, Any], count: int, description: str) -> dict[str, Any]:
-    counted = {"countType": "imageCountMoreThan", "countNumber": count}
-    return _rule(selection, counted, description)
-
-
-def _rule(selection: dict[str, Any], count: dict[str, Any], description: str) -> dict[str, Any]:
-    return {
-        "description": description,
-        "selection": {**selection, **count},
-        "action": {"type": "expire"},
-    }
+def _untagged(priority: int, days: int, description: str) -> Rule:
+    return Rule(
+        priority=priority,
+        tag_status="untagged",
+        count_type="sinceImagePushed",
+        count=days,
+        description=description,
+    )

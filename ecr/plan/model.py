@@ -110,7 +110,10 @@ class ReplicationRule:
 
 @dataclass(frozen=True, slots=True)
 class RegistryPlan:
-    """What is set once for a whole registry. ``policy`` is a JSON document."""
+    """What is set once for a whole registry. ``policy`` is a JSON document.
+
+    ``scan_on_push`` are the filters of a second scanning rule, beside that of ``scan_frequency``.
+    """
 
     registry: Registry
     role: str | None
@@ -119,6 +122,7 @@ class RegistryPlan:
     scan_type: str
     scan_frequency: str
     scan_filters: tuple[str, ...]
+    scan_on_push: tuple[str, ...] = ()
     replication: tuple[ReplicationRule, ...] = ()
 
 
@@ -140,6 +144,29 @@ class Bleed:
 
 
 @dataclass(frozen=True, slots=True)
+class AlertRule:
+    """One EventBridge rule. ``pattern`` is JSON; ``paths`` are the placeholders of ``template``."""
+
+    name: str
+    description: str
+    pattern: str
+    paths: Mapping[str, str]
+    template: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlertPlan:
+    """The alerts of one registry: an encrypted topic, and the rules that publish to it."""
+
+    registry: Registry
+    topic: str
+    topic_arn: str
+    topic_policy: str
+    key_policy: str
+    rules: tuple[AlertRule, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class EstatePlan:
     """Everything that will exist after the deployment, and what was decided on the way."""
 
@@ -148,5 +175,6 @@ class EstatePlan:
     ledger: Ledger
     left_out: tuple[LeftOut, ...] = ()
     bleeds: tuple[Bleed, ...] = ()
+    alerts: tuple[AlertPlan, ...] = ()
     notes: tuple[str, ...] = ()
     deselected: Mapping[str, int] = field(default_factory=dict)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+import time
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, cast
@@ -25,7 +26,12 @@ from moto.ecr.exceptions import ImageAlreadyExistsException, InvalidParameterExc
 from moto.ecr.models import ECRBackend, Image, Repository, ecr_backends
 from moto.ecr.responses import ECRResponse
 
-from sandbox.aws import lifecycle_documents, policy_documents, request_shapes
+from sandbox.aws import (
+    lifecycle_documents,
+    lifecycle_evaluation,
+    policy_documents,
+    request_shapes,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -141,6 +147,24 @@ class RegistryResponse(ECRResponse):
         """Amazon ECR API Reference, DescribeImages: pages of 100 unless told."""
         return self._page(super().describe_images(), "imageDetails", "imageIds")
 
+    def start_lifecycle_policy_preview(self) -> ActionResult:
+        """Amazon ECR API Reference, StartLifecyclePolicyPreview; it is complete at once."""
+        name, text = self._get_param("repositoryName"), self._get_param("lifecyclePolicyText")
+        return ActionResult(self.registry.start_preview(name, text) | {"status": "IN_PROGRESS"})
+
+    def get_lifecycle_policy_preview(self) -> ActionResult:
+        """Amazon ECR API Reference, GetLifecyclePolicyPreview: pages of 100 unless told."""
+        answer = ActionResult(self.registry.preview(self._get_param("repositoryName")))
+        return self._page(answer, "previewResults", "imageIds")
+
+    def start_replication_backfill(self) -> ActionResult:
+        """Amazon ECR API Reference, StartReplicationBackfill; it has ended at once."""
+        return ActionResult(self.registry.start_backfill(self._get_param("destination")))
+
+    def describe_replication_backfill_results(self) -> ActionResult:
+        """Amazon ECR API Reference, DescribeReplicationBackfillResults, without single images."""
+        return ActionResult(self.registry.backfill(self._get_param("replicationBackfillId")))
+
     def _page(self, answer: ActionResult, result_key: str, chosen: str = "") -> ActionResult:
         token, most = self._get_param("nextToken"), self._get_param("maxResults")
         if chosen and self._get_param(chosen):
@@ -163,6 +187,8 @@ class Registry(ECRBackend):
         super().__init__(region_name, account_id)
         self.account_settings = {name: values[0] for name, values in _ACCOUNT_SETTINGS.items()}
         self.replications: dict[tuple[str, str], dict[tuple[str, str], str | None]] = {}
+        self._previews: dict[str, dict[str, Any]] = {}
+        self._backfills: dict[str, dict[str, Any]] = {}
 
     @property
     def _url_module(self) -> ModuleType:
@@ -270,6 +296,76 @@ class Registry(ECRBackend):
             "repositoryName": repository_name,
             "lifecyclePolicyText": lifecycle_policy_text,
         }
+
+    def start_preview(self, repository_name: str, text: str | None) -> dict[str, Any]:
+        """Amazon ECR API Reference, StartLifecyclePolicyPreview: a policy to try, or its own."""
+        repository = self._get_repository(repository_name)
+        text = text or repository.lifecycle_policy
+        if not text:
+            raise EcrRefusal("LifecyclePolicyNotFoundException", "There is no policy to preview")
+        if found := lifecycle_documents.offences(text):
+            raise _refusal("LifecyclePolicyText", "Lifecycle policy validation failure", *found)
+        # Whatever moto holds beside these, the preview reads no more of an image.
+        images = [
+            {
+                "imageDigest": image.image_digest,
+                "imageTags": image.image_tags,
+                "imagePushedAt": image.image_pushed_at,
+            }
+            for image in repository.images
+        ]
+        rules = lifecycle_evaluation.evaluate(json.loads(text), images, time.time())
+        asked = {
+            "registryId": repository.registry_id,
+            "repositoryName": repository_name,
+            "lifecyclePolicyText": text,
+        }
+        self._previews[repository_name] = asked | {
+            "status": "COMPLETE",
+            "previewResults": [
+                {**image, "action": {"type": "EXPIRE"}, "appliedRulePriority": rules[digest]}
+                for image in images
+                if (digest := image["imageDigest"]) in rules
+            ],
+            "summary": {"expiringImageTotalCount": len(rules)},
+        }
+        return asked
+
+    def preview(self, repository_name: str) -> dict[str, Any]:
+        """Amazon ECR API Reference, GetLifecyclePolicyPreview."""
+        self._get_repository(repository_name)
+        if repository_name not in self._previews:
+            raise EcrRefusal("LifecyclePolicyPreviewNotFoundException", "No preview was started")
+        return self._previews[repository_name]
+
+    def start_backfill(self, destination: dict[str, str]) -> dict[str, Any]:
+        """Amazon ECR API Reference, StartReplicationBackfill: to a destination that has a rule."""
+        configured = [
+            each for rule in self.replication_config["rules"] for each in rule["destinations"]
+        ]
+        if destination not in configured:
+            raise _refusal("destination", "is not in the registry's replication configuration")
+        failed = 0
+        images = [(image, tag) for repository in self.repositories.values()
+                  for image in repository.images for tag in image.image_tags or [""]]  # fmt: skip
+        for image, tag in images:
+            self._replicate(image, tag)
+            outcome = self.replications[image.repository_name, image.image_digest]
+            failed += bool(outcome.get((destination["region"], destination["registryId"])))
+        identifier = f"backfill-{len(self._backfills) + 1}"
+        self._backfills[identifier] = {
+            "registryId": self.account_id,
+            "replicationBackfillId": identifier,
+            "destination": destination,
+            "status": "FAILED" if failed else "COMPLETE",
+        }
+        return self._backfills[identifier] | {"status": "IN_PROGRESS"}
+
+    def backfill(self, identifier: str) -> dict[str, Any]:
+        """Amazon ECR API Reference, DescribeReplicationBackfillResults."""
+        if identifier not in self._backfills:
+            raise _refusal("replicationBackfillId", "is not a backfill of this registry")
+        return self._backfills[identifier]
 
     def set_repository_policy(
         self, registry_id: str, repository_name: str, policy_text: str

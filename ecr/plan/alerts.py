@@ -1,0 +1,203 @@
+"""Alerts: which events of a registry reach a person, by which topic, and in which words.
+
+Owns the event patterns, the messages and the documents of topic and key. Events are matched by what
+really sends them: basic scanning is aws.ecr, enhanced scanning is Amazon Inspector and never aws.ecr.
+Subscribes nobody: who is told is not the estate's to know.
+
+Sources: Amazon ECR User Guide, "Amazon ECR events and EventBridge"; Amazon Inspector User Guide,
+"Amazon EventBridge schema for Amazon Inspector events".
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ecr.plan.model import AlertPlan, AlertRule, Bleed, Registry, RegistryPlan
+from ecr.settings import Alerts
+
+NAME = "ecr-estate-alerts"
+"""The topic's name, and how those of the rules begin."""
+
+PATTERN = 2_048
+"""Characters of an event pattern (Amazon EventBridge quotas)."""
+
+
+def plan_alerts(
+    alerts: Alerts | None, registries: Iterable[RegistryPlan], bleeds: Iterable[Bleed]
+) -> tuple[AlertPlan, ...]:
+    """Give the alerts of every registry; none without the setting.
+
+    ``bleeds`` are the names whose replication fails with every push, and means nothing.
+    """
+    if alerts is None:
+        return ()
+    bleeding = sorted({name for each in bleeds for name in each.names})
+    return tuple(_of_registry(alerts, plan, bleeding) for plan in registries)
+
+
+def _of_registry(alerts: Alerts, plan: RegistryPlan, bleeding: Sequence[str]) -> AlertPlan:
+    registry = plan.registry
+    scans = basic_scan if plan.scan_type == "BASIC" else enhanced_finding
+    rules = scans(alerts.severities), failed_replication(bleeding)
+    where = f"{registry.region}:{registry.account}"
+    topic_arn = f"arn:{registry.partition}:sns:{where}:{NAME}"
+    return AlertPlan(
+        registry=registry,
+        topic=NAME,
+        topic_arn=topic_arn,
+        topic_policy=_publishing(
+            topic_arn,
+            [f"arn:{registry.partition}:events:{where}:rule/{rule.name}" for rule in rules],
+        ),
+        key_policy=_encrypting(registry),
+        rules=rules,
+    )
+
+
+def basic_scan(severities: Sequence[str]) -> AlertRule:
+    """Match completed basic scans that found something so severe."""
+    counted = [{severity: [{"numeric": [">", 0]}]} for severity in severities]
+    paths = {
+        severity.lower(): f"$.detail.finding-severity-counts.{severity}" for severity in severities
+    }
+    found = ", ".join(f"{name}: <{name}>" for name in paths)
+    return AlertRule(
+        name=f"{NAME}-scan",
+        description="Vulnerabilities found by ECR's basic scanning",
+        pattern=_pattern(
+            "aws.ecr",
+            "ECR Image Scan",
+            {
+                "scan-status": ["COMPLETE"],
+                "finding-severity-counts": counted[0] if len(counted) == 1 else {"$or": counted},
+            },
+        ),
+        paths={
+            "account": "$.account",
+            "region": "$.region",
+            "repository": "$.detail.repository-name",
+            "digest": "$.detail.image-digest",
+            "tags": "$.detail.image-tags",
+            **paths,
+        },
+        template=_message(
+            f"Vulnerabilities in an image of <repository> ({found}).",
+            "Registry <account>/<region>, image <digest>, tags <tags>.",
+            "See `aws ecr describe-image-scan-findings`, rebuild on a patched base, and deploy.",
+        ),
+    )
+
+
+def enhanced_finding(severities: Sequence[str]) -> AlertRule:
+    """Match active findings of Amazon Inspector in images."""
+    return AlertRule(
+        name=f"{NAME}-finding",
+        description="Vulnerabilities found by Amazon Inspector",
+        pattern=_pattern(
+            "aws.inspector2",
+            "Inspector2 Finding",
+            {
+                "severity": list(severities),
+                "status": ["ACTIVE"],
+                "resources": {"type": ["AWS_ECR_CONTAINER_IMAGE"]},
+            },
+        ),
+        paths={
+            "account": "$.account",
+            "region": "$.region",
+            "severity": "$.detail.severity",
+            "title": "$.detail.title",
+            "repository": "$.detail.resources[0].details.awsEcrContainerImage.repositoryName",
+            "digest": "$.detail.resources[0].details.awsEcrContainerImage.imageHash",
+            "tags": "$.detail.resources[0].details.awsEcrContainerImage.imageTags",
+        },
+        template=_message(
+            "<severity> in an image of <repository>: <title>.",
+            "Registry <account>/<region>, image <digest>, tags <tags>.",
+            "See the finding in Amazon Inspector, rebuild on a patched base, and deploy.",
+        ),
+    )
+
+
+def failed_replication(bleeding: Sequence[str]) -> AlertRule:
+    """Match replications that failed, but for names of which no replica is wanted."""
+
+    def pattern(unwanted: Sequence[str]) -> str:
+        names = {"repository-name": [{"anything-but": list(unwanted)}]} if unwanted else {}
+        return _pattern("aws.ecr", "ECR Replication Action", {"result": ["FAILED"], **names})
+
+    whole = pattern(bleeding)
+    return AlertRule(
+        name=f"{NAME}-replication",
+        description="Images that could not be replicated",
+        # Too many names to leave out: rather too many messages than a missing one.
+        pattern=whole if len(whole) <= PATTERN else pattern(()),
+        paths={
+            "repository": "$.detail.repository-name",
+            "digest": "$.detail.image-digest",
+            "tag": "$.detail.image-tag",
+            "account": "$.account",
+            "region": "$.region",
+            "from": "$.detail.source-account",
+            "origin": "$.detail.source-region",
+        },
+        template=_message(
+            "An image of <repository> was not replicated.",
+            "From <from>/<origin>, reported by <account>/<region>, image <digest>, tag <tag>.",
+            "See `aws ecr describe-image-replication-status`; `python -m ecr replicas` fills it.",
+        ),
+    )
+
+
+def _pattern(source: str, kind: str, detail: Mapping[str, Any]) -> str:
+    return json.dumps(
+        {"source": [source], "detail-type": [kind], "detail": detail}, separators=(",", ":")
+    )
+
+
+def _message(*lines: str) -> str:
+    """Give an input template of text: each line is a JSON string of its own."""
+    return "\n".join(f'"{line}"' for line in lines)
+
+
+def _publishing(topic_arn: str, rule_arns: Sequence[str]) -> str:
+    """Let the estate's own rules publish, and nothing else of EventBridge."""
+    statement = {
+        "Sid": "AlertsOfTheEstate",
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": "sns:Publish",
+        "Resource": topic_arn,
+        "Condition": {"ArnEquals": {"aws:SourceArn": list(rule_arns)}},
+    }
+    return _document(statement)
+
+
+def _encrypting(registry: Registry) -> str:
+    """Let the account manage the topic's key, and EventBridge encrypt what it publishes.
+
+    Amazon's own key for SNS would not do: its policy cannot let EventBridge in (Amazon SNS Developer
+    Guide, "Enable compatibility between event sources from AWS services and encrypted topics").
+    """
+    return _document(
+        {
+            "Sid": "Account",
+            "Effect": "Allow",
+            "Principal": {"AWS": f"arn:{registry.partition}:iam::{registry.account}:root"},
+            "Action": "kms:*",
+            "Resource": "*",
+        },
+        {
+            "Sid": "EventBridge",
+            "Effect": "Allow",
+            "Principal": {"Service": "events.amazonaws.com"},
+            "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
+            "Resource": "*",
+        },
+    )
+
+
+def _document(*statements: Mapping[str, Any]) -> str:
+    return json.dumps(
+        {"Version": "2012-10-17", "Statement": list(statements)}, separators=(",", ":")
+    )

@@ -1,0 +1,263 @@
+"""`python -m ecr audit`: what runs is found, said to be in danger, pinned, and then safe."""
+
+import json
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ecr.__main__ import main
+from ecr.plan.lifecycle import lifecycle_document
+from ecr.settings import Lifecycle
+from tests.live import ARTIFACTS, LAMBDA, REGION, REGISTRY, ROLE, Live, live
+
+__all__ = ["live"]
+
+KEEP_TWO = lifecycle_document(Lifecycle.model_validate({"keepImages": 2})) or ""
+
+
+@pytest.fixture
+def estate(live: Live) -> Live:
+    """An image repository in the artifacts registry and its replica, under a policy that keeps two."""
+    for account in (ARTIFACTS, LAMBDA):
+        ecr = live.ecr(account)
+        ecr.create_repository(repositoryName="api")
+        ecr.put_lifecycle_policy(repositoryName="api", lifecyclePolicyText=KEEP_TWO)
+    outputs = live.outputs({"api": [ARTIFACTS]}, {"api": [LAMBDA]})
+    live.options = ["--outputs", outputs, "--role-name", ROLE]
+    return live
+
+
+def uri(account: str, reference: str) -> str:
+    return f"{account}.dkr.ecr.{REGION}.amazonaws.com/api{reference}"
+
+
+def function(live: Live, account: str, digest: str, name: str = "checkout") -> None:
+    live.client("lambda", account).create_function(
+        FunctionName=name,
+        PackageType="Image",
+        Role=f"arn:aws:iam::{account}:role/{live.function_role(account)}",
+        Code={"ImageUri": uri(account, f"@{digest}")},
+        Publish=True,
+    )
+
+
+def audited(live: Live, capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, Any]:
+    code = main(["audit", *live.options, "--json", *arguments])
+    return code, json.loads(capsys.readouterr().out)
+
+
+def fill(live: Live, account: str, tags: str = "cd", days_ago: int = 1) -> None:
+    """Push newer images than the one that runs."""
+    for tag in tags:
+        live.push("api", tag, account=account, days_ago=days_ago)
+
+
+def test_a_function_whose_image_would_go_is_found_pinned_and_then_safe(
+    estate: Live, capsys: pytest.CaptureFixture[str]
+) -> None:
+    digest = estate.push("api", "running", account=LAMBDA, days_ago=9)
+    function(estate, LAMBDA, digest)
+    fill(estate, LAMBDA)
+
+    code, (found,) = audited(estate, capsys)
+    assert (code, found["state"], found["registry"]) == (3, "goes", f"{LAMBDA}/{REGION}")
+    assert "rule 4 expires it: beyond the newest 2" in found["reason"]
+    assert f"lambda {LAMBDA}/{REGION} checkout:1" in found["usedBy"]
+
+    pin = f"live-{digest[7:19]}"
+    assert main(["audit", *estate.options, "--pin"]) == 3
+    shown = capsys.readouterr().out
+    assert f"would tag {LAMBDA}/{REGION}/api@{digest} {pin}" in shown
+    assert "nothing was changed; add --yes" in shown
+    assert audited(estate, capsys)[0] == 3
+
+    code, (found,) = audited(estate, capsys, "--pin", "--yes")
+    assert (code, found["state"], found["pin"], found["pinned"]) == (0, "safe", pin, True)
+    assert sorted(found["imageTags"]) == [pin, "running"]
+    code, (found,) = audited(estate, capsys)
+    assert (code, found["state"]) == (0, "safe")
+    assert found["reason"] == "rule 1: its tag is protected"
+
+
+def test_an_image_that_is_gone_is_found(estate: Live, capsys: pytest.CaptureFixture[str]) -> None:
+    digest = estate.push("api", "running", account=LAMBDA)
+    function(estate, LAMBDA, digest)
+    estate.ecr(LAMBDA).batch_delete_image(repositoryName="api", imageIds=[{"imageDigest": digest}])
+    code, (found,) = audited(estate, capsys)
+    assert (code, found["state"]) == (3, "gone")
+    estate.ecr(LAMBDA).delete_repository(repositoryName="api", force=True)
+    assert audited(estate, capsys)[1][0]["state"] == "gone"
+
+
+def test_a_count_says_when_it_will_take_what_runs_at_the_pace_of_the_pushes(
+    estate: Live, capsys: pytest.CaptureFixture[str]
+) -> None:
+    digest = estate.push("api", "running", account=LAMBDA, days_ago=9)
+    function(estate, LAMBDA, digest)
+    code, (found,) = audited(estate, capsys)
+    assert (code, found["state"]) == (0, "kept")
+    assert "goes after 2 more" in found["reason"]
+    fill(estate, LAMBDA, "c")
+    code, (found,) = audited(estate, capsys)
+    assert (code, found["state"]) == (3, "goes")
+    assert "goes after 1 more, at 0.1 pushes a day" in found["reason"]
+    assert audited(estate, capsys, "--days", "3")[0] == 0
+
+
+def test_a_part_of_a_manifest_list_lives_as_long_as_the_list(
+    estate: Live, capsys: pytest.CaptureFixture[str]
+) -> None:
+    part = estate.push("api", account=LAMBDA, days_ago=99)
+    index = estate.push("api", "v1.0.0", account=LAMBDA, days_ago=99, parts=(part,))
+    function(estate, LAMBDA, part)
+    code, (found,) = audited(estate, capsys)
+    assert (code, found["state"]) == (0, "safe")
+    assert found["reason"].startswith("with its manifest list: rule 2: its tag is protected")
+    estate.ecr(LAMBDA).batch_delete_image(repositoryName="api", imageIds=[{"imageDigest": index}])
+    assert audited(estate, capsys)[1][0]["state"] == "goes"
+
+
+def test_task_definitions_of_services_are_in_use_by_tag_and_by_digest(
+    estate: Live, capsys: pytest.CaptureFixture[str]
+) -> None:
+    digest = estate.push("api", "running", days_ago=9)
+    fill(estate, ARTIFACTS)
+    ecs = estate.client("ecs", LAMBDA)
+    ecs.create_cluster(clusterName="main")
+    definition = ecs.register_task_definition(
+        family="api",
+        containerDefinitions=[
+            {"name": "api", "image": uri(ARTIFACTS, ":running"), "memory": 64},
+            {"name": "other", "image": "public.ecr.aws/docker/library/nginx", "memory": 64},
+        ],
+    )["taskDefinition"]["taskDefinitionArn"]
+    ecs.create_service(cluster="main", serviceName="api", taskDefinition=definition, desiredCount=0)
+    code, (found,) = audited(estate, capsys)
+    assert (code, found["state"], found["imageDigest"]) == (3, "goes", digest)
+    assert found["usedBy"] == [f"ecs {LAMBDA}/{REGION} main api api:1"]
+    assert found["registry"] == REGISTRY
+
+
+def test_a_tag_that_no_image_has_is_gone(
+    estate: Live,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pods(tmp_path, monkeypatch, [pod(uri(ARTIFACTS, ""))])
+    code, (found,) = audited(estate, capsys, "--kubeconfig", "cluster")
+    assert (code, found["state"], found["imageDigest"]) == (3, "gone", "tag latest")
+
+
+def pod(image: str, image_id: str = "") -> dict[str, Any]:
+    status = {"containerStatuses": [{"name": "c", "imageID": image_id}]} if image_id else {}
+    return {
+        "metadata": {"namespace": "shop", "name": "api-0"},
+        "spec": {"containers": [{"name": "c", "image": image}]},
+        "status": status,
+    }
+
+
+def pods(folder: Path, monkeypatch: pytest.MonkeyPatch, items: list[dict[str, Any]]) -> None:
+    """Put a kubectl on the PATH that knows these pods."""
+    (folder / "pods.json").write_text(json.dumps({"items": items}))
+    kubectl = folder / "kubectl"
+    kubectl.write_text(f"#!/bin/sh\n/bin/cat {folder}/pods.json\n")
+    kubectl.chmod(kubectl.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", str(folder))
+
+
+def test_a_pod_uses_what_it_runs_rather_than_what_its_tag_means_now(
+    estate: Live,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    digest = estate.push("api", "old", days_ago=9)
+    fill(estate, ARTIFACTS)
+    running = pod(uri(ARTIFACTS, ":c"), uri(ARTIFACTS, f"@{digest}"))
+    pods(tmp_path, monkeypatch, [running, pod("nginx")])
+    code, (found,) = audited(estate, capsys, "--kubeconfig", "cluster")
+    assert (code, found["state"], found["imageDigest"]) == (3, "goes", digest)
+    assert found["usedBy"] == ["pod cluster shop/api-0"]
+
+
+def test_without_kubectl_pods_cannot_be_read(
+    estate: Live,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert main(["audit", *estate.options, "--kubeconfig", "cluster"]) == 1
+    assert "put it on the PATH" in capsys.readouterr().err
+
+
+def test_a_cluster_that_refuses_is_said(
+    estate: Live,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pods(tmp_path, monkeypatch, [])
+    (tmp_path / "kubectl").write_text("#!/bin/sh\necho Unauthorized >&2\nexit 1\n")
+    assert main(["audit", *estate.options, "--kubeconfig", "cluster"]) == 1
+    assert "cluster: Unauthorized; log in to the cluster" in capsys.readouterr().err
+
+
+def test_a_pin_that_would_protect_nothing_is_refused(
+    estate: Live, capsys: pytest.CaptureFixture[str]
+) -> None:
+    estate.ecr(LAMBDA).put_lifecycle_policy(
+        repositoryName="api",
+        lifecyclePolicyText=lifecycle_document(Lifecycle(preset="source-sample")) or "",
+    )
+    function(estate, LAMBDA, estate.push("api", "running", account=LAMBDA, days_ago=9))
+    fill(estate, LAMBDA, "abcdefghij")
+    assert main(["audit", *estate.options, "--pin", "--yes"]) == 1
+    assert "add live-* to lifecycle.protectedTags" in capsys.readouterr().err
+
+
+def test_an_alias_and_every_version_are_named(
+    estate: Live, capsys: pytest.CaptureFixture[str]
+) -> None:
+    function(estate, LAMBDA, estate.push("api", "v1.0.0", account=LAMBDA))
+    estate.client("lambda", LAMBDA).create_alias(
+        FunctionName="checkout", Name="production", FunctionVersion="1"
+    )
+    assert main(["audit", *estate.options]) == 0
+    assert "and 1 more" in capsys.readouterr().out
+    _, (found,) = audited(estate, capsys)
+    assert f"lambda {LAMBDA}/{REGION} checkout:1 (production)" in found["usedBy"]
+
+
+def test_a_function_deployed_by_tag_uses_what_the_tag_meant_then(
+    estate: Live, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from moto.awslambda.models import LambdaFunction  # noqa: PLC0415 - only this test needs it
+
+    digest = estate.push("api", "v1.0.0", account=LAMBDA)
+    function(estate, LAMBDA, digest)
+    # Moto resolves no tag.
+    code = {"ImageUri": uri(LAMBDA, ":v1.0.0"), "ResolvedImageUri": uri(LAMBDA, f"@{digest}")}
+    known = LambdaFunction.get_code
+    monkeypatch.setattr(LambdaFunction, "get_code", lambda each: {**known(each), "Code": code})
+    _, (found,) = audited(estate, capsys)
+    assert found["imageDigest"] == digest
+
+
+def test_uses_of_other_registries_are_counted_and_not_looked_at(
+    live: Live, capsys: pytest.CaptureFixture[str]
+) -> None:
+    live.ecr(LAMBDA).create_repository(repositoryName="api")
+    function(live, LAMBDA, live.push("api", "a", account=LAMBDA))
+    arguments = [*live.options, "--workloads", f"{LAMBDA}/{REGION}"]
+    assert main(["audit", *arguments]) == 0
+    assert "2 uses of 0 images; 2 uses are of other registries" in capsys.readouterr().err
+
+
+def test_yes_alone_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["audit", "--yes"]) == 1
+    assert "give --pin --yes, or neither" in capsys.readouterr().err
