@@ -1,6 +1,6 @@
 # Each target works from a clean clone: it installs what it needs first, and says what it does.
 .DEFAULT_GOAL := help
-.PHONY: help sandbox sandbox-start sandbox-shell sandbox-stop test check docs bench lock format clean
+.PHONY: help sandbox sandbox-start sandbox-shell sandbox-stop test check docs bench faults lock format clean
 
 PYTHON ?= python3
 ARCHITECTURE ?= central
@@ -42,6 +42,9 @@ docs: $(INSTALLED) ## Build the decision site into site/
 bench: $(INSTALLED) ## Measure the program against the barest one, and write the table in the docs
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.simulate
+
+faults: $(INSTALLED) ## Try every fault on the real engine, and write the table in the docs
+	$(BIN)/python -m sandbox.trials
 
 format: $(INSTALLED) ## Format the code
 	$(BIN)/ruff format $(STYLE)
