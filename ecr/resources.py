@@ -170,8 +170,9 @@ def declare_image_repository(
         opts=pulumi.ResourceOptions(
             provider=provider,
             protect=image_repository.protected,
-            # What is not in the state but in AWS, after a crash, is taken up rather than made.
-            import_=placement.name if image_repository.found else None,
+            # What is not in the state but in AWS is taken up rather than made. The provider takes the
+            # Region from the id (AWS provider, "Enhanced Region support", importing).
+            import_=f"{placement.name}@{region}" if image_repository.found else None,
             # It cannot be changed, only replaced: another key is for new image repositories.
             ignore_changes=["encryptionConfigurations"],
         ),
