@@ -106,7 +106,7 @@ async def observe(
         Placement.at(location)
         for entry in ledger.entries.values()
         for location, state in (*entry.placements.items(), *entry.replicas.items())
-        if state == "retiring"
+        if state == "retiring" and location in there
     ]
     gate = asyncio.Semaphore(AT_ONCE)
 

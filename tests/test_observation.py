@@ -111,6 +111,13 @@ def test_the_images_of_what_is_retiring_are_counted_and_of_nothing_else() -> Non
     assert aws.asked == [f"getImages {SOURCE}/web"]
 
 
+def test_what_was_retiring_and_is_gone_already_is_not_asked_for() -> None:
+    aws = Aws({})
+    ledger = knowing(f"{SOURCE}/web", state="retiring")
+    assert aws.observed("api", ledger=ledger) == Observed()
+    assert aws.asked == []
+
+
 def test_a_registry_that_cannot_be_read_stops_everything() -> None:
     async def refused(*_: Any) -> Mapping[str, Any]:
         raise EstateError("A registry cannot be read; nothing was changed.", ["why"])
