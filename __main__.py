@@ -11,7 +11,7 @@ import pulumi
 from ecr.errors import EstateError
 from ecr.inventory import read_inventory
 from ecr.ledger import read_ledger
-from ecr.observation import observe, through
+from ecr.observation import held, observe, through
 from ecr.plan import build_plan
 from ecr.plan.architectures import configured_registries
 from ecr.report import announce, outputs
@@ -27,7 +27,7 @@ async def main() -> dict[str, Any]:
         ledger = await read_ledger()
         inventory = await read_inventory(settings, ledger.active)
         providers = declare_providers(configured_registries(settings))
-        observed = await observe(through(providers), settings, inventory, ledger)
+        observed = await observe(through(providers), held, settings, inventory, ledger)
         plan = build_plan(settings, inventory, ledger, observed, owner=owner, today=today)
     except EstateError as error:
         raise pulumi.RunError(str(error)) from None

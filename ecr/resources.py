@@ -217,14 +217,17 @@ def declare_image_repository(
         opts=pulumi.ResourceOptions(
             provider=provider,
             protect=image_repository.protected,
-            # What is not in the state but in AWS, after a crash, is taken up rather than made.
-            import_=placement.name if image_repository.found else None,
+            # What is not in the state but in AWS is taken up rather than made. The provider takes the
+            # Region from the id (AWS provider, "Enhanced Region support", importing).
+            import_=f"{placement.name}@{region}" if image_repository.found else None,
             # It cannot be changed, only replaced: another key is for new image repositories.
             ignore_changes=["encryptionConfigurations"],
         ),
     )
-    # The parent is what orders these behind their image repository; the name itself is known.
-    beneath = pulumi.ResourceOptions(parent=repository, protect=False)
+    # The parent is what orders these behind their image repository; the name itself is known. The
+    # provider replaces a lifecycle policy that changes, and as there is one at most, the end of the
+    # old one must come first, or it would be the end of the new one.
+    beneath = pulumi.ResourceOptions(parent=repository, protect=False, delete_before_replace=True)
     if image_repository.lifecycle:
         aws.ecr.LifecyclePolicy(
             placement.location,

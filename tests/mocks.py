@@ -31,7 +31,7 @@ Invoke = Callable[[str, Mapping[str, Any]], dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """What the program asked the engine for; ``parent`` and ``provider`` are as in the request."""
+    """What the program asked the engine for; ``parent``, ``provider`` and ``imported`` (an id) are as in the request."""
 
     type: str
     name: str
@@ -40,6 +40,7 @@ class Registration:
     provider: str
     protect: bool
     retain_on_delete: bool
+    imported: str
     dependencies: tuple[str, ...]
 
 
@@ -62,6 +63,7 @@ class Monitor(mocks.MockMonitor):
                     provider=request.provider,
                     protect=request.protect,
                     retain_on_delete=request.retainOnDelete,
+                    imported=request.importId,
                     dependencies=tuple(request.dependencies),
                 )
             )

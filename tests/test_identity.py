@@ -314,3 +314,9 @@ def test_what_stands_already_must_be_adopted_by_name() -> None:
         plan(*repositories("api", "web"), observed=foreign)
     adopted = plan(*repositories("api", "web"), observed=foreign, adopted=["api"])
     assert len(adopted.image_repositories) == 2
+
+
+def test_what_others_made_is_managed_once_the_state_holds_it() -> None:
+    location = f"{SOURCE}/api"
+    imported = Observed(unknown={location: {}}, managed={location})
+    assert not plan(repository(1, "api"), observed=imported).image_repositories[0].found

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import pulumi
@@ -10,7 +11,7 @@ import pytest
 from sandbox.github import synthetic_organisation
 from sandbox.github.api import CLASSIC
 from tests.builders import ARTIFACTS, LAMBDA, REPLICAS, SOURCE, config, with_replicas
-from tests.mocks import Deployment, answering, deploy, no_invoke
+from tests.mocks import Deployment, Invoke, answering, deploy, no_invoke
 
 API = {"id": 1, "name": "api"}
 WEB = {"id": 2, "name": "web"}
@@ -140,6 +141,36 @@ def test_the_outputs_are_plain_and_the_next_deployment_starts_from_them() -> Non
     gone = deployed(WEB, last=renamed)
     assert gone.of("Repository")[f"{SOURCE}/api"].protect
     assert gone.outputs["ledger"]["services"]["1"]["state"] == "kept"
+
+
+def holding(tags: dict[str, str], *managed: str) -> Invoke:
+    """Answer for registries that hold one image repository, api, and for the engine's state."""
+
+    def invoke(token: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        match token.rpartition(":")[2]:
+            case "getRepositories":
+                return {"names": ["api"]}
+            case "getRepository":
+                return {"tags": tags}
+            case "readStackResourceOutputs":
+                assert arguments["stackName"] == "organization/ecr-estate/test"
+                kind = "aws:ecr/repository:Repository"
+                urns = [f"urn:pulumi:test::ecr-estate::{kind}::{each}" for each in managed]
+                return {"outputs": {urn: {"type": kind, "outputs": {}} for urn in urns}}
+        return no_invoke(token, arguments)
+
+    return invoke
+
+
+def test_what_a_lost_state_left_is_imported_from_the_region_that_it_is_in() -> None:
+    ours = {"managed-by": "ecr-estate/test", "github-id": "1", "github-repository": "api"}
+    lost = deploy(config(static=[API]), holding(ours))
+    assert lost.of("Repository")[f"{SOURCE}/api"].imported == "api@eu-west-1"
+
+
+def test_what_the_state_holds_is_not_imported_again() -> None:
+    known = deploy(config(static=[API]), holding({}, f"{SOURCE}/api"))
+    assert known.of("Repository")[f"{SOURCE}/api"].imported == ""
 
 
 def test_a_repository_that_is_left_out_is_warned_of_and_listed_in_the_outputs() -> None:

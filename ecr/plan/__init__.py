@@ -117,7 +117,7 @@ def _none_taken(
         location
         for entry in entries.values()
         for location in (*entry.placements, *entry.replicas)
-        if location in observed.unknown
+        if _found(location, observed)
         and not made_by(observed.unknown[location], owner)
         and Placement.at(location).name not in settings.adopted
     ]
@@ -131,6 +131,10 @@ def _none_taken(
                 for location in taken
             ],
         )
+
+
+def _found(location: str, observed: Observed) -> bool:
+    return location in observed.unknown and location not in observed.managed
 
 
 def _image_repositories(
@@ -166,7 +170,7 @@ def _image_repositories(
                 kind="placement",
                 state=state,
                 kms_key=settings.images.kms_key if ours else None,
-                found=location in observed.unknown,
+                found=_found(location, observed),
                 **common,
             )
         for location, state in entry.replicas.items():
@@ -177,7 +181,7 @@ def _image_repositories(
                 kind="replica",
                 state=state,
                 policy=policies.setdefault(registry, functions_may_pull(registry)),
-                found=location in observed.unknown,
+                found=_found(location, observed),
                 **common,
             )
 

@@ -1,6 +1,6 @@
 """The plan as plain data: everything that will exist, and why. No behaviour beyond names."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Self
 
@@ -61,11 +61,13 @@ class Placement:
 class Observed:
     """What the registries hold, as far as the ledger does not say.
 
-    ``unknown`` are the tags of image repositories that the ledger does not know, ``images`` the
-    numbers of images in those that are retiring; both by location.
+    ``unknown`` are the tags of image repositories that the ledger does not know, and ``managed``
+    those among them that the engine's state holds all the same; ``images`` are the numbers of images
+    in those that are retiring. All by location.
     """
 
     unknown: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    managed: Container[str] = frozenset()
     images: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -74,8 +76,8 @@ class ImageRepository:
     """An image repository as it will be declared.
 
     ``lifecycle`` and ``policy`` are JSON documents, None where there is none. ``mutable_tags`` are
-    the wildcards that immutability leaves out. ``found`` is one that stands in AWS though the ledger
-    does not know it; the engine takes it up instead of making it.
+    the wildcards that immutability leaves out. ``found`` is one that stands in AWS but not in the
+    engine's state, which takes it up instead of making it.
     """
 
     placement: Placement

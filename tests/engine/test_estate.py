@@ -82,6 +82,16 @@ def test_a_new_repository_adds_its_own_resources_and_touches_no_other(open_sessi
     assert set(held(session).repositories) == {"api", "web", "worker"}
 
 
+def test_a_lifecycle_policy_that_changes_is_there_afterwards(open_session: Open) -> None:
+    session = open_session("api", lambdaReplicas=None)
+    deploy(session)
+    session.configure({"lambdaReplicas": None, "lifecycle": {"keepImages": 7}})
+    deploy(session)
+    ecr = Registries(session.environment).client(*ARTIFACTS)
+    policy = ecr.get_lifecycle_policy(repositoryName="api")["lifecyclePolicyText"]
+    assert '"countNumber":7' in policy
+
+
 def test_a_renamed_repository_keeps_its_images_and_nothing_is_replaced(open_session: Open) -> None:
     session = open_session("api", "web", lambdaReplicas=None)
     deploy(session)
