@@ -220,8 +220,9 @@ def declare_image_repository(
             # What is not in the state but in AWS is taken up rather than made. The provider takes the
             # Region from the id (AWS provider, "Enhanced Region support", importing).
             import_=f"{placement.name}@{region}" if image_repository.found else None,
-            # It cannot be changed, only replaced: another key is for new image repositories.
-            ignore_changes=["encryptionConfigurations"],
+            # Encryption cannot be changed, only replaced: another key is for new image repositories.
+            # Scanning is the registry's; what an adopted one has of its own has no say there.
+            ignore_changes=["encryptionConfigurations", "imageScanningConfiguration"],
         ),
     )
     # The parent is what orders these behind their image repository; the name itself is known. The
