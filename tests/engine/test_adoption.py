@@ -1,12 +1,16 @@
 """What stands in AWS already comes under management as it is: after a lost state, and by adoption."""
 
 import json
+import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sandbox.session import Session
+from sandbox import processes
+from sandbox.estate import Registries
+from sandbox.session import PROJECT, Run, Session
 from tests.engine.conftest import Open
 from tests.engine.test_estate import ARTIFACTS, LAMBDA, deploy, held, tags_of
 
@@ -23,6 +27,29 @@ TWO_REGIONS = {
     ],
     "services": {"all": True},
 }
+THEIR_LIFECYCLE = json.dumps(
+    {
+        "rules": [
+            {
+                "rulePriority": 1,
+                "selection": {
+                    "tagStatus": "any",
+                    "countType": "imageCountMoreThan",
+                    "countNumber": 3,
+                },
+                "action": {"type": "expire"},
+            }
+        ]
+    }
+)
+THEIR_POLICY = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Sid": "All", "Effect": "Allow", "Principal": "*", "Action": "ecr:BatchGetImage"}
+        ],
+    }
+)
 REGISTRIES = (ARTIFACTS, LAMBDA, ELSEWHERE)
 
 
@@ -96,3 +123,104 @@ def test_a_ledger_that_was_never_written_is_made_again_from_tags_and_state(
     deploy(session)
     assert changed(session, before) == set()
     assert session.outputs()["ledger"] == ledger
+
+
+def make_by_hand(session: Session) -> None:
+    """Three image repositories as other tools leave them, one with a key, one in another Region."""
+    registries = Registries(session.environment)
+    central, lambdas = registries.client(*ARTIFACTS), registries.client(*ELSEWHERE)
+    tags: Any = [{"Key": "team", "Value": "payments"}]
+    central.create_repository(repositoryName="api", imageTagMutability="MUTABLE", tags=tags)
+    central.put_lifecycle_policy(repositoryName="api", lifecyclePolicyText=THEIR_LIFECYCLE)
+    central.create_repository(
+        repositoryName="web",
+        encryptionConfiguration={"encryptionType": "KMS"},
+        imageScanningConfiguration={"scanOnPush": True},
+    )
+    lambdas.create_repository(repositoryName="api", imageTagMutability="IMMUTABLE")
+    lambdas.set_repository_policy(repositoryName="api", policyText=THEIR_POLICY)
+
+
+def adopt(session: Session, file: Path) -> dict[str, Any]:
+    """Run the command as an operator does, and give what it prints."""
+    command = [sys.executable, "-m", "ecr", "adopt", "--json", "--output", str(file)]
+    done = processes.run(
+        [*command, "--config-file", str(session.config_file)],
+        environment=session.environment,
+        directory=PROJECT,
+        capture=True,
+    )
+    assert done.returncode == 0, done.stdout
+    printed: dict[str, Any] = json.loads(done.stdout)
+    return printed
+
+
+def test_what_others_made_is_adopted_by_the_commands_that_are_printed(
+    open_session: Open, tmp_path: Path
+) -> None:
+    session = open_session("api", "web", lambdaReplicas=TWO_REGIONS)
+    make_by_hand(session)
+    made = born(session)
+    stopped = session.preview()
+    assert stopped.code != 0
+    assert "3 image repositories that are planned stand already" in stopped.output
+    assert "python -m ecr adopt" in stopped.output
+
+    printed = adopt(session, tmp_path / "adopt.json")
+    assert printed["adopt"].keys() == {
+        "111111111111/eu-west-1/api",
+        "111111111111/eu-west-1/web",
+        "222222222222/us-east-1/api",
+    }
+    before = len(session.aws.calls())
+    taken = execute(session, printed["commands"][0])
+    assert taken.code == 0, taken.output
+    assert changed(session, before) == set()
+
+    preview = session.preview("--diff")
+    assert preview.code == 0, preview.output
+    assert "replace" not in preview.output
+    assert "delete" not in preview.output
+    assert "pulumi:providers:aws: (update)" not in preview.output
+    done = execute(session, f"{printed['commands'][1]} --yes --skip-preview")
+    assert done.code == 0, done.output
+    assert "~ 3 updated" in done.output
+    assert {arn: at for arn, at in born(session).items() if arn in made} == made
+    web = held(session).repositories["web"]
+    assert web["encryptionConfiguration"]["encryptionType"] == "KMS"
+    assert web["imageScanningConfiguration"] == {"scanOnPush": True}
+    assert web["imageTagMutability"] == "IMMUTABLE_WITH_EXCLUSION"
+    assert tags_of(session, "api").keys() == {
+        "managed-by",
+        "github-id",
+        "github-owner",
+        "github-repository",
+    }
+    again = session.preview("--expect-no-changes")
+    assert again.code == 0, again.output
+    assert adopt(session, tmp_path / "again.json")["adopt"] == {}
+    assert not (tmp_path / "again.json").exists()
+
+
+def test_what_is_named_under_adopted_is_imported_by_the_deployment_itself(
+    open_session: Open,
+) -> None:
+    session = open_session("api", "web", lambdaReplicas=TWO_REGIONS)
+    make_by_hand(session)
+    made = born(session)
+    session.configure({"lambdaReplicas": TWO_REGIONS, "adopted": ["api", "web"]})
+    preview = session.preview()
+    assert "= 3 to import" in preview.output
+    assert "replace" not in preview.output
+    deploy(session)
+    assert {arn: at for arn, at in born(session).items() if arn in made} == made
+    again = session.preview("--expect-no-changes")
+    assert again.code == 0, again.output
+
+
+def execute(session: Session, command: str) -> Run:
+    """Run one command line of the engine as it is printed."""
+    done = processes.run(
+        shlex.split(command), environment=session.environment, directory=PROJECT, capture=True
+    )
+    return Run(done.returncode, done.stdout)

@@ -1,0 +1,428 @@
+"""Write the file for `pulumi import` of image repositories that others made.
+
+Owns the reading of a stack from outside a deployment: its settings, state and ledger by the engine's
+command line, GitHub by plain HTTPS, the registries by boto3. It plans as a deployment would, and says
+what the first one will change. It writes one local file, and changes nothing in AWS, in GitHub or in
+the state; it never shows a secret.
+"""
+
+import argparse
+import asyncio
+import http.client
+import json
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
+
+from ecr.adoption import (
+    PROVIDER,
+    REPOSITORY,
+    Adoption,
+    Difference,
+    Standing,
+    import_file,
+    settings_that_keep,
+)
+from ecr.errors import EstateError
+from ecr.inventory.github import Fetch, ListingRefusedError, Reply, list_organisation
+from ecr.inventory.static import static_inventory
+from ecr.ledger import parse_ledger
+from ecr.plan import build_plan
+from ecr.plan.architectures import configured_registries
+from ecr.plan.identity import made_by
+from ecr.plan.model import Placement, Registry
+from ecr.settings import parse_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mypy_boto3_ecr import ECRClient
+
+    from ecr.inventory import Inventory
+    from ecr.ledger import Ledger
+    from ecr.plan.model import EstatePlan
+    from ecr.settings import GitHub, Settings
+
+PROJECT = "ecr-estate"
+"""The project's name in Pulumi.yaml: the prefix of its settings and of what it made."""
+
+Row = Sequence[str]
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument("--stack", metavar="NAME", help="the stack, if not the one selected")
+    parser.add_argument(
+        "--config-file", metavar="FILE", help="its settings, if not in Pulumi.<stack>.yaml"
+    )
+    parser.add_argument(
+        "--output",
+        metavar="FILE",
+        default="adopt.json",
+        help="where to write (default: %(default)s)",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Compare, write the file if there is anything to adopt, and print what comes next."""
+    stack = Stack(options.stack, options.config_file)
+    settings, ledger = stack.settings(), stack.ledger()
+    inventory = read_inventory(settings, ledger)
+    clients = Clients(configured_registries(settings))
+    plan, adoptions = compare(stack, settings, ledger, inventory, clients)
+    recovered = sum(each.found for each in plan.image_repositories) - len(adoptions)
+    commands = list(stack.commands(options.output)) if adoptions else []
+    offers = {f"{PROJECT}:{key}": value for key, value in settings_that_keep(adoptions).items()}
+    if adoptions:
+        document = import_file(
+            adoptions, configured_registries(settings), stack.providers(), version("pulumi-aws")
+        )
+        Path(options.output).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    if options.json:
+        print_json(adoptions, offers, commands, recovered)
+    else:
+        print_tables(adoptions, offers, commands, recovered)
+    return 0
+
+
+class Stack:
+    """A stack, read through ``pulumi``. Secrets stay encrypted, for none is asked for."""
+
+    def __init__(self, name: str | None, config_file: str | None) -> None:
+        self._which = ["--stack", name] if name else []
+        self._config_file = ["--config-file", config_file] if config_file else []
+        self.name = self._pulumi("stack", "--show-name").strip().rpartition("/")[2]
+        exported = json.loads(self._pulumi("stack", "export"))
+        self._resources = exported["deployment"].get("resources") or []
+
+    def settings(self) -> "Settings":
+        """Read the settings, as a deployment would be given them."""
+        held = json.loads(self._pulumi("config", "--json", *self._config_file))
+        secret = [
+            key for key, each in held.items() if each["secret"] and key.startswith(f"{PROJECT}:")
+        ]
+        if secret:
+            raise EstateError(
+                "Settings of this project are stored as secrets, which this command never asks for.",
+                [f"{key}: store it in plain, for it is none" for key in secret],
+            )
+        return parse_settings(
+            {key: each["value"] for key, each in held.items() if not each["secret"]},
+            namespace=PROJECT,
+        )
+
+    def ledger(self) -> "Ledger":
+        """Read the ledger from the last outputs."""
+        outputs = next(
+            (each.get("outputs") for each in self._of("pulumi:pulumi:Stack")),
+            None,
+        )
+        return parse_ledger((outputs or {}).get("ledger"))
+
+    async def held(self) -> frozenset[str]:
+        """Give the locations that the state holds."""
+        return frozenset(each["urn"].rpartition("::")[2] for each in self._of(REPOSITORY))
+
+    def providers(self) -> dict[str, str]:
+        """Give the URNs of the AWS providers that the state holds, by account."""
+        return {each["urn"].rpartition("::")[2]: each["urn"] for each in self._of(PROVIDER)}
+
+    def commands(self, file: str) -> Iterator[str]:
+        """Give what an operator runs next."""
+        imported = ["import", "--file", file, "--generate-code=false", "--protect=true", "--yes"]
+        yield shlex.join(["pulumi", *imported, *self._which, *self._config_file])
+        yield shlex.join(["pulumi", "up", *self._which, *self._config_file])
+
+    def _of(self, kind: str) -> Iterator[dict[str, Any]]:
+        return (each for each in self._resources if each["type"] == kind and not each.get("delete"))
+
+    def _pulumi(self, *arguments: str) -> str:
+        command = ["pulumi", "--non-interactive", *arguments, *self._which]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+        except FileNotFoundError:
+            raise EstateError(
+                "The stack cannot be read.", ["pulumi is not on the PATH; install it"]
+            ) from None
+        if done.returncode:
+            said = " ".join((done.stderr or done.stdout).split())
+            raise EstateError(
+                "The stack cannot be read.",
+                [f"{shlex.join(command)}: {said}; check --stack, the login and the passphrase"],
+            )
+        return done.stdout
+
+
+def read_inventory(settings: "Settings", ledger: "Ledger") -> "Inventory":
+    """Read the same inventory as a deployment, without the engine."""
+    if settings.static is not None:
+        return static_inventory(settings.static)
+    return asyncio.run(
+        list_organisation(https(settings.github, os.environ), settings.github, ledger.active)
+    )
+
+
+def https(github: "GitHub", environment: Mapping[str, str]) -> Fetch:
+    """GET from GitHub's REST API with the token of the environment."""
+    token = environment.get("GITHUB_TOKEN")
+    if not token:
+        raise EstateError(
+            "There is no GitHub token, and an anonymous listing would miss private repositories.",
+            ["set GITHUB_TOKEN; this command reads no secret of the stack"],
+        )
+    base = api(github.base_url or environment.get("GITHUB_BASE_URL") or "https://github.com/")
+
+    async def fetch(endpoint: str) -> Reply:
+        request = Request(f"{base}{endpoint}")  # noqa: S310 - api() lets only HTTP through
+        # Unredirected: a token is for the host that it was given for.
+        request.add_unredirected_header("Authorization", f"Bearer {token}")
+        request.add_header("Accept", "application/vnd.github+json")
+        try:
+            try:
+                answer = urlopen(request, timeout=github.timeout_seconds)  # noqa: ASYNC210, S310 - one after another
+            except HTTPError as refusal:
+                answer = refusal
+            with answer:
+                headers = {name.lower(): value for name, value in answer.headers.items()}
+                body = answer.read().decode(errors="replace")
+        except (OSError, http.client.HTTPException) as failure:
+            raise ListingRefusedError(
+                f"GET {endpoint} got no answer ({failure})",
+                "check that GitHub can be reached from here, and github.baseUrl",
+            ) from failure
+        if "x-github-request-id" not in headers:
+            raise ListingRefusedError(
+                f"GET {endpoint} came back without GitHub's request id",
+                "what answered may not be GitHub: check github.baseUrl and proxies",
+            )
+        return Reply(answer.status, headers, body)
+
+    return fetch
+
+
+def api(base_url: str) -> str:
+    """Give the address of the REST API ("Getting started with the REST API"; Enterprise's differs)."""
+    parts = urlsplit(base_url)
+    if parts.scheme not in {"http", "https"} or not parts.netloc:
+        raise EstateError(
+            "GitHub's address is wrong.", [f"{base_url!r}: write https://github.example.com/"]
+        )
+    if parts.netloc in {"github.com", "api.github.com"}:
+        return "https://api.github.com/"
+    if parts.netloc.endswith(".ghe.com"):
+        return f"https://api.{parts.netloc.removeprefix('api.')}/"
+    return f"{base_url.rstrip('/').removesuffix('/api/v3')}/api/v3/"
+
+
+class Clients:
+    """Reads registries with boto3, in the roles of the settings."""
+
+    def __init__(self, registries: Mapping[Registry, str | None]) -> None:
+        try:
+            import boto3  # noqa: PLC0415 - deployments do without
+            from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+        except ModuleNotFoundError:
+            raise EstateError(
+                "This command reads registries with boto3, which is not installed.",
+                ["run `.venv/bin/pip install boto3`"],
+            ) from None
+        self._session = boto3.Session()
+        self._failures = (BotoCoreError, ClientError)
+        self._registries = registries
+        self._client: Callable[[Registry], ECRClient] = cache(self._opened)
+
+    async def read(
+        self, function: str, registry: Registry, arguments: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        """Answer as the provider's data sources do."""
+        with self._in(registry):
+            ecr = self._client(registry)
+            match function:
+                case "getRepositories":
+                    pages = ecr.get_paginator("describe_repositories").paginate()
+                    return {
+                        "names": [
+                            each["repositoryName"]
+                            for page in pages
+                            for each in page["repositories"]
+                        ]
+                    }
+                case "getRepository":
+                    answer = ecr.list_tags_for_resource(resourceArn=registry.arn(arguments["name"]))
+                    return {"tags": {each["Key"]: each["Value"] for each in answer["tags"]}}
+                case _:
+                    images = ecr.get_paginator("list_images").paginate(**arguments)
+                    return {"imageIds": [each for page in images for each in page["imageIds"]]}
+
+    def standing(self, placement: Placement, tags: Mapping[str, str]) -> Standing:
+        """Describe one image repository."""
+        with self._in(placement.registry):
+            ecr = self._client(placement.registry)
+            (held,) = ecr.describe_repositories(repositoryNames=[placement.name])["repositories"]
+            encryption = held.get("encryptionConfiguration", {"encryptionType": "AES256"})
+            return Standing(
+                mutability=held["imageTagMutability"],
+                mutable_tags=tuple(
+                    each["filter"] for each in held.get("imageTagMutabilityExclusionFilters", ())
+                ),
+                encryption=encryption["encryptionType"],
+                kms_key=encryption.get("kmsKey"),
+                tags=tags,
+                lifecycle=_document(ecr, "get_lifecycle_policy", "lifecyclePolicyText", placement),
+                policy=_document(ecr, "get_repository_policy", "policyText", placement),
+            )
+
+    def _opened(self, registry: Registry) -> "ECRClient":
+        given: dict[str, Any] = {"region_name": registry.region}
+        role = self._registries[registry]
+        sts = self._session.client("sts", region_name=registry.region)
+        if role:
+            assumed = sts.assume_role(RoleArn=role, RoleSessionName=PROJECT)["Credentials"]
+            given |= {
+                "aws_access_key_id": assumed["AccessKeyId"],
+                "aws_secret_access_key": assumed["SecretAccessKey"],
+                "aws_session_token": assumed["SessionToken"],
+            }
+            sts = self._session.client("sts", **given)
+        account = sts.get_caller_identity()["Account"]
+        if account != registry.account:
+            raise EstateError(
+                "The credentials are of another account.",
+                [f"{registry.key}: they are of {account}; name a role in the settings"],
+            )
+        return self._session.client("ecr", **given)
+
+    @contextmanager
+    def _in(self, registry: Registry) -> Iterator[None]:
+        """Turn what AWS or the credentials refuse into one clear error."""
+        try:
+            yield
+        except self._failures as error:
+            raise EstateError(
+                "A registry cannot be read.",
+                [f"{registry.key}: {error}; check the credentials and the role of this account"],
+            ) from error
+
+
+def _document(ecr: "ECRClient", kind: str, key: str, placement: Placement) -> str | None:
+    from botocore.exceptions import ClientError  # noqa: PLC0415 - see Clients
+
+    try:
+        return str(getattr(ecr, kind)(repositoryName=placement.name)[key])
+    except ClientError as error:
+        if error.response["Error"]["Code"].endswith("PolicyNotFoundException"):
+            return None
+        raise
+
+
+def compare(
+    stack: Stack, settings: "Settings", ledger: "Ledger", inventory: "Inventory", clients: Clients
+) -> tuple["EstatePlan", list[Adoption]]:
+    """Plan as if everything that stands already were adopted; give the plan, and what is not ours."""
+    from ecr.observation import observe  # noqa: PLC0415 - it imports the engine's SDK
+
+    observed = asyncio.run(observe(clients.read, stack.held, settings, inventory, ledger))
+    owner = f"{PROJECT}/{stack.name}"
+    every = tuple({Placement.at(location).name for location in observed.unknown})
+    plan = build_plan(
+        settings.model_copy(update={"adopted": every}),
+        inventory,
+        ledger,
+        observed,
+        owner=owner,
+        today=datetime.now(UTC).date().isoformat(),
+    )
+    found = ((each, each.placement) for each in plan.image_repositories if each.found)
+    return plan, [
+        Adoption(each, clients.standing(placement, observed.unknown[placement.location]))
+        for each, placement in found
+        if not made_by(observed.unknown[placement.location], owner)
+    ]
+
+
+def print_tables(
+    adoptions: Sequence[Adoption],
+    offers: Mapping[str, Any],
+    commands: Iterable[str],
+    recovered: int,
+) -> None:
+    """Print what there is to know, for a person."""
+    say = sys.stdout.write
+    if recovered:
+        say(
+            f"{recovered} image repositories are this stack's own by their tags, and not in its "
+            "state; the next deployment takes them up by itself.\n"
+        )
+    if not adoptions:
+        say("There is nothing to adopt: no planned image repository stands by other hands.\n")
+        return
+    say(
+        f"{len(adoptions)} planned image repositories stand already, by other hands. Imported, they "
+        "are not changed; the first deployment afterwards changes them in place:\n\n"
+    )
+    rows = [
+        (each.location, row.what, row.now, row.then)
+        for each in adoptions
+        for row in each.differences() or [Difference("-", "as planned", "as planned")]
+    ]
+    say(table(("image repository", "what", "now", "then"), rows))
+    if offers:
+        say(
+            "\nThese settings would leave more as it is, in the whole stack; weigh each one before "
+            "the deployment:\n\n"
+        )
+        for key, value in offers.items():
+            say(f"  {key}: {json.dumps(value)}\n")
+    names = sorted({each.planned.placement.name for each in adoptions})
+    say(
+        "\nTo leave one alone instead, exclude its repository under github.selection.exclude, or "
+        "choose another name under names, and run this again.\n\nNext:\n\n"
+    )
+    for command in commands:
+        say(f"  {command}\n")
+    say(
+        "\nOr let the deployment do both at once, where nobody can run `pulumi import`:\n\n"
+        f"  {PROJECT}:adopted: {json.dumps(names)}\n"
+    )
+
+
+def print_json(
+    adoptions: Sequence[Adoption],
+    offers: Mapping[str, Any],
+    commands: Iterable[str],
+    recovered: int,
+) -> None:
+    """Print the same for a machine."""
+    document = {
+        "adopt": {each.location: [asdict(row) for row in each.differences()] for each in adoptions},
+        "recovered": recovered,
+        "settingsThatKeep": offers,
+        "commands": list(commands),
+    }
+    sys.stdout.write(json.dumps(document, indent=2) + "\n")
+
+
+def table(heading: Row, rows: Sequence[Row]) -> str:
+    """Give rows as text, in columns; a location is not repeated."""
+    widths = [max(map(len, column)) for column in zip(heading, *rows, strict=True)]
+    lines = [heading]
+    for before, row in zip([heading, *rows], rows, strict=False):
+        lines.append(("" if row[0] == before[0] else row[0], *row[1:]))
+    return "".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        + "\n"
+        for line in lines
+    )
