@@ -56,6 +56,9 @@ class Adoption:
     def differences(self) -> list[Difference]:
         """List what the first deployment changes, and what it leaves though the plan differs."""
         planned, standing = self.planned, self.standing
+        tags = planned.tags
+        changed = {key: held for key, held in standing.tags.items() if tags.get(key) != held}
+        further = {key: tags[key] for key in tags.keys() - standing.tags.keys()}
         wanted = "KMS" if planned.kms_key else "AES256"
         rows = [
             Difference(
@@ -63,18 +66,16 @@ class Adoption:
                 _mutability(standing.mutability, standing.mutable_tags),
                 _mutability(mutability(planned), planned.mutable_tags),
             ),
-            *(
-                Difference(f"tag {key}", standing.tags.get(key, "-"), planned.tags.get(key, "-"))
-                for key in sorted({*standing.tags, *planned.tags})
-            ),
+            Difference("tags", _listed(changed), _listed({key: tags.get(key) for key in changed})),
+            Difference("further tags", "-", _listed(further) or "-"),
             _document("lifecycle policy", standing.lifecycle, planned.lifecycle),
             _document("repository policy", standing.policy, planned.policy),
         ]
-        changed = [row for row in rows if row.now != row.then]
+        differing = [row for row in rows if row.now != row.then]
         if (standing.encryption, standing.kms_key) != (wanted, planned.kms_key):
             now = " ".join(filter(None, (standing.encryption, standing.kms_key)))
-            changed.append(Difference("encryption", now, f"{KEPT}, for ECR cannot change it"))
-        return changed
+            differing.append(Difference("encryption", now, f"{KEPT}, for ECR cannot change it"))
+        return differing
 
 
 def mutability(planned: ImageRepository) -> str:
@@ -84,35 +85,33 @@ def mutability(planned: ImageRepository) -> str:
 
 
 def settings_that_keep(adoptions: Iterable[Adoption]) -> dict[str, Any]:
-    """Give the settings, by key, under which the first deployment would change less.
+    """Give the settings, by their paths, under which the first deployment would change less.
 
-    They hold for the whole stack: an operator weighs each. Those for one image repository alone,
-    names and selection.exclude, leave it unmanaged.
+    They hold for the whole stack, so an operator weighs each.
     """
-    every = list(adoptions)
     offers: dict[str, Any] = {}
-    if any(each.standing.mutability == "MUTABLE" and each.planned.immutable for each in every):
-        offers["images"] = {"immutable": False}
-    elif missing := {
-        pattern
-        for each in every
-        for pattern in each.standing.mutable_tags
-        if each.planned.immutable and pattern not in each.planned.mutable_tags
-    }:
-        offers["images"] = {"mutableTags": sorted({*every[0].planned.mutable_tags, *missing})}
-    if any(
-        each.standing.lifecycle
-        and each.planned.lifecycle
-        and not _same(each.standing.lifecycle, each.planned.lifecycle)
-        for each in every
-    ):
-        offers["lifecycle"] = {"preset": "none"}
-    lost: dict[str, set[str]] = {}
-    for each in every:
-        for key in each.standing.tags.keys() - each.planned.tags.keys():
-            lost.setdefault(key, set()).add(each.standing.tags[key])
-    if alike := {key: values.pop() for key, values in sorted(lost.items()) if len(values) == 1}:
-        offers["tags"] = alike
+    kept_tags: dict[str, set[str]] = {}
+    for each in adoptions:
+        planned, standing = each.planned, each.standing
+        if planned.immutable and standing.mutability == "MUTABLE":
+            offers["images.immutable"] = False
+        if planned.immutable and not set(standing.mutable_tags) <= set(planned.mutable_tags):
+            held = offers.get("images.mutableTags", planned.mutable_tags)
+            offers["images.mutableTags"] = sorted({*held, *standing.mutable_tags})
+        if (
+            standing.lifecycle
+            and planned.lifecycle
+            and not _same(standing.lifecycle, planned.lifecycle)
+        ):
+            offers["lifecycle.preset"] = "none"
+        for key in standing.tags.keys() - planned.tags.keys():
+            kept_tags.setdefault(key, set()).add(standing.tags[key])
+    if offers.get("images.immutable") is False:
+        # All tags may move then, and a list of those that may is refused beside it.
+        offers["images.mutableTags"] = []
+    for key, values in sorted(kept_tags.items()):
+        if len(values) == 1:
+            offers[f"tags.{key}"] = values.pop()
     return offers
 
 
@@ -167,6 +166,12 @@ def _provider(
         assumed = [{"roleArn": role, "sessionName": "ecr-estate"}]
         inputs["assumeRoles"] = json.dumps(assumed, separators=(",", ":"))
     return {"type": PROVIDER, "name": account, "version": version, "inputs": inputs}
+
+
+def _listed(tags: Mapping[str, str | None]) -> str:
+    return ", ".join(
+        f"no {key}" if value is None else f"{key}={value}" for key, value in sorted(tags.items())
+    )
 
 
 def _mutability(word: str, filters: Iterable[str]) -> str:

@@ -85,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
     plan, adoptions = compare(stack, settings, ledger, inventory, clients)
     recovered = sum(each.found for each in plan.image_repositories) - len(adoptions)
     commands = list(stack.commands(options.output)) if adoptions else []
-    offers = {f"{PROJECT}:{key}": value for key, value in settings_that_keep(adoptions).items()}
+    offers = {f"{PROJECT}:{path}": value for path, value in settings_that_keep(adoptions).items()}
     if adoptions:
         document = import_file(
             adoptions, configured_registries(settings), stack.providers(), version("pulumi-aws")
@@ -384,8 +384,8 @@ def print_tables(
             "\nThese settings would leave more as it is, in the whole stack; weigh each one before "
             "the deployment:\n\n"
         )
-        for key, value in offers.items():
-            say(f"  {key}: {json.dumps(value)}\n")
+        for path, value in offers.items():
+            say(f"  {path} = {json.dumps(value)}\n")
     names = sorted({each.planned.placement.name for each in adoptions})
     say(
         "\nTo leave one alone instead, exclude its repository under github.selection.exclude, or "

@@ -1,0 +1,321 @@
+"""Adoption from outside a deployment: what is compared, what is written, and what is never shown."""
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from ecr.__main__ import main
+from ecr.adoption import Adoption, Standing, import_file, settings_that_keep
+from ecr.errors import EstateError
+from ecr.inventory.github import ListingRefusedError, list_organisation
+from ecr.operations import adopt
+from ecr.plan.model import Registry
+from ecr.settings import GitHub
+from sandbox.aws import EmbeddedAws
+from sandbox.github import EmbeddedGitHub, synthetic_organisation
+from tests.builders import ARTIFACTS, SOURCE, config, plan, repository
+
+KEY = f"arn:aws:kms:eu-west-1:{ARTIFACTS}:key/1"
+RULES = json.dumps({"rules": []})
+PROVIDER = f"urn:pulumi:test::ecr-estate::pulumi:providers:aws::{ARTIFACTS}"
+
+
+def adoption(standing: Standing | None = None, **changes: Any) -> Adoption:
+    (planned,) = plan(repository(1, "api"), **changes).image_repositories
+    return Adoption(planned, standing or Standing())
+
+
+def as_planned(**changes: Any) -> Standing:
+    """What stands already is just as the plan has it, but for the changes."""
+    planned = adoption().planned
+    same = {"mutability": "IMMUTABLE", "tags": planned.tags, "lifecycle": planned.lifecycle}
+    return Standing(**{**same, **changes})
+
+
+def differing(standing: Standing, **changes: Any) -> dict[str, tuple[str, str]]:
+    return {
+        each.what: (each.now, each.then) for each in adoption(standing, **changes).differences()
+    }
+
+
+def test_what_stands_as_planned_does_not_differ() -> None:
+    assert differing(as_planned()) == {}
+
+
+def test_tags_that_may_move_differ_by_the_word_and_by_the_filters() -> None:
+    assert differing(as_planned(mutability="MUTABLE"), images={"mutableTags": ["latest"]}) == {
+        "tag mutability": ("MUTABLE", "IMMUTABLE_WITH_EXCLUSION (latest)")
+    }
+
+
+def test_tags_that_go_and_tags_that_come_are_named() -> None:
+    planned = adoption().planned.tags
+    held = {**planned, "team": "payments"}
+    held.pop("github-id")
+    assert differing(as_planned(tags=held)) == {
+        "tags": ("team=payments", "no team"),
+        "further tags": ("-", "github-id=1"),
+    }
+
+
+def test_another_lifecycle_policy_is_overwritten_and_an_equal_one_is_not() -> None:
+    spaced = json.dumps(json.loads(adoption().planned.lifecycle or ""), indent=4)
+    assert differing(as_planned(lifecycle=spaced)) == {}
+    assert differing(as_planned(lifecycle=RULES))["lifecycle policy"] == ("its own", "as planned")
+    assert differing(as_planned(lifecycle=None))["lifecycle policy"] == ("none", "as planned")
+
+
+def test_a_policy_that_the_plan_does_not_have_stays() -> None:
+    stays = differing(as_planned(lifecycle=RULES, policy=RULES), lifecycle={"preset": "none"})
+    assert stays == {
+        "lifecycle policy": ("its own", "kept as it is"),
+        "repository policy": ("its own", "kept as it is"),
+    }
+
+
+def test_encryption_is_kept_for_it_cannot_be_changed() -> None:
+    assert differing(as_planned(encryption="KMS", kms_key=KEY)) == {
+        "encryption": (f"KMS {KEY}", "kept as it is, for ECR cannot change it")
+    }
+
+
+@pytest.mark.parametrize(
+    ("standing", "offered"),
+    [
+        ({}, {}),
+        ({"mutability": "MUTABLE"}, {"images.immutable": False, "images.mutableTags": []}),
+        (
+            {"mutability": "IMMUTABLE_WITH_EXCLUSION", "mutable_tags": ("dev-*",)},
+            {"images.mutableTags": ["dev-*"]},
+        ),
+        ({"lifecycle": RULES}, {"lifecycle.preset": "none"}),
+        ({"lifecycle": None}, {}),
+    ],
+)
+def test_settings_are_offered_that_leave_it_as_it_is(
+    standing: dict[str, Any], offered: dict[str, Any]
+) -> None:
+    assert settings_that_keep([adoption(as_planned(**standing))]) == offered
+
+
+def test_a_tag_can_be_kept_where_all_have_it_alike() -> None:
+    def tagged(**tags: str) -> Adoption:
+        return adoption(as_planned(tags={**adoption().planned.tags, **tags}))
+
+    every = [tagged(team="a", owner="x"), tagged(team="a", owner="y")]
+    assert settings_that_keep(every) == {"tags.team": "a"}
+
+
+def test_the_file_names_what_the_program_names_and_asks_in_the_right_region() -> None:
+    written = import_file([adoption()], {Registry(ARTIFACTS, "eu-west-1"): None}, {}, "7.0.0")
+    provider, imported = written["resources"]
+    assert provider["name"] == ARTIFACTS
+    assert json.loads(provider["inputs"]["allowedAccountIds"]) == [ARTIFACTS]
+    assert imported["name"] == f"{SOURCE}/api"
+    assert imported["id"] == "api@eu-west-1"
+    assert imported["provider"] == ARTIFACTS
+
+
+def test_a_provider_that_the_state_holds_is_used_and_not_made() -> None:
+    registries = {Registry(ARTIFACTS, "eu-west-1"): None}
+    written = import_file([adoption()], registries, {ARTIFACTS: PROVIDER}, "7.0.0")
+    assert written["nameTable"] == {ARTIFACTS: PROVIDER}
+    assert len(written["resources"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("base", "address"),
+    [
+        ("https://github.com/", "https://api.github.com/"),
+        ("https://api.github.com", "https://api.github.com/"),
+        ("https://acme.ghe.com/", "https://api.acme.ghe.com/"),
+        ("https://github.example.com/", "https://github.example.com/api/v3/"),
+        ("https://github.example.com/api/v3", "https://github.example.com/api/v3/"),
+    ],
+)
+def test_each_kind_of_github_has_its_address(base: str, address: str) -> None:
+    assert adopt.api(base) == address
+
+
+def test_an_address_that_is_none_is_refused() -> None:
+    with pytest.raises(EstateError, match="address is wrong"):
+        adopt.api("file:///etc/passwd")
+
+
+def test_the_organisation_is_listed_by_plain_https() -> None:
+    with EmbeddedGitHub(synthetic_organisation(101)) as github:
+        environment = {"GITHUB_TOKEN": github.token, "GITHUB_BASE_URL": github.url}
+        settings = GitHub(organisation="sandbox-org")
+        listed = asyncio.run(list_organisation(adopt.https(settings, environment), settings))
+    assert len(listed.repositories) == 101
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("status-502-html", "502"),
+        ("json-cut", "could not be trusted"),
+        ("request-id-missing", "without GitHub's request id"),
+        ("status-401", "set a new GITHUB_TOKEN"),
+    ],
+)
+def test_a_listing_that_cannot_be_trusted_is_refused_here_too(fault: str, said: str) -> None:
+    with EmbeddedGitHub(synthetic_organisation(3)) as github:
+        github.faults.arm(fault, times=None)
+        environment = {"GITHUB_TOKEN": github.token, "GITHUB_BASE_URL": github.url}
+        settings = GitHub(organisation="sandbox-org")
+        with pytest.raises(ListingRefusedError, match=said):
+            asyncio.run(list_organisation(adopt.https(settings, environment), settings))
+
+
+def test_a_github_that_cannot_be_reached_is_one_clear_error() -> None:
+    settings = GitHub(organisation="sandbox-org")
+    environment = {"GITHUB_TOKEN": "x", "GITHUB_BASE_URL": "http://127.0.0.1:1/"}
+    with pytest.raises(ListingRefusedError, match="got no answer"):
+        asyncio.run(list_organisation(adopt.https(settings, environment), settings))
+
+
+def test_nobody_is_asked_without_a_token() -> None:
+    with pytest.raises(EstateError, match="There is no GitHub token"):
+        adopt.https(GitHub(organisation="sandbox-org"), {})
+
+
+Pulumi = Callable[..., None]
+
+
+@pytest.fixture
+def pulumi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pulumi:
+    """Put a `pulumi` on the PATH that answers for one stack, from files."""
+    command = tmp_path / "bin" / "pulumi"
+    command.parent.mkdir()
+    command.write_text(
+        "#!/bin/sh\n"
+        'case "$*" in\n'
+        "  *show-name*) echo acme/ecr-estate/test ;;\n"
+        f"  *export*) cat {tmp_path}/state.json ;;\n"
+        f"  *config*) cat {tmp_path}/config.json ;;\n"
+        "esac\n"
+    )
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{command.parent}:/usr/bin:/bin")
+    monkeypatch.chdir(tmp_path)
+
+    def holding(*resources: Any, secret: str = "", **changes: Any) -> None:
+        values = config(static=[{"id": 1, "name": "api"}, {"id": 2, "name": "web"}], **changes)
+        held: dict[str, Any] = {
+            key: {"value": value, "secret": False} for key, value in values.items()
+        }
+        if secret:
+            held[secret] = {"secret": True}
+        (tmp_path / "config.json").write_text(json.dumps(held))
+        state = {"version": 3, "deployment": {"resources": list(resources)}}
+        (tmp_path / "state.json").write_text(json.dumps(state))
+
+    return holding
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Give an embedded ECR client of the artifacts account, with the environment pointing there."""
+    with EmbeddedAws() as embedded:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", embedded.url)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIASANDBOX000000000")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "any")
+        role = boto3.client("sts", region_name="eu-west-1").assume_role(
+            RoleArn=ROLE, RoleSessionName="test"
+        )["Credentials"]
+        yield boto3.client(
+            "ecr",
+            region_name="eu-west-1",
+            aws_access_key_id=role["AccessKeyId"],
+            aws_secret_access_key=role["SecretAccessKey"],
+            aws_session_token=role["SessionToken"],
+        )
+
+
+ROLE = f"arn:aws:iam::{ARTIFACTS}:role/deploy"
+IN_ROLE = {"artifacts": {"account": ARTIFACTS, "region": "eu-west-1", "role": ROLE}}
+
+
+def test_what_stands_by_other_hands_is_written_for_the_import(
+    pulumi: Pulumi, aws: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pulumi(**IN_ROLE)
+    aws.create_repository(repositoryName="api", tags=[{"Key": "team", "Value": "a"}])
+    aws.create_repository(repositoryName="unrelated")
+    assert main(["adopt"]) == 0
+    printed = capsys.readouterr().out
+    assert "1 planned image repositories stand already" in printed
+    assert "pulumi import --file adopt.json" in printed
+    assert 'ecr-estate:adopted: ["api"]' in printed
+    assert "ecr-estate:images.immutable = false" in printed
+    written = json.loads(Path("adopt.json").read_text())
+    assert [each["name"] for each in written["resources"]] == [ARTIFACTS, f"{SOURCE}/api"]
+
+
+def test_the_stack_is_named_in_the_commands_that_are_printed(
+    pulumi: Pulumi, aws: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pulumi(**IN_ROLE)
+    aws.create_repository(repositoryName="api")
+    assert main(["adopt", "--stack", "prod", "--json"]) == 0
+    commands = json.loads(capsys.readouterr().out)["commands"]
+    assert all(command.endswith("--stack prod") for command in commands)
+
+
+def test_what_the_state_holds_or_the_stack_made_needs_no_adoption(
+    pulumi: Pulumi, aws: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kind = "aws:ecr/repository:Repository"
+    urn = f"urn:pulumi:test::ecr-estate::{kind}::{SOURCE}/api"
+    pulumi({"type": kind, "urn": urn}, **IN_ROLE)
+    aws.create_repository(repositoryName="api")
+    ours = {"managed-by": "ecr-estate/test", "github-id": "2"}
+    tags = [{"Key": key, "Value": value} for key, value in ours.items()]
+    aws.create_repository(repositoryName="web", tags=tags)
+    assert main(["adopt"]) == 0
+    printed = capsys.readouterr().out
+    assert "1 image repositories are this stack's own by their tags" in printed
+    assert "There is nothing to adopt" in printed
+    assert not Path("adopt.json").exists()
+
+
+@pytest.mark.usefixtures("aws")
+def test_credentials_of_another_account_are_refused(
+    pulumi: Pulumi, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pulumi()
+    assert main(["adopt"]) == 1
+    assert "credentials are of another account" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("aws")
+def test_a_registry_that_cannot_be_reached_is_one_clear_error(
+    pulumi: Pulumi, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pulumi(**IN_ROLE)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1/")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    assert main(["adopt"]) == 1
+    assert f"{SOURCE}: Could not connect" in capsys.readouterr().err
+
+
+def test_a_setting_that_is_a_secret_is_named_and_not_read(
+    pulumi: Pulumi, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pulumi(secret="ecr-estate:awsOrganisation")
+    assert main(["adopt"]) == 1
+    assert "ecr-estate:awsOrganisation: store it in plain" in capsys.readouterr().err
+
+
+def test_without_the_engine_it_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert main(["adopt"]) == 1
+    assert "pulumi is not on the PATH" in capsys.readouterr().err
