@@ -153,11 +153,14 @@ def _located(urls: Mapping[str, Sequence[str]]) -> dict[str, tuple[Registry, ...
 class Aws:
     """Clients by service and registry, with the credentials of the registry's account.
 
-    The endpoint, the credentials and the Region come from the environment as boto3 takes them. An
-    account is only worked in with credentials that are its own.
+    The endpoint, the credentials and the Region come from the environment as boto3 takes them. The
+    role to assume is the one called ``role_name`` in every account, or that of ``roles``, ARNs by
+    account. An account is only worked in with credentials that are its own.
     """
 
-    def __init__(self, role_name: str | None = None) -> None:
+    def __init__(
+        self, role_name: str | None = None, *, roles: Mapping[str, str] | None = None
+    ) -> None:
         try:
             import boto3  # noqa: PLC0415 - see the module's docstring
             from botocore.config import Config  # noqa: PLC0415
@@ -167,6 +170,7 @@ class Aws:
                 ["commands that ask AWS need it: install the project's extra `sandbox`, or boto3"],
             ) from None
         self._role_name = role_name
+        self._roles = roles or {}
         self._boto3 = boto3
         self._retries = Config(retries={"mode": "adaptive", "max_attempts": 10})
         self._session = cache(self._open)
@@ -184,8 +188,10 @@ class Aws:
     def _open(self, account: str, partition: str, region: str) -> Any:  # noqa: ANN401 - boto3's
         own = self._boto3.Session()
         sts = own.client("sts", region_name=region, config=self._retries)
+        role = self._roles.get(account)
         if self._role_name:
             role = f"arn:{partition}:iam::{account}:role/{self._role_name}"
+        if role:
             with explained(f"assuming {role}"):
                 given = sts.assume_role(RoleArn=role, RoleSessionName="ecr-estate")["Credentials"]
             return self._boto3.Session(
@@ -198,7 +204,7 @@ class Aws:
         if held != account:
             raise EstateError(
                 "The credentials are of another account.",
-                [f"account {account}: these are of {held}; use its own, or give --role-name"],
+                [f"account {account}: these are of {held}; use its own, or name a role"],
             )
         return own
 
@@ -230,7 +236,7 @@ def explained(doing: str) -> Iterator[None]:
 
 def _remedy(code: str) -> str:
     if "AccessDenied" in code or "UnrecognizedClient" in code or "Unauthorized" in code:
-        return "let the role do it, or give another by --role-name"
+        return "let the role do it, or name another"
     if "Expired" in code or "InvalidClientToken" in code:
         return "log in again"
     if code == "RepositoryNotFoundException":

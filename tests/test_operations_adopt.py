@@ -294,17 +294,6 @@ def test_credentials_of_another_account_are_refused(
     assert "credentials are of another account" in capsys.readouterr().err
 
 
-@pytest.mark.usefixtures("aws")
-def test_a_registry_that_cannot_be_reached_is_one_clear_error(
-    pulumi: Pulumi, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    pulumi(**IN_ROLE)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1/")
-    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    assert main(["adopt"]) == 1
-    assert f"{SOURCE}: Could not connect" in capsys.readouterr().err
-
-
 def test_a_setting_that_is_a_secret_is_named_and_not_read(
     pulumi: Pulumi, capsys: pytest.CaptureFixture[str]
 ) -> None:

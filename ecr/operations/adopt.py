@@ -15,10 +15,8 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
-from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +33,7 @@ from ecr.adoption import (
     import_file,
     settings_that_keep,
 )
+from ecr.aws import Aws, details_of, explained, names_of, policy_of
 from ecr.errors import EstateError
 from ecr.inventory.github import Fetch, ListingRefusedError, Reply, list_organisation
 from ecr.inventory.static import static_inventory
@@ -44,21 +43,19 @@ from ecr.plan.architectures import configured_registries
 from ecr.plan.identity import made_by
 from ecr.plan.model import Placement, Registry
 from ecr.settings import parse_settings
+from ecr.table import table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from mypy_boto3_ecr import ECRClient
 
     from ecr.inventory import Inventory
     from ecr.ledger import Ledger
+    from ecr.observation import Read
     from ecr.plan.model import EstatePlan
     from ecr.settings import GitHub, Settings
 
 PROJECT = "ecr-estate"
 """The project's name in Pulumi.yaml: the prefix of its settings and of what it made."""
-
-Row = Sequence[str]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -81,15 +78,14 @@ def run(options: argparse.Namespace) -> int:
     stack = Stack(options.stack, options.config_file)
     settings, ledger = stack.settings(), stack.ledger()
     inventory = read_inventory(settings, ledger)
-    clients = Clients(configured_registries(settings))
-    plan, adoptions = compare(stack, settings, ledger, inventory, clients)
+    registries = configured_registries(settings)
+    aws = Aws(roles={each.account: role for each, role in registries.items() if role})
+    plan, adoptions = compare(stack, settings, ledger, inventory, aws)
     recovered = sum(each.found for each in plan.image_repositories) - len(adoptions)
     commands = list(stack.commands(options.output)) if adoptions else []
     offers = {f"{PROJECT}:{path}": value for path, value in settings_that_keep(adoptions).items()}
     if adoptions:
-        document = import_file(
-            adoptions, configured_registries(settings), stack.providers(), version("pulumi-aws")
-        )
+        document = import_file(adoptions, registries, stack.providers(), version("pulumi-aws"))
         Path(options.output).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     if options.json:
         print_json(adoptions, offers, commands, recovered)
@@ -227,114 +223,54 @@ def api(base_url: str) -> str:
     return f"{base_url.rstrip('/').removesuffix('/api/v3')}/api/v3/"
 
 
-class Clients:
-    """Reads registries with boto3, in the roles of the settings."""
-
-    def __init__(self, registries: Mapping[Registry, str | None]) -> None:
-        try:
-            import boto3  # noqa: PLC0415 - deployments do without
-            from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
-        except ModuleNotFoundError:
-            raise EstateError(
-                "This command reads registries with boto3, which is not installed.",
-                ["run `.venv/bin/pip install boto3`"],
-            ) from None
-        self._session = boto3.Session()
-        self._failures = (BotoCoreError, ClientError)
-        self._registries = registries
-        self._client: Callable[[Registry], ECRClient] = cache(self._opened)
+def reading(aws: Aws) -> "Read":
+    """Answer as the provider's data sources do, with boto3."""
 
     async def read(
-        self, function: str, registry: Registry, arguments: Mapping[str, Any]
+        function: str, registry: Registry, arguments: Mapping[str, Any]
     ) -> Mapping[str, Any]:
-        """Answer as the provider's data sources do."""
-        with self._in(registry):
-            ecr = self._client(registry)
-            match function:
-                case "getRepositories":
-                    pages = ecr.get_paginator("describe_repositories").paginate()
-                    return {
-                        "names": [
-                            each["repositoryName"]
-                            for page in pages
-                            for each in page["repositories"]
-                        ]
-                    }
-                case "getRepository":
-                    answer = ecr.list_tags_for_resource(resourceArn=registry.arn(arguments["name"]))
-                    return {"tags": {each["Key"]: each["Value"] for each in answer["tags"]}}
-                case _:
-                    images = ecr.get_paginator("list_images").paginate(**arguments)
-                    return {"imageIds": [each for page in images for each in page["imageIds"]]}
+        ecr = aws.ecr(registry)
+        if function == "getRepositories":
+            return {"names": names_of(ecr)}
+        if function == "getImages":
+            return {"imageIds": details_of(ecr, arguments["repositoryName"])}
+        name = arguments["name"]
+        with explained(f"reading the tags of {registry.key}/{name}"):
+            answer = ecr.list_tags_for_resource(resourceArn=registry.arn(name))
+        return {"tags": {each["Key"]: each["Value"] for each in answer["tags"]}}
 
-    def standing(self, placement: Placement, tags: Mapping[str, str]) -> Standing:
-        """Describe one image repository."""
-        with self._in(placement.registry):
-            ecr = self._client(placement.registry)
-            (held,) = ecr.describe_repositories(repositoryNames=[placement.name])["repositories"]
-            encryption = held.get("encryptionConfiguration", {"encryptionType": "AES256"})
-            return Standing(
-                mutability=held["imageTagMutability"],
-                mutable_tags=tuple(
-                    each["filter"] for each in held.get("imageTagMutabilityExclusionFilters", ())
-                ),
-                encryption=encryption["encryptionType"],
-                kms_key=encryption.get("kmsKey"),
-                tags=tags,
-                lifecycle=_document(ecr, "get_lifecycle_policy", "lifecyclePolicyText", placement),
-                policy=_document(ecr, "get_repository_policy", "policyText", placement),
-            )
+    return read
 
-    def _opened(self, registry: Registry) -> "ECRClient":
-        given: dict[str, Any] = {"region_name": registry.region}
-        role = self._registries[registry]
-        sts = self._session.client("sts", region_name=registry.region)
-        if role:
-            assumed = sts.assume_role(RoleArn=role, RoleSessionName=PROJECT)["Credentials"]
-            given |= {
-                "aws_access_key_id": assumed["AccessKeyId"],
-                "aws_secret_access_key": assumed["SecretAccessKey"],
-                "aws_session_token": assumed["SessionToken"],
-            }
-            sts = self._session.client("sts", **given)
-        account = sts.get_caller_identity()["Account"]
-        if account != registry.account:
-            raise EstateError(
-                "The credentials are of another account.",
-                [f"{registry.key}: they are of {account}; name a role in the settings"],
-            )
-        return self._session.client("ecr", **given)
 
-    @contextmanager
-    def _in(self, registry: Registry) -> Iterator[None]:
-        """Turn what AWS or the credentials refuse into one clear error."""
+def standing(ecr: "ECRClient", name: str, tags: Mapping[str, str]) -> Standing:
+    """Describe one image repository."""
+    with explained(f"reading {name}"):
+        (held,) = ecr.describe_repositories(repositoryNames=[name])["repositories"]
         try:
-            yield
-        except self._failures as error:
-            raise EstateError(
-                "A registry cannot be read.",
-                [f"{registry.key}: {error}; check the credentials and the role of this account"],
-            ) from error
-
-
-def _document(ecr: "ECRClient", kind: str, key: str, placement: Placement) -> str | None:
-    from botocore.exceptions import ClientError  # noqa: PLC0415 - see Clients
-
-    try:
-        return str(getattr(ecr, kind)(repositoryName=placement.name)[key])
-    except ClientError as error:
-        if error.response["Error"]["Code"].endswith("PolicyNotFoundException"):
-            return None
-        raise
+            policy = ecr.get_repository_policy(repositoryName=name)["policyText"]
+        except ecr.exceptions.RepositoryPolicyNotFoundException:
+            policy = None
+    encryption = held.get("encryptionConfiguration", {"encryptionType": "AES256"})
+    return Standing(
+        mutability=held["imageTagMutability"],
+        mutable_tags=tuple(
+            each["filter"] for each in held.get("imageTagMutabilityExclusionFilters", ())
+        ),
+        encryption=encryption["encryptionType"],
+        kms_key=encryption.get("kmsKey"),
+        tags=tags,
+        lifecycle=policy_of(ecr, name),
+        policy=policy,
+    )
 
 
 def compare(
-    stack: Stack, settings: "Settings", ledger: "Ledger", inventory: "Inventory", clients: Clients
+    stack: Stack, settings: "Settings", ledger: "Ledger", inventory: "Inventory", aws: Aws
 ) -> tuple["EstatePlan", list[Adoption]]:
     """Plan as if everything that stands already were adopted; give the plan, and what is not ours."""
     from ecr.observation import observe  # noqa: PLC0415 - it imports the engine's SDK
 
-    observed = asyncio.run(observe(clients.read, stack.held, settings, inventory, ledger))
+    observed = asyncio.run(observe(reading(aws), stack.held, settings, inventory, ledger))
     owner = f"{PROJECT}/{stack.name}"
     every = tuple({Placement.at(location).name for location in observed.unknown})
     plan = build_plan(
@@ -345,12 +281,13 @@ def compare(
         owner=owner,
         today=datetime.now(UTC).date().isoformat(),
     )
-    found = ((each, each.placement) for each in plan.image_repositories if each.found)
-    return plan, [
-        Adoption(each, clients.standing(placement, observed.unknown[placement.location]))
-        for each, placement in found
-        if not made_by(observed.unknown[placement.location], owner)
-    ]
+    adoptions = []
+    for each in plan.image_repositories:
+        placement, tags = each.placement, observed.unknown.get(each.placement.location, {})
+        if each.found and not made_by(tags, owner):
+            held = standing(aws.ecr(placement.registry), placement.name, tags)
+            adoptions.append(Adoption(each, held))
+    return plan, adoptions
 
 
 def print_tables(
@@ -376,7 +313,7 @@ def print_tables(
     rows = [
         (each.location, row.what, row.now, row.then)
         for each in adoptions
-        for row in each.differences() or [Difference("-", "as planned", "as planned")]
+        for row in each.differences() or [Difference("everything", "as planned", "as planned")]
     ]
     say(table(("image repository", "what", "now", "then"), rows))
     if offers:
@@ -413,16 +350,3 @@ def print_json(
         "commands": list(commands),
     }
     sys.stdout.write(json.dumps(document, indent=2) + "\n")
-
-
-def table(heading: Row, rows: Sequence[Row]) -> str:
-    """Give rows as text, in columns; a location is not repeated."""
-    widths = [max(map(len, column)) for column in zip(heading, *rows, strict=True)]
-    lines = [heading]
-    for before, row in zip([heading, *rows], rows, strict=False):
-        lines.append(("" if row[0] == before[0] else row[0], *row[1:]))
-    return "".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        + "\n"
-        for line in lines
-    )
