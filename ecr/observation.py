@@ -63,17 +63,23 @@ async def observe(read: Read, settings: Settings, inventory: Inventory, ledger: 
         for location in (*entry.placements, *entry.replicas)
     }
     names = {each.name.lower() for each in inventory.repositories} | set(settings.names.values())
-    unknown = [
+    held = [
         Placement(registry, name)
         for registry, listing in zip(registries, listings, strict=True)
         for name in listing.get("names") or ()
-        if f"{registry.key}/{name}" not in known and (name in names or not ledger.entries)
     ]
+    unknown = [
+        each
+        for each in held
+        if each.location not in known and (each.name in names or not ledger.entries)
+    ]
+    # One that is gone already, by a hand or by a deployment that was killed, holds no image.
+    standing = {each.location for each in held}
     retiring = [
         Placement.at(location)
         for entry in ledger.entries.values()
         for location, state in (*entry.placements.items(), *entry.replicas.items())
-        if state == "retiring"
+        if state == "retiring" and location in standing
     ]
     gate = asyncio.Semaphore(AT_ONCE)
 
