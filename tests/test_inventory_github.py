@@ -14,7 +14,7 @@ import pytest
 
 from ecr.errors import EstateError
 from ecr.inventory import Inventory
-from ecr.inventory.github import ListingRefusedError, Reply, list_organisation
+from ecr.inventory.github import ListingRefusedError, Reply, _refused, list_organisation
 from ecr.settings import GitHub
 from sandbox.github import EmbeddedGitHub, Organisation, synthetic_organisation
 from sandbox.github.api import (
@@ -239,3 +239,16 @@ def test_a_repository_that_is_missing_but_there_refuses_the_listing() -> None:
         github.faults.arm("private-hidden", times=None)
         with pytest.raises(ListingRefusedError, match=r"hidden \(\d+\) is not listed, but it is"):
             list_with(github, REPO_ONLY.value, expected=(hidden.id,))
+
+
+WRAPPING = "invoke of a:b:c failed: invocation of a:b:c returned an error: "
+
+
+def test_a_connection_that_breaks_off_is_named_rather_than_the_crash_that_it_causes() -> None:
+    refusal = _refused("orgs/acme", f"{WRAPPING}error reading from server: EOF")
+    assert "GET orgs/acme got no answer (the connection broke off" in str(refusal)
+    assert "EOF" not in str(refusal)
+
+
+def test_what_the_provider_said_is_quoted_without_what_the_engine_puts_around_it() -> None:
+    assert "got no answer (no such host);" in str(_refused("orgs/acme", f"{WRAPPING}no such host"))

@@ -250,9 +250,30 @@ def test_something_can_be_done_when_aws_has_acted_and_the_caller_does_not_know(
     client = ecr(aws, ARTIFACTS)
     aws.forget_calls()
     seen: list[str] = []
-    aws.at_call(2, lambda call: seen.append(call.action))
-    client.describe_repositories()
-    assert seen == []
-    client.create_repository(repositoryName="service")
-    client.describe_repositories()
+    with aws.at_call(2, lambda call: seen.append(call.action)):
+        client.describe_repositories()
+        assert seen == []
+        client.create_repository(repositoryName="service")
+        client.describe_repositories()
     assert seen == ["CreateRepository"]
+
+
+def test_the_call_at_which_something_is_done_may_be_of_one_action(aws: EmbeddedAws) -> None:
+    client = ecr(aws, ARTIFACTS)
+    seen: list[str] = []
+    with aws.at_call(2, lambda call: seen.append(call.action), action="Create*"):
+        for name in ("first", "second", "third"):
+            client.create_repository(repositoryName=name)
+            client.describe_repositories()
+    assert seen == ["CreateRepository"]
+
+
+def test_what_was_to_be_done_at_a_call_that_did_not_come_is_not_done_later(
+    aws: EmbeddedAws,
+) -> None:
+    client = ecr(aws, ARTIFACTS)
+    seen: list[str] = []
+    with aws.at_call(1, lambda call: seen.append(call.action), action="Create*"):
+        client.describe_repositories()
+    client.create_repository(repositoryName="service")
+    assert seen == []

@@ -400,15 +400,22 @@ def _refused(endpoint: str, said: str) -> ListingRefusedError:
             _accept(Reply(int(found.group(1)), {}, json.dumps({"message": _brief(said)})), endpoint)
         except ListingRefusedError as refusal:
             return refusal
+    # The provider does not outlive a connection that breaks before the answer is there.
+    broken = "error reading from server" in said
+    why = "the connection broke off, and the GitHub provider ended with it"
     return ListingRefusedError(
-        f"GET {endpoint} got no answer ({_brief(said)})",
+        f"GET {endpoint} got no answer ({why if broken else _brief(said)})",
         "check that GitHub can be reached from here, and github.baseUrl",
     )
 
 
+_WRAPPING = re.compile(r"invoke of \S+ failed: invocation of \S+ returned an error: ")
+"""What the engine puts around the words of a provider."""
+
+
 def _brief(said: str, limit: int = 300) -> str:
     """One line of an error of the provider, which may quote a whole page of HTML."""
-    line = " ".join(said.split())
+    line = _WRAPPING.sub("", " ".join(said.split()))
     return line if len(line) <= limit else f"{line[:limit]}..."
 
 

@@ -7,13 +7,13 @@ module level: that takes a second, and most commands of the sandbox do not need 
 from __future__ import annotations
 
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import TracebackType
     from typing import Self
 
@@ -34,29 +34,39 @@ class ApiCall:
     status: int
 
 
+@dataclass(slots=True)
+class _Watch:
+    """What is to be done at a certain call: the ``count``-th whose action matches."""
+
+    count: int
+    action: str
+    act: Callable[[ApiCall], None]
+
+
 class Journal:
     """The calls answered so far, in the order of their answers; safe to share by threads."""
 
     def __init__(self) -> None:
         self._calls: list[ApiCall] = []
         self._lock = threading.Lock()
-        self._watch: tuple[int, Callable[[ApiCall], None]] | None = None
+        self._watch: _Watch | None = None
 
     def add(self, call: ApiCall) -> None:
-        """Append one call, and do what waits for that many."""
+        """Append one call, and do what waits for it."""
         with self._lock:
             self._calls.append(call)
-            if self._watch and len(self._calls) >= self._watch[0]:
-                (_, act), self._watch = self._watch, None
-            else:
-                act = None
+            act = None
+            if self._watch and fnmatchcase(call.action, self._watch.action):
+                self._watch.count -= 1
+                if not self._watch.count:
+                    act, self._watch = self._watch.act, None
         if act:
             act(call)
 
-    def watch(self, count: int, act: Callable[[ApiCall], None]) -> None:
-        """Do something once, when there are so many calls."""
+    def watch(self, watch: _Watch | None) -> None:
+        """Do something once, at a certain call from now on; None is nothing."""
         with self._lock:
-            self._watch = count, act
+            self._watch = watch
 
     def calls(self) -> list[ApiCall]:
         """Return a copy of the calls."""
@@ -67,7 +77,6 @@ class Journal:
         """Forget the calls."""
         with self._lock:
             self._calls.clear()
-            self._watch = None
 
 
 @dataclass(slots=True)
@@ -182,9 +191,17 @@ class EmbeddedAws:
         """Start the journal anew."""
         self._journal.clear()
 
-    def at_call(self, count: int, act: Callable[[ApiCall], None]) -> None:
-        """Do something once, when the journal holds so many calls.
+    @contextmanager
+    def at_call(
+        self, count: int, act: Callable[[ApiCall], None], *, action: str = "*"
+    ) -> Iterator[None]:
+        """Do something once, at the ``count``-th call in this context whose action matches.
 
-        It is done after AWS has acted on the last of them, and before its caller has the answer.
+        It is done after AWS has acted on the call, and before its caller has the answer. ``action``
+        is a wildcard.
         """
-        self._journal.watch(count, act)
+        self._journal.watch(_Watch(count, action, act))
+        try:
+            yield
+        finally:
+            self._journal.watch(None)

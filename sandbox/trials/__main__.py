@@ -7,25 +7,17 @@ must stop the deployment, or when a fault is not handled as it should be.
 import argparse
 import re
 import sys
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
 from rich.console import Console
 
 from sandbox.session import PROJECT
-from sandbox.toolchain import ensure_toolchain
-from sandbox.trials import crashes, listings
-from sandbox.trials.trial import Runner, Trial, chosen
+from sandbox.trials.runs import every_trial, run, say
+from sandbox.trials.trial import chosen
 from sandbox.trials.verdict import Finding, complaints, exit_code, last_line, page, table
 
 PAGE = PROJECT / "docs" / "reference" / "faults.md"
 BEGIN, END = "<!-- faults:begin -->", "<!-- faults:end -->"
-
-
-def every_trial() -> list[Trial]:
-    """Give all trials, in the order of the table."""
-    return [*listings.trials(), *crashes.trials()]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,6 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="run the faults that match this regular expression, which sees GROUP: FAULT",
     )
     parser.add_argument("--list", action="store_true", help="name the faults and run none")
+    parser.add_argument(
+        "--jobs", type=int, default=2, metavar="N", help="run so many side by side (2)"
+    )
     options = parser.parse_args(arguments)
     trials = list(chosen(every_trial(), options.only or ""))
     if options.list:
@@ -48,36 +43,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if not trials:
         parser.error(f"no fault matches {options.only}; --list names them")
-    findings = _run(trials)
+    findings = run(trials, options.jobs)
     Console(width=None if sys.stdout.isatty() else 200).print(table(findings))
     for line in complaints(findings):
-        print(f"faults: {line}")
+        say(line)
     if not options.only:
         _write(findings)
     print(last_line(findings))
     return exit_code(findings)
 
 
-def _run(trials: Sequence[Trial]) -> list[Finding]:
-    toolchain = ensure_toolchain(lambda line: print(f"faults: {line}", flush=True))
-    findings = []
-    with tempfile.TemporaryDirectory() as folder, Runner(Path(folder), toolchain) as runner:
-        for number, trial in enumerate(trials, 1):
-            finding = runner.run(trial)
-            findings.append(finding)
-            print(
-                f"faults: {number}/{len(trials)} {trial.group}: {trial.fault}: {finding.ended}"
-                f"{'' if finding.passed else ', NOT AS EXPECTED'}, {finding.seconds:.1f} s",
-                flush=True,
-            )
-    return findings
-
-
 def _write(findings: Sequence[Finding]) -> None:
     text = f"{BEGIN}\n\n{page(findings)}\n{last_line(findings)}\n\n{END}"
     old = PAGE.read_text()
     PAGE.write_text(re.sub(f"{BEGIN}.*{END}", lambda _: text, old, flags=re.DOTALL))
-    print(f"faults: written to {PAGE.relative_to(PROJECT)}")
+    say(f"written to {PAGE.relative_to(PROJECT)}")
 
 
 if __name__ == "__main__":

@@ -11,11 +11,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from sandbox import processes
 from sandbox.aws import ApiCall
 from sandbox.github import Organisation
 from sandbox.session import ORGANISATION, Run, Session
+from sandbox.trials.identities import API, retiring
 from sandbox.trials.trial import QUIET, REPLICAS, Ground, Stage, Trial, github
 from sandbox.trials.verdict import Expectation
 
@@ -47,6 +49,8 @@ def organisation() -> Organisation:
 SETTINGS = {"lambdaReplicas": REPLICAS, "github": github()}
 UNDEPLOYED = Ground(organisation, SETTINGS, deployed=False)
 DEPLOYED = Ground(organisation, SETTINGS)
+ALONE = Ground(organisation, {**SETTINGS, "lambdaReplicas": None})
+RECOVERED = Expectation("went on", "commands recovered the stack")
 
 
 def kill(session: Session, *, whole: bool) -> None:
@@ -57,8 +61,22 @@ def kill(session: Session, *, whole: bool) -> None:
                 os.kill(process, signal.SIGKILL)
 
 
-def crash_and_recover(stage: Stage, *, point: int, whole: bool, checkpoints: bool) -> Run:
+def crash_and_recover(stage: Stage, **how: Any) -> Run:  # noqa: ANN401 - as crash takes it
     """Deploy, be killed at a point, and recover; give what the recovery said."""
+    return recover(stage, crash(stage, **how))
+
+
+def crash_twice_and_recover(stage: Stage, *, point: int) -> Run:
+    """Be killed, and killed again while recovering, before the recovery is run to its end."""
+    first = crash(stage, point=point)
+    stage.session.pulumi(*RECOVERY[0])
+    return recover(stage, f"{first}; {crash(stage, point=point, whole=True)}")
+
+
+def crash(
+    stage: Stage, *, point: int, action: str = "*", whole: bool = False, checkpoints: bool = True
+) -> str:
+    """Deploy and be killed at the ``point``-th call of an action; say at which it was."""
     session = stage.session
     last: list[ApiCall] = []
 
@@ -66,17 +84,17 @@ def crash_and_recover(stage: Stage, *, point: int, whole: bool, checkpoints: boo
         kill(session, whole=whole)
         last.append(call)
 
-    session.aws.at_call(point, at_point)
     if not checkpoints:
         session.own_variables["PULUMI_SKIP_CHECKPOINTS"] = "true"
-    killed = stage.up()
+    with session.aws.at_call(point, at_point, action=action):
+        killed = stage.up()
     # What the engine left running would otherwise still be at work while the stack recovers.
     processes.end(session.mark)
     session.own_variables.clear()
     stage.look()
     if not last or killed.code >= 0:
         stage.notes.append(f"the engine was not killed: it ended with {killed.code}")
-    return recover(stage, f"killed after call {point}, {last[0].action if last else 'none'}")
+    return f"killed after call {point}, {last[0].action if last else 'none'}"
 
 
 def recover(stage: Stage, crash: str) -> Run:
@@ -108,7 +126,7 @@ def _trial(point: int, index: int, *, update: bool) -> Trial:
             f"{'' if checkpoints else ', without checkpoints'}"
         ),
         ground=DEPLOYED if update else UNDEPLOYED,
-        expect=Expectation("went on", "commands recovered the stack"),
+        expect=RECOVERED,
         strike=partial(_change, point=point) if update else lambda _: None,
         deploy=partial(crash_and_recover, point=point, whole=whole, checkpoints=checkpoints),
         spoils=not update or index % 5 == 4,  # noqa: PLR2004 - each adds a service, and they add up
@@ -121,3 +139,35 @@ def trials() -> Iterator[Trial]:
         yield _trial(point, index, update=False)
     for index, point in enumerate(UPDATE):
         yield _trial(point, index, update=True)
+    for point in (14, 20):
+        yield Trial(
+            group=GROUP,
+            fault=f"engine killed in the first up, and again while recovering, after call {point}",
+            ground=UNDEPLOYED,
+            expect=RECOVERED,
+            deploy=partial(crash_twice_and_recover, point=point),
+        )
+    yield Trial(
+        group=GROUP,
+        fault="engine killed in the first up, and a repository renamed before the recovery",
+        ground=UNDEPLOYED,
+        expect=RECOVERED,
+        deploy=_crash_and_rename,
+        states={"api": "active"},
+    )
+    for action in ("DeleteLifecyclePolicy", "DeleteRepository"):
+        yield Trial(
+            group=GROUP,
+            fault=f"engine killed in the second step of retiring, after {action}",
+            ground=ALONE,
+            expect=RECOVERED,
+            prepare=retiring,
+            deploy=partial(crash_and_recover, point=1, action=action),
+            ends=frozenset({API}),
+        )
+
+
+def _crash_and_rename(stage: Stage) -> Run:
+    said = crash(stage, point=24, checkpoints=False)
+    stage.organisation.rename("api", "gateway")
+    return recover(stage, said)

@@ -209,7 +209,7 @@ class Runner:
             done = trial.deploy(stage)
         finally:
             clock.cancel()
-        self._mend(session)
+        self._mend(trial.ground, session)
         changed = len(changing(session.aws.calls()))
         held, managed = stage.look(), stage.managed()
         ended: Ending = "stopped" if done.code else "went on"
@@ -261,8 +261,9 @@ class Runner:
             Stage(session, ground).must_up()
         return session
 
-    def _mend(self, session: Session) -> None:
+    def _mend(self, ground: Ground, session: Session) -> None:
         """Take back every fault that can be taken back."""
+        session.configure(ground.settings)
         session.github.faults.clear()
         session.aws.refusals.clear()
         session.own_variables.clear()

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.toolchain import Toolchain
-from sandbox.trials.__main__ import every_trial
+from sandbox.trials.runs import every_trial
 from sandbox.trials.trial import Runner
 from sandbox.trials.verdict import complaints
 

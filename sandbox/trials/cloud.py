@@ -1,0 +1,135 @@
+"""Trials of AWS: what it refuses, and how often, while the estate is deployed.
+
+Owns the refusals that are outlived by the provider's own retries, those that must stop a deployment
+before it begins, and those that stop it half-way: after these the next deployment must finish.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from sandbox.session import Run
+from sandbox.trials.identities import API, retiring
+from sandbox.trials.listings import goes_on, small_organisation, stops
+from sandbox.trials.trial import ARTIFACTS, Ground, Stage, Trial, github
+from sandbox.trials.verdict import Expectation
+
+GROUP = "AWS"
+
+GROUND = Ground(small_organisation, {"lambdaReplicas": None, "github": github()})
+DENIED = "AccessDeniedException"
+
+
+def _refused(
+    fault: str,
+    expect: Expectation,
+    action: str,
+    code: str,
+    *,
+    service: str = "ecr",
+    **more: Any,  # noqa: ANN401 - whatever a trial or a refusal has beside
+) -> Trial:
+    refusal = {key: more.pop(key) for key in ("status", "times") if key in more}
+
+    def strike(stage: Stage) -> None:
+        stage.organisation.add("batch")
+        stage.configure(tags={"team": "platform"})
+        stage.session.aws.refusals.arm(service, action, code, **refusal)
+
+    return Trial(
+        **{
+            "group": GROUP,
+            "fault": fault,
+            "ground": GROUND,
+            "expect": expect,
+            "strike": strike,
+            **more,
+        }
+    )
+
+
+def deploy_again(stage: Stage) -> Run:
+    """Deploy, be refused, and deploy again without the refusal: the second one must finish."""
+    refused = stage.up()
+    stage.session.aws.refusals.clear()
+    stage.look()
+    if not refused.code:
+        stage.notes.append("the deployment was not refused")
+    finished = stage.up()
+    again = stage.session.preview("--expect-no-changes")
+    if finished.code or again.code:
+        stage.notes.append(f"the next deployment did not finish:\n{finished.output}{again.output}")
+    return refused
+
+
+def trials() -> Iterator[Trial]:
+    """Give every trial of AWS."""
+    once = goes_on(changes=None)
+    for action in ("CreateRepository", "TagResource", "PutLifecyclePolicy", "DescribeRepositories"):
+        yield _refused(f"{action} is throttled twice", once, action, "ThrottlingException", times=2)
+    yield _refused(
+        "CreateRepository fails twice with a 500",
+        once,
+        "CreateRepository",
+        "ServerException",
+        status=500,
+        times=2,
+    )
+    yield _refused(
+        "AssumeRole is throttled twice", once, "AssumeRole", "Throttling", service="sts", times=2
+    )
+    for action in ("CreateRepository", "PutLifecyclePolicy", "TagResource"):
+        yield _refused(
+            f"{action} is denied, until the next deployment",
+            Expectation("stopped", DENIED),
+            action,
+            DENIED,
+            times=None,
+            deploy=deploy_again,
+        )
+    yield _refused(
+        "the account has reached its limit of image repositories, until the next deployment",
+        Expectation("stopped", "LimitExceededException"),
+        "CreateRepository",
+        "LimitExceededException",
+        times=None,
+        deploy=deploy_again,
+    )
+    yield _refused(
+        "DescribeRepositories is denied",
+        stops("getRepositories in .*; check the role of this account"),
+        "DescribeRepositories",
+        DENIED,
+        times=None,
+    )
+    yield _refused(
+        "AssumeRole is denied",
+        stops("AccessDenied|check the role of this account"),
+        "AssumeRole",
+        "AccessDenied",
+        service="sts",
+        status=403,
+        times=None,
+    )
+    yield Trial(
+        group=GROUP,
+        fault="the credentials are of another account",
+        ground=GROUND,
+        expect=stops("AWS account ID not allowed"),
+        strike=lambda stage: stage.configure(
+            artifacts={"account": ARTIFACTS[0], "region": ARTIFACTS[1]}
+        ),
+    )
+    yield Trial(
+        group=GROUP,
+        fault="DeleteRepository is denied in the second step of retiring",
+        ground=GROUND,
+        expect=Expectation("stopped", DENIED),
+        prepare=retiring,
+        strike=_arm_delete,
+        deploy=deploy_again,
+        ends=frozenset({API}),
+    )
+
+
+def _arm_delete(stage: Stage) -> None:
+    stage.session.aws.refusals.arm("ecr", "DeleteRepository", DENIED, times=None)

@@ -1,0 +1,422 @@
+"""Trials of identity: what people do to repositories and settings between two deployments.
+
+Owns the events that must keep every image repository where it is, the guards that stop what is
+probably a mistake, and the one way in which an image repository ends. Each trial deploys, lets
+something happen and deploys again.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Any
+
+from sandbox.trials.listings import goes_on, small_organisation, stops
+from sandbox.trials.trial import ARTIFACTS, REPLICAS, Act, Ground, Stage, Trial, github
+from sandbox.trials.verdict import Expectation
+
+GROUP = "Identity"
+
+GROUND = Ground(small_organisation, {"lambdaReplicas": None, "github": github()})
+WITH_REPLICAS = Ground(small_organisation, {"lambdaReplicas": REPLICAS, "github": github()})
+API = "/".join((*ARTIFACTS, "api"))
+MANIFEST = (
+    '{"schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json", '
+    '"config": {"mediaType": "application/vnd.docker.container.image.v1+json", "size": 2, '
+    '"digest": "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"}, '
+    '"layers": []}'
+)
+
+
+def _trial(
+    fault: str,
+    strike: Act,
+    expect: Expectation,
+    **more: Any,  # noqa: ANN401 - whatever a trial has beside
+) -> Trial:
+    return Trial(
+        **{
+            "group": GROUP,
+            "fault": fault,
+            "ground": GROUND,
+            "strike": strike,
+            "expect": expect,
+            **more,
+        }
+    )
+
+
+def _event(change: str, *arguments: str) -> Act:
+    """Let something happen in the organisation."""
+    return lambda stage: getattr(stage.organisation, change)(*arguments) and None
+
+
+def _set(**settings: Any) -> Act:  # noqa: ANN401 - a setting is whatever it is
+    return lambda stage: stage.configure(**settings)
+
+
+def _all(*acts: Act) -> Act:
+    def act(stage: Stage) -> None:
+        for each in acts:
+            each(stage)
+
+    return act
+
+
+def _deploy(stage: Stage) -> None:
+    stage.must_up()
+
+
+def trials() -> Iterator[Trial]:
+    """Give every trial of identity."""
+    yield from _repositories()
+    yield from _guards()
+    yield from _retirement()
+    yield from _decisions()
+    yield from _hands()
+    yield from _ledgers()
+
+
+def _repositories() -> Iterator[Trial]:
+    same = partial(_holds, names=("api", "audit", "billing", "cron", "web", "worker"))
+    yield _trial(
+        "a repository is renamed",
+        _event("rename", "api", "gateway"),
+        goes_on("api is now called gateway; its image repositories stay api", changes=None),
+        states={"api": "active"},
+        check=same,
+    )
+    yield _trial(
+        "a repository is renamed, and a new one takes its name",
+        _all(_event("rename", "api", "gateway"), _event("add", "api")),
+        goes_on("the image repository api belongs to gateway", changes=None),
+        states={"api": "active"},
+        check=same,
+    )
+    yield _trial(
+        "two repositories swap their names",
+        _all(
+            _event("rename", "api", "between"),
+            _event("rename", "web", "api"),
+            _event("rename", "between", "web"),
+        ),
+        goes_on("api is now called web; its image repositories stay api", changes=None),
+        states={"api": "active", "web": "active"},
+        check=same,
+    )
+    yield _trial(
+        "a repository is renamed in case only",
+        _event("rename", "api", "API"),
+        goes_on("api is now called API", changes=None),
+        states={"api": "active"},
+        check=same,
+    )
+    yield _trial(
+        "a repository is deleted",
+        _event("delete", "api"),
+        goes_on("api is kept: deleted, or no longer visible to the token"),
+        states={"api": "kept"},
+    )
+    yield _trial(
+        "a repository is deleted and made again under its name",
+        _all(_event("delete", "api"), _event("add", "api")),
+        goes_on("the image repository api belongs to api; choose another"),
+        states={"api": "kept"},
+    )
+    yield _trial(
+        "a repository is archived",
+        _event("archive", "api"),
+        goes_on("api is kept: archived"),
+        states={"api": "kept"},
+    )
+    yield _trial(
+        "a repository is unarchived",
+        _event("unarchive", "api"),
+        goes_on(),
+        prepare=_all(_event("archive", "api"), _deploy),
+        states={"api": "active"},
+    )
+    yield _trial(
+        "a repository is transferred out",
+        _event("transfer_out", "api"),
+        goes_on("api is kept: transferred to another-owner/api"),
+        states={"api": "kept"},
+    )
+    yield _trial(
+        "a repository is transferred back",
+        _event("transfer_back", "api"),
+        goes_on(),
+        prepare=_all(_event("transfer_out", "api"), _deploy),
+        states={"api": "active"},
+    )
+    yield _trial(
+        "a repository is made private",
+        _event("set_visibility", "api", "private"),
+        goes_on(),
+        states={"api": "active"},
+    )
+    yield _trial(
+        "a repository is made public",
+        _event("set_visibility", "billing", "public"),
+        goes_on(),
+        states={"billing": "active"},
+    )
+    yield _trial(
+        "a repository is deselected by the settings",
+        _set(github=github(selection={"exclude": ["api"]})),
+        goes_on("api is kept"),
+        states={"api": "kept"},
+    )
+
+
+def _guards() -> Iterator[Trial]:
+    four = ("api", "web", "worker", "cron")
+    vanish = _all(*(_event("delete", name) for name in four))
+    rename = _all(*(_event("rename", name, f"{name}-2") for name in four))
+    yield _trial("four of six services vanish", vanish, stops("4 of 6 services would vanish"))
+    yield _trial(
+        "four of six services vanish, as confirmed",
+        _all(vanish, _set(confirm={"vanished": 4})),
+        goes_on("api is kept"),
+        states=dict.fromkeys(four, "kept"),
+    )
+    yield _trial(
+        "four of six services vanish, and three are confirmed",
+        _all(vanish, _set(confirm={"vanished": 3})),
+        stops("4 of 6 services would vanish"),
+    )
+    yield _trial(
+        "every service but one is deselected by a typo in the settings",
+        _set(github=github(selection={"include": ["wrker", "api"]})),
+        stops("5 of 6 services would vanish"),
+    )
+    yield _trial("four of six are renamed", rename, stops("4 of 6 repositories are renamed"))
+    yield _trial(
+        "four of six are renamed, as confirmed",
+        _all(rename, _set(confirm={"renamed": 4})),
+        goes_on("api is now called api-2", changes=None),
+        states=dict.fromkeys(four, "active"),
+    )
+    one = {**REPLICAS, "services": {"patterns": ["api"]}}
+    yield _trial(
+        "five of six replicas would end",
+        _set(lambdaReplicas=one),
+        stops("5 of 6 replicas would no longer be filled"),
+        ground=WITH_REPLICAS,
+    )
+    yield _trial(
+        "five of six replicas end, as confirmed",
+        _set(lambdaReplicas=one, confirm={"endedReplicas": 5}),
+        goes_on(changes=None),
+        ground=WITH_REPLICAS,
+    )
+    yield _trial(
+        "the settings lose a Lambda account",
+        _set(lambdaReplicas=None),
+        stops("holds 6, api the first; name its account"),
+        ground=WITH_REPLICAS,
+    )
+    yield _trial(
+        "the settings name another Region for the registry",
+        _set(
+            artifacts={
+                "account": ARTIFACTS[0],
+                "region": "us-east-1",
+                "role": f"arn:aws:iam::{ARTIFACTS[0]}:role/ecr-estate-deploy",
+            }
+        ),
+        stops("no longer name a registry that holds image repositories"),
+    )
+    yield _trial(
+        "the settings name a key, for image repositories that stand",
+        _set(images={"kmsKey": f"arn:aws:kms:{ARTIFACTS[1]}:{ARTIFACTS[0]}:key/one"}),
+        goes_on(changes=None),
+    )
+
+
+def retiring(stage: Stage) -> None:
+    """Take the service ``api`` to where the next deployment ends it."""
+    stage.organisation.delete("api")
+    stage.must_up()
+    stage.configure(retire=["api"])
+    stage.must_up()
+
+
+def _retirement() -> Iterator[Trial]:
+    kept = _all(_event("delete", "api"), _deploy)
+    yield _trial(
+        "retire, the first deployment",
+        _set(retire=["api"]),
+        goes_on("retire, first step: .* is no longer protected"),
+        prepare=kept,
+        states={"api": "retiring"},
+    )
+    yield _trial(
+        "retire, the second deployment",
+        lambda _: None,
+        goes_on("retire, second step: .* holds no image and is deleted now", changes=None),
+        prepare=retiring,
+        ends=frozenset({API}),
+    )
+    yield _trial(
+        "retire, while images remain",
+        _push,
+        goes_on("still holds 1 image"),
+        prepare=retiring,
+        states={"api": "retiring"},
+    )
+    yield _trial(
+        "retire, taken back between the deployments",
+        _set(retire=[]),
+        goes_on(),
+        prepare=retiring,
+        states={"api": "kept"},
+    )
+    yield _trial(
+        "retire, of a service that is still selected",
+        _set(retire=["api"]),
+        goes_on("is not retired, for it is asked for"),
+        states={"api": "active"},
+    )
+    yield _trial(
+        "retire, of a service that vanishes in the same deployment",
+        _all(_event("delete", "api"), _set(retire=["api"])),
+        goes_on("is not retired, for it is kept from now on"),
+        states={"api": "kept"},
+    )
+    yield _trial(
+        "retire, of a name that nothing has",
+        _set(retire=["apo"]),
+        goes_on(),
+        states={"api": "active"},
+    )
+    yield _trial(
+        "retire, of what was deleted by hand meanwhile",
+        lambda stage: stage.ecr().delete_repository(repositoryName="api") and None,
+        goes_on(changes=None),
+        prepare=retiring,
+        ends=frozenset({API}),
+    )
+
+
+def _push(stage: Stage) -> None:
+    stage.ecr().put_image(repositoryName="api", imageManifest=MANIFEST, imageTag="live-1")
+
+
+def _decisions() -> Iterator[Trial]:
+    def succeed(stage: Stage) -> None:
+        stage.organisation.delete("api")
+        heir = stage.organisation.add("api")
+        stage.configure(successors={"api": heir.id})
+
+    yield _trial(
+        "a repository that was made again is named as the successor",
+        succeed,
+        goes_on(r"api goes to api \(\d+\)", changes=None),
+        states={"api": "active"},
+        check=partial(_holds, names=("api", "audit", "billing", "cron", "web", "worker")),
+    )
+    yield _trial(
+        "a successor is named for a service whose repository is still there",
+        lambda stage: stage.configure(successors={"api": stage.organisation.add("heir").id}),
+        goes_on("api is ignored, for its repository is still there", changes=None),
+        states={"api": "active"},
+    )
+    yield _trial(
+        "another name is chosen for a service",
+        _set(names={"api": "platform/api"}),
+        goes_on("api goes to platform/api from now on", changes=None),
+        check=partial(
+            _holds, names=("api", "audit", "billing", "cron", "platform/api", "web", "worker")
+        ),
+    )
+    yield _trial(
+        "the name that is chosen for a service is another's",
+        _set(names={"api": "web"}),
+        goes_on("api stays api, for web belongs to web"),
+        states={"api": "active", "web": "active"},
+    )
+
+
+def _hands() -> Iterator[Trial]:
+    foreign = "/".join((*ARTIFACTS, "batch"))
+
+    def stand_in_the_way(stage: Stage) -> None:
+        stage.ecr().create_repository(repositoryName="batch")
+        stage.organisation.add("batch")
+
+    yield _trial(
+        "an image repository made by other hands is in the way",
+        stand_in_the_way,
+        # The hand's own call is the one change.
+        Expectation("stopped", r"batch: adopt it, choose another name", changes=1),
+        foreign=frozenset({foreign}),
+    )
+    yield _trial(
+        "an image repository made by other hands is in nobody's way",
+        lambda stage: stage.ecr().create_repository(repositoryName="batch") and None,
+        goes_on(changes=1),
+        foreign=frozenset({foreign}),
+    )
+
+
+def _ledgers() -> Iterator[Trial]:
+    def outputs(change: Callable[[dict[str, Any]], None]) -> Act:
+        def act(stage: Stage) -> None:
+            state = stage.state()
+            change(state["deployment"]["resources"][0]["outputs"])
+            stage.restate(state)
+
+        return act
+
+    def newer(values: dict[str, Any]) -> None:
+        values["ledger"]["schema"] = 2
+
+    def damaged(values: dict[str, Any]) -> None:
+        next(iter(values["ledger"]["services"].values())).pop("placements")
+
+    def replaced(values: dict[str, Any]) -> None:
+        values["ledger"] = "none"
+
+    def cleared(values: dict[str, Any]) -> None:
+        values.clear()
+
+    def lose_the_state(stage: Stage) -> None:
+        state = stage.state()
+        for key in ("resources", "pending_operations"):
+            state["deployment"].pop(key, None)
+        stage.restate(state)
+
+    yield _trial("the ledger is of a newer program", outputs(newer), stops("is of schema 2"))
+    yield _trial("the ledger is damaged", outputs(damaged), stops("an entry is damaged"))
+    yield _trial("the ledger is replaced", outputs(replaced), stops("it is not a ledger"))
+    yield _trial(
+        "the ledger is lost, and the state is there",
+        outputs(cleared),
+        goes_on(),
+        states={"api": "active"},
+    )
+    yield _trial(
+        "the state is lost altogether",
+        lose_the_state,
+        goes_on(changes=None),
+        states={"api": "active"},
+    )
+    yield _trial(
+        "the state is lost, and a repository renamed since",
+        _all(lose_the_state, _event("rename", "api", "gateway")),
+        goes_on("api is now called gateway; its image repositories stay api", changes=None),
+        states={"api": "active"},
+    )
+    yield _trial(
+        "the state is lost with replicas, and a repository deleted since",
+        _all(lose_the_state, _event("delete", "api")),
+        goes_on(changes=None),
+        ground=WITH_REPLICAS,
+        states={"api": "kept"},
+    )
+
+
+def _holds(stage: Stage, *, names: Iterable[str]) -> Iterator[str]:
+    """Complain when the artifacts registry does not hold exactly these image repositories."""
+    held = {each.removeprefix("/".join(ARTIFACTS) + "/") for each in stage.look()}
+    if held != set(names):
+        yield f"AWS holds {sorted(held)}"
