@@ -6,6 +6,8 @@ PYTHON ?= python3
 ARCHITECTURE ?= central
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+COMPARISON := --repositories sandbox/organisation.txt --page docs/reference/comparison.md \
+  --picture docs/diagrams/comparison.svg
 STYLE := __main__.py ecr sandbox tests benchmarks
 
 help: ## Say what each target does
@@ -32,10 +34,12 @@ check: $(INSTALLED) ## Check format, lint, types, generated pages, documents and
 	@echo "check: lint";      $(BIN)/ruff check $(STYLE)
 	@echo "check: types";     $(BIN)/mypy
 	@echo "check: reference"; $(BIN)/python -m ecr settings --check docs/reference/settings.md
+	@echo "check: comparison"; $(BIN)/python -m ecr compare $(COMPARISON) --check
 	@echo "check: documents and links"; NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --site-dir site
 
 docs: $(INSTALLED) ## Build the decision site into site/
 	$(BIN)/python -m ecr settings --output docs/reference/settings.md
+	$(BIN)/python -m ecr compare $(COMPARISON)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir site
 	@echo "docs: open site/index.html"
 

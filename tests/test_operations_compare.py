@@ -1,0 +1,174 @@
+"""The comparison counts what the program would really register, and its page is fresh."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+import yaml
+
+from ecr.__main__ import main
+from ecr.comparison import ARCHITECTURES, compare
+from ecr.operations.compare import sample_settings
+from tests.builders import config, inventory, plan, repositories, settings
+from tests.mocks import deploy, no_invoke
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs/reference/comparison.md"
+PICTURE = ROOT / "docs/diagrams/comparison.svg"
+HUNDRED = ["--repositories", str(ROOT / "sandbox/organisation.txt")]
+STAGES: dict[str, Any] = {
+    "stages": ["dev", "staging", "prod"],
+    "accountSets": [
+        {"name": "nonprod", "account": "111111111111", "region": "eu-west-1"},
+        {"name": "prod", "account": "444444444444", "region": "eu-west-1"},
+    ],
+    "lambdaReplicas": {
+        "accounts": [
+            {"account": account, "regions": ["eu-west-1"]}
+            for account in ("222222222222", "333333333333")
+        ],
+        "services": {"patterns": ["*-lambda"]},
+    },
+}
+
+
+def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[dict[str, Any]]:
+    assert main(["compare", *arguments, "--json"]) == 0
+    rows: list[dict[str, Any]] = json.loads(capsys.readouterr().out)
+    return rows
+
+
+def test_every_architecture_is_counted_without_replicas_and_with_them(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rows = printed(capsys, *HUNDRED)
+    assert [(row["architecture"], row["lambdaReplicas"]) for row in rows] == [
+        (architecture, replicated) for architecture in ARCHITECTURES for replicated in (False, True)
+    ]
+    assert [row["imageRepositories"] for row in rows] == [99, 111, 297, 309, 198, 210]
+    assert [row["promotionSteps"] for row in rows] == [0, 0, 2, 2, 1, 1]
+    assert [row["storageMultiple"] for row in rows] == [1.0, 1.12, 3.0, 3.12, 2.0, 2.12]
+
+
+@pytest.mark.parametrize(
+    ("row", "changes"),
+    [
+        (0, {"lambdaReplicas": None}),
+        (1, {}),
+        (2, {"architecture": "per-stage", "lambdaReplicas": None}),
+        (4, {"architecture": "per-account-set", "lambdaReplicas": None}),
+    ],
+)
+def test_the_resources_are_those_that_the_program_registers(
+    row: int, changes: dict[str, Any]
+) -> None:
+    names = ("api", "web", "mail-lambda")
+    counted = list(compare(settings(**STAGES), inventory(*repositories(*names))))[row]
+    chosen = {**STAGES, "accountSets": STAGES["accountSets"] if row == 4 else (), **changes}
+    static = [{"id": number, "name": name} for number, name in enumerate(names, 1)]
+    registered = deploy(config(static=static, **chosen), no_invoke).registrations
+    ours = [each for each in registered if re.match("aws:|pulumi:providers:aws", each.type)]
+    assert len(ours) == counted.resources
+
+
+def test_lambda_accounts_are_spread_over_the_stages_unless_they_name_one() -> None:
+    organisation = inventory(*repositories("mail-lambda"))
+    spread = list(compare(settings(**STAGES), organisation))
+    assert [row.replicas for row in spread if row.replicated] == [2, 2, 2]
+    accounts = [{**each, "serves": "dev"} for each in STAGES["lambdaReplicas"]["accounts"]]
+    replicas = {**STAGES["lambdaReplicas"], "accounts": accounts}
+    named = {**STAGES, "architecture": "per-stage", "lambdaReplicas": replicas}
+    assert [row.rules for row in compare(settings(**named), organisation)][2:4] == [0, 1]
+
+
+def test_a_stacks_file_is_completed_by_the_sample(tmp_path: Path) -> None:
+    file = tmp_path / "Pulumi.prod.yaml"
+    file.write_text(
+        yaml.safe_dump(
+            {"config": {"github:token": "unread", "ecr-estate:stages": ["test", "live"]}}
+        )
+    )
+    completed = sample_settings(file)
+    assert completed.stages == ("test", "live")
+    assert [each.name for each in completed.account_sets] == ["nonprod", "prod"]
+    assert len(completed.lambda_replicas.accounts) == 2
+    assert sample_settings(ROOT / "Pulumi.prod.yaml").artifacts.account == "111122223333"
+
+
+def test_a_stacks_outputs_say_which_services_are_lambdas(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    held = plan(*repositories("api", "web", "mail-lambda"), **STAGES).ledger.to_output()
+    outputs = tmp_path / "outputs.json"
+    outputs.write_text(json.dumps({"ledger": held}))
+    assert [row["replicas"] for row in printed(capsys, "--outputs", str(outputs))] == [0, 3] * 3
+    told = printed(capsys, "--outputs", str(outputs), "--lambdas", "*")
+    assert [row["replicas"] for row in told] == [0, 9] * 3
+
+
+def test_a_mere_number_is_enough(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", "--count", "1000"]) == 0
+    assert "| per-stage       | no              |    1,000 |" in capsys.readouterr().out
+
+
+def test_the_page_and_the_picture_are_fresh() -> None:
+    where = ["--page", str(PAGE), "--picture", str(PICTURE)]
+    assert main(["compare", *HUNDRED, *where, "--check"]) == 0
+
+
+def test_a_stale_page_or_picture_fails_and_is_left_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page, image = tmp_path / "page.md", tmp_path / "picture.svg"
+    page.write_text("before\n<!-- compare:begin -->\n<!-- compare:end -->\nafter\n")
+    arguments = ["compare", *HUNDRED, "--page", str(page), "--picture", str(image)]
+    assert main([*arguments, "--check"]) == 1
+    said = capsys.readouterr().err
+    assert str(page) in said
+    assert str(image) in said
+    assert not image.exists()
+    assert main(arguments) == 0
+    assert main([*arguments, "--check"]) == 0
+    assert re.fullmatch(r"before\n.*\| central .*\nafter\n", page.read_text(), re.DOTALL)
+
+
+def test_a_page_without_a_place_for_the_table_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("no markers\n")
+    assert main(["compare", "--count", "1", "--page", str(page)]) == 1
+    assert "<!-- compare:begin -->" in capsys.readouterr().err
+
+
+def test_the_picture_takes_the_colours_of_the_page_and_says_itself_in_words() -> None:
+    drawn = ET.parse(PICTURE).getroot()  # noqa: S314 - our own file
+    namespace = "{http://www.w3.org/2000/svg}"
+    words = [each.text for each in drawn.iter(f"{namespace}text")]
+    assert {"central", "per-stage + Lambda replicas"} <= set(words)
+    assert {each.get("fill") for each in drawn.iter(f"{namespace}text")} == {"currentColor"}
+    described = drawn.find(f"{namespace}desc")
+    assert described is not None
+    assert "99 image repositories" in str(described.text)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--repositories", "nowhere.txt"], "nowhere.txt: No such file"),
+        (["--count", "1", "--settings", "Makefile"], "Makefile"),
+        (["--outputs", "Makefile"], "pulumi stack output --json"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named(
+    arguments: list[str],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(ROOT)
+    assert main(["compare", *arguments]) == 1
+    assert said in capsys.readouterr().err
