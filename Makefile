@@ -41,6 +41,7 @@ docs: $(INSTALLED) ## Build the decision site into site/
 
 bench: $(INSTALLED) ## Measure the program against the barest one, and write the table in the docs
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.admission
 
 format: $(INSTALLED) ## Format the code
 	$(BIN)/ruff format $(STYLE)

@@ -269,10 +269,11 @@ def test_every_list_keeps_below_what_kubernetes_takes() -> None:
         assert max(below.count("\n") for below in each["data"].values()) < lists.MOST_PER_KEY
 
 
-def test_entries_that_end_alike_are_dealt_over_more_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_with_too_many_entries_is_in_several_lists(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lists, "MOST_PER_KEY", 10)
     alike = [f"{SOURCE}/service-{number}:latest" for number in range(100)]
-    assert len(lists.lists({"vulnerable": alike})) >= 16
+    documents = lists.lists({"vulnerable": alike})
+    assert [each["data"]["vulnerable-st"].count("\n") for each in documents] == [9] * 10
 
 
 def test_a_new_entry_changes_one_list_and_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -661,6 +662,7 @@ def test_the_lists_are_made_from_the_findings_of_every_registry(
     assert command("--outputs", outputs(tmp_path), "--output", file, "--json") == 0
     report = json.loads(capsys.readouterr().out)
     assert (report["images"], report["findings"], report["unscanned"]) == (3, 2, 2)
+    assert report["calls"] == 2 + 2 + 3  # image repositories, images, findings
     assert report["denied"] == [
         {
             "image": f"checkout@{bad}",

@@ -6,8 +6,9 @@ written again.
 """
 
 import hashlib
+import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -18,7 +19,7 @@ RUN = "ecr-admission-run"
 """The ConfigMap that says when the lists were written, from what, and which registries are ours."""
 
 SCHEMA = "1"
-MOST_BYTES = 900_000
+MOST_BYTES = 1_000_000
 """Of the content of one list; Kubernetes takes 1 MiB with all else that belongs to a ConfigMap."""
 
 MOST_PER_KEY = 2_000
@@ -28,15 +29,14 @@ MOST_PER_KEY = 2_000
 def lists(entries: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
     """Give the ConfigMaps for the entries by kind ("vulnerable", "unscanned"); at least one.
 
-    Which entry is in which follows from the entry alone, as long as their number stays: it is a
-    power of two, so that it seldom changes.
+    A key is in one of them, as long as it has not too many entries, and in which follows from the key
+    and their number. So the more lists there are, the fewer keys each has, and an admission reads
+    entries of one list for each image, not of all.
     """
-    count = 1
-    while True:
-        shards = _dealt(entries, count)
-        if all(map(_fits, shards)):
-            return sorted(map(_config_map, shards), key=lambda each: str(each["metadata"]["name"]))
-        count *= 2
+    chunks = list(_chunks(entries))
+    dealt = (_dealt(chunks, count) for count in itertools.count(1))
+    shards = next(each for each in dealt if each is not None)
+    return sorted(map(_config_map, shards), key=lambda each: str(each["metadata"]["name"]))
 
 
 def run_record(facts: Mapping[str, str]) -> dict[str, Any]:
@@ -59,22 +59,35 @@ def key_of(kind: str, entry: str) -> str:
     return f"{kind}-{entry[-2:].replace(':', '.')}"
 
 
-def _dealt(entries: Mapping[str, Sequence[str]], count: int) -> list[dict[str, list[str]]]:
-    shards: list[dict[str, list[str]]] = [defaultdict(list) for _ in range(count)]
+def _chunks(entries: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, Sequence[str]]]:
+    """Give each key with its entries, and again with the rest where there are too many."""
+    below: dict[str, list[str]] = defaultdict(list)
     for kind, each in entries.items():
         for entry in sorted(each):
-            number = int.from_bytes(hashlib.sha256(entry.encode()).digest()[:4], "big") % count
-            shards[number][key_of(kind, entry)].append(entry)
-    return shards
+            below[key_of(kind, entry)].append(entry)
+    for key in sorted(below):
+        for start in range(0, len(below[key]), MOST_PER_KEY):
+            yield key, below[key][start : start + MOST_PER_KEY]
 
 
-def _fits(shard: Mapping[str, Sequence[str]]) -> bool:
-    size = sum(len(key) + sum(len(each) + 1 for each in below) for key, below in shard.items())
-    return size <= MOST_BYTES and all(len(below) <= MOST_PER_KEY for below in shard.values())
+def _dealt(chunks: Sequence[tuple[str, Sequence[str]]], count: int) -> list[dict[str, str]] | None:
+    """Deal the keys to so many lists; None when one would be too large, or have a key twice."""
+    shards: list[dict[str, str]] = [{} for _ in range(count)]
+    for key, entries in chunks:
+        first = int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big")
+        for number in range(first, first + count):
+            shard = shards[number % count]
+            if key not in shard:
+                shard[key] = "\n".join(entries)
+                break
+        else:
+            return None
+    sizes = (sum(len(key) + len(text) for key, text in shard.items()) for shard in shards)
+    return shards if all(size <= MOST_BYTES for size in sizes) else None
 
 
-def _config_map(shard: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    data = {"schema": SCHEMA} | {key: "\n".join(shard[key]) for key in sorted(shard)}
+def _config_map(shard: Mapping[str, str]) -> dict[str, Any]:
+    data = {"schema": SCHEMA} | {key: shard[key] for key in sorted(shard)}
     content = hashlib.sha256("\0".join(f"{key}\0{data[key]}" for key in data).encode())
     return {
         "apiVersion": "v1",

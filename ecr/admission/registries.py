@@ -131,16 +131,18 @@ class Progress(AbstractContextManager["Progress"]):
 
 
 class Pace:
-    """At most so many calls a second, over all threads."""
+    """At most so many calls a second, over all threads; ``calls`` counts them."""
 
     def __init__(self, rate: float) -> None:
         self._between = 1 / rate
         self._lock = threading.Lock()
         self._next = 0.0
+        self.calls = 0
 
     def wait(self) -> None:
         """Return when the next call may be made."""
         with self._lock:
+            self.calls += 1
             now = time.monotonic()
             self._next = max(now, self._next) + self._between
             pause = self._next - self._between - now
@@ -213,10 +215,10 @@ class Reader:
                 )
             details = [detail for name in names for detail in self._details(ecr, name)]
             children = dict(ecr.children(details))
-            images = self._images(ecr, details, children)
+            images = tuple(self._images(ecr, details, children))
         finally:
-            self.calls += ecr.calls
-        return Held(registry, frozenset(names), tuple(images))
+            self.calls += ecr.pace.calls
+        return Held(registry, frozenset(names), images)
 
     def _details(self, ecr: "_Calls", name: str) -> Iterator[Mapping[str, Any]]:
         """List the images that can be pulled: archived ones cannot."""
@@ -273,14 +275,12 @@ class _Calls:
 
     def __init__(self, client: Client, registry: Registry, pace: Pace) -> None:
         self.registry = registry
-        self.calls = 0
+        self.pace = pace
         self._client = client
-        self._pace = pace
 
     def ask(self, operation: str, **parameters: object) -> Mapping[str, Any]:
         """Make one call, when it is time for it."""
-        self._pace.wait()
-        self.calls += 1
+        self.pace.wait()
         answer: Mapping[str, Any] = getattr(self._client, operation)(
             registryId=self.registry.account, **parameters
         )

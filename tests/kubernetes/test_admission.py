@@ -1,10 +1,14 @@
 """The policy on a real API server: what is refused, in which words, and what is let through."""
 
-import pytest
+from collections.abc import Iterator
+from contextlib import suppress
 
-from ecr.admission import lists
+import pytest
+import yaml
+
+from ecr.admission import cluster, lists
 from sandbox.kubernetes import eventually
-from tests.kubernetes.conftest import HOST, LOCATION, WORKLOADS, Shop, pod_spec
+from tests.kubernetes.conftest import HOST, LOCATION, MANIFESTS, WORKLOADS, Shop, pod_spec
 
 pytestmark = pytest.mark.kubernetes
 
@@ -183,3 +187,96 @@ def test_a_malformed_list_refuses_and_says_which_it_is(shop: Shop) -> None:
     assert eventually(lambda: "ecr-admission/by-hand is malformed" in shop.run(GOOD).message)
     shop.list(*LISTED)
     assert eventually(lambda: shop.run(GOOD).status == 201)
+
+
+TRUSTED = "public.ecr.aws/eks/"
+
+
+@pytest.fixture
+def only_ours(shop: Shop) -> Iterator[Shop]:
+    """The shop on a server that wants images to be of the estate."""
+    policy = str(MANIFESTS / "components/only-ours/policy.yaml")
+    record = {"registries": LOCATION, "trusted": TRUSTED, "written": "2026-11-22T00:00:00+00:00"}
+    cluster.apply(lists.lists({}), lists.run_record(record))
+    shop.kubernetes.kubectl("apply", "--filename", policy)
+    yield shop
+    shop.kubernetes.kubectl("delete", "--filename", policy)
+    eventually(lambda: not shop.run("nginx").warnings)
+
+
+def test_images_from_elsewhere_are_named_when_only_ours_are_wanted(only_ours: Shop) -> None:
+    assert eventually(lambda: only_ours.run("nginx").warnings)
+    foreign = [
+        "nginx",
+        f"{LOCATION}/team/checkout:1f",  # of Docker Hub, whatever it looks like
+        "222222222222.dkr.ecr.eu-west-1.amazonaws.com/team/checkout:1f",
+        f"{HOST}.example.org/team/checkout:1f",
+        "public.ecr.aws/eksample/pause:1",
+    ]
+    for image in foreign:
+        (warning,) = only_ours.run(image).warnings
+        assert f"{image} is from no registry of the estate" in warning
+    for image in [GOOD, f"{HOST.upper()}:443/team/checkout", f"{TRUSTED}pause:1"]:
+        assert only_ours.run(image).warnings == ()
+
+
+@pytest.mark.parametrize("folder", ["overlays/warn", "overlays/deny", "overlays/strict", "job"])
+def test_every_set_of_manifests_is_one_that_the_server_takes(folder: str, shop: Shop) -> None:
+    rendered = shop.kubernetes.kubectl("kustomize", str(MANIFESTS / folder))
+    known = [
+        each for each in yaml.safe_load_all(rendered) if each["kind"] != "PrometheusRule"
+    ]  # the operator's kind, which this server has not
+    shop.kubernetes.kubectl(
+        "apply", "--dry-run=server", "--filename=-", given=yaml.safe_dump_all(known)
+    )
+
+
+def test_the_strict_set_refuses_and_requires(shop: Shop) -> None:
+    rendered = shop.kubernetes.kubectl("kustomize", str(MANIFESTS / "overlays/strict"))
+    bindings = [
+        each["spec"]
+        for each in yaml.safe_load_all(rendered)
+        if each["kind"] == "ValidatingAdmissionPolicyBinding"
+    ]
+    assert len(bindings) == 3
+    assert {tuple(each["validationActions"]) for each in bindings} == {("Deny", "Audit")}
+    assert {each["paramRef"]["parameterNotFoundAction"] for each in bindings} == {"Deny"}
+
+
+def test_both_policies_read_the_images_of_an_object_alike() -> None:
+    policies = [
+        next(iter(yaml.safe_load_all((MANIFESTS / file).read_text())))["spec"]
+        for file in ("base/policy.yaml", "components/only-ours/policy.yaml")
+    ]
+    one, two = (
+        {each["name"]: each["expression"] for each in spec["variables"]} for spec in policies
+    )
+    assert [one[name] for name in ("images", "fresh")] == [
+        two[name] for name in ("images", "fresh")
+    ]
+    assert two["host"].strip("'") in one["ours"]
+    assert policies[0]["matchConstraints"] == policies[1]["matchConstraints"]
+
+
+def test_the_job_may_do_what_it_has_to_and_no_more(shop: Shop) -> None:
+    shop.kubernetes.kubectl("apply", "--filename", str(MANIFESTS / "job/rbac.yaml"))
+    who = "--as=system:serviceaccount:ecr-admission:ecr-admission"
+
+    def may(*what: str) -> bool:
+        # kubectl fails when the answer is no.
+        with suppress(RuntimeError):
+            return "yes" in shop.kubernetes.kubectl("auth", "can-i", who, *what)
+        return False
+
+    mine = "--namespace=ecr-admission"
+    verbs = ("get", "list", "create", "patch", "delete")
+    assert eventually(lambda: all(may(verb, "configmaps", mine) for verb in verbs))
+    assert not may("list", "secrets", mine)
+    assert not may("list", "configmaps", f"--namespace={shop.namespace}")
+
+
+def test_a_pod_of_many_images_that_share_one_full_key_stays_within_the_costs(shop: Shop) -> None:
+    alike = [f"{LOCATION}/team/service-{number}:release" for number in range(lists.MOST_PER_KEY)]
+    shop.list(*alike)
+    assert shop.run(*(f"{HOST}/team/other-{number}:release" for number in range(30))).status == 201
+    assert "service-1999:release has vul" in shop.run(f"{HOST}/team/service-1999:release").message
