@@ -27,6 +27,7 @@ sandbox-stop: $(INSTALLED) ## End what sandbox-start left running
 
 test: $(INSTALLED) ## Run all tests, those on the real engine included
 	$(BIN)/python -m sandbox.toolchain
+	-$(BIN)/python -m sandbox.kubernetes # without it, the tests that need it are skipped, and say so
 	$(BIN)/python -m pytest
 
 check: $(INSTALLED) ## Check format, lint, types, generated pages, documents and their links
@@ -46,6 +47,7 @@ docs: $(INSTALLED) ## Build the decision site into site/
 bench: $(INSTALLED) ## Measure the program against the barest one, and write the table in the docs
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.simulate
+	$(BIN)/python -m benchmarks.admission
 
 faults: $(INSTALLED) ## Try every fault on the real engine, and write the table in the docs
 	$(BIN)/python -m sandbox.trials

@@ -37,7 +37,7 @@ AWS_SUM = "h1:dJlp2eNgY/iVKTPINdguYlHbHc9CtXBZKmQmqYq0REs="
 # What providers/aws/main.go maps; all of the provider's services would compile for most of an hour.
 SERVICES = ("ecr", "events", "iam", "kms", "sns", "sts")
 
-_GO_BUILD = ("go", "build", "-mod=readonly", "-trimpath", "-buildvcs=false")
+GO_BUILD = ("go", "build", "-mod=readonly", "-trimpath", "-buildvcs=false")
 _CLI_PACKAGE = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
 _CLI_VERSION = f"github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v{PULUMI_VERSION}"
 _GO_ENVIRONMENT = {"CGO_ENABLED": "0", "GOWORK": "off", "GONOSUMDB": AWS_MODULE}
@@ -109,8 +109,12 @@ class Built:
 
 def built() -> Built:
     """Give the toolchain of this clone's recipe, built or not."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return Built(cache / "ecr-estate/toolchain" / recipe_key())
+    return Built(cache_folder() / "toolchain" / recipe_key())
+
+
+def cache_folder() -> Path:
+    """Give this project's folder below the user's cache."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ecr-estate"
 
 
 def build(target: Built, report: Report, run: Run | None = None) -> None:
@@ -118,26 +122,29 @@ def build(target: Built, report: Report, run: Run | None = None) -> None:
 
     Raises ToolchainError when it cannot be made.
     """
+    with alone(target.folder, "the toolchain", target.log, report):
+        _Build(target, report, run or Commands(target.log, report)).missing()
+
+
+@contextmanager
+def alone(folder: Path, what: str, log: Path, report: Report) -> Iterator[None]:
+    """Make the folder and hold its lock, which the system releases however this process ends.
+
+    Raises ToolchainError when the disk turns out to be full.
+    """
     try:
-        target.folder.mkdir(parents=True, exist_ok=True)
-        with _alone(target, report):
-            _Build(target, report, run or Commands(target.log, report)).missing()
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                report(f"Another process is building {what} (its log: {log}); waiting.")
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
         raise ToolchainError(f"The disk is full: {error}. About 7 GB are needed.") from error
-
-
-@contextmanager
-def _alone(target: Built, report: Report) -> Iterator[None]:
-    """Hold the folder's lock, which the system releases however this process ends."""
-    with (target.folder / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            report(f"Another process is building the toolchain (its log: {target.log}); waiting.")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 @dataclass(frozen=True)
@@ -163,7 +170,11 @@ class _Build:
             steps.append((title, functools.partial(self._plugin, name)))
         if not steps:
             return
-        _require_go()
+        require_go(
+            HERE / "providers",
+            "No pulumi can be used",
+            f"Install Go {{needed}} or newer (go.dev/doc/install), or pulumi {PULUMI_VERSION}.",
+        )
         shutil.rmtree(self.work, ignore_errors=True)
         self.work.mkdir()
         self.report(
@@ -235,7 +246,7 @@ class _Build:
         binary.unlink()  # installed is a copy
 
     def _go(self, what: str, arguments: Sequence[str | Path], module: Path) -> None:
-        self.run(what, [*_GO_BUILD, *arguments], cwd=module, env=_GO_ENVIRONMENT)
+        self.run(what, [*GO_BUILD, *arguments], cwd=module, env=_GO_ENVIRONMENT)
 
 
 def _size(folder: str) -> int:
@@ -244,14 +255,16 @@ def _size(folder: str) -> int:
     )
 
 
-def _require_go() -> None:
-    """Raise ToolchainError unless a Go new enough, or able to fetch a newer one, is on PATH."""
-    module = HERE / "providers"
+def require_go(module: Path, what: str, remedy: str) -> None:
+    """Raise ToolchainError unless a Go new enough, or able to fetch a newer one, is on PATH.
+
+    ``what`` says what is missing without it; ``{needed}`` in the remedy is the module's version.
+    """
     needed = re.findall(r"^go (.+)$", (module / "go.mod").read_text(), re.MULTILINE)[0]
-    remedy = f"Install Go {needed} or newer (go.dev/doc/install), or pulumi {PULUMI_VERSION}."
+    remedy = remedy.format(needed=needed)
     go = shutil.which("go")
     if go is None:
-        raise ToolchainError(f"No pulumi can be used, and there is no Go to build one. {remedy}")
+        raise ToolchainError(f"{what}, and there is no Go to build one. {remedy}")
     # Asked in the module's folder: there, Go changes to the version the module needs, if it may.
     answer = subprocess.run(
         [go, "version"], cwd=module, capture_output=True, text=True, check=False
