@@ -62,7 +62,7 @@ def build_plan(
     image_repositories = tuple(_image_repositories(entries, properties, settings))
     rules, bleeds = _replication(image_repositories, source)
     registries = tuple(_registries(settings, source, lambda_registries, rules))
-    check_limits(registries, image_repositories)
+    near = check_limits(registries, image_repositories, first=not ledger.entries)
     return EstatePlan(
         registries=registries,
         image_repositories=image_repositories,
@@ -70,7 +70,7 @@ def build_plan(
         left_out=identities.left_out,
         bleeds=bleeds,
         alerts=plan_alerts(settings.alerts, registries, bleeds),
-        notes=identities.notes,
+        notes=(*identities.notes, *near),
         deselected=Counter(inventory.deselected.values()),
     )
 
