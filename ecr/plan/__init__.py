@@ -27,8 +27,9 @@ from ecr.plan.model import (
     RegistryPlan,
     ReplicationRule,
 )
+from ecr.plan.overrides import is_for
 from ecr.plan.replication import replication_rules
-from ecr.settings import LambdaAccount, ServiceRule, Settings
+from ecr.settings import Images, LambdaAccount, Mutability, ServiceRule, Settings
 
 
 def build_plan(
@@ -152,6 +153,7 @@ def _image_repositories(
     for number, entry in entries.items():
         chosen = choose(settings.lifecycle, entry.service, repositories.get(number))
         lifecycle = document(chosen)
+        tagging = _mutability(settings.images, entry.service, repositories.get(number))
         tags = {
             **settings.tags,
             "managed-by": "ecr-estate",
@@ -165,8 +167,8 @@ def _image_repositories(
                 kind="placement",
                 state=state,
                 tags=tags,
-                immutable=settings.images.immutable,
-                mutable_tags=settings.images.mutable_tags,
+                immutable=tagging.immutable,
+                mutable_tags=tagging.mutable_tags,
                 kms_key=settings.images.kms_key,
                 lifecycle=lifecycle,
             )
@@ -178,11 +180,16 @@ def _image_repositories(
                 kind="replica",
                 state=state,
                 tags=tags,
-                immutable=settings.images.immutable,
-                mutable_tags=settings.images.mutable_tags,
+                immutable=tagging.immutable,
+                mutable_tags=tagging.mutable_tags,
                 lifecycle=lifecycle,
                 policy=policies.setdefault(registry, functions_may_pull(registry)),
             )
+
+
+def _mutability(images: Images, service: str, repository: Repository | None) -> Mutability:
+    """Give which tags of a service may move; what GitHub no longer says leaves it at the settings."""
+    return next((each for each in images.overrides if is_for(each, service, repository)), images)
 
 
 def _replication(
