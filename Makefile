@@ -1,8 +1,9 @@
 # Each target works from a clean clone: it installs what it needs first, and says what it does.
 .DEFAULT_GOAL := help
-.PHONY: help sandbox sandbox-start sandbox-shell sandbox-stop test check docs bench lock format clean
+.PHONY: help sandbox sandbox-start sandbox-shell sandbox-stop test check docs bench faults lock format clean
 
 PYTHON ?= python3
+ARCHITECTURE ?= central
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 STYLE := __main__.py ecr sandbox tests benchmarks
@@ -11,7 +12,7 @@ help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 sandbox: $(INSTALLED) ## Run the whole program for real, against an embedded AWS and GitHub
-	$(BIN)/python -m sandbox run
+	$(BIN)/python -m sandbox run --architecture $(ARCHITECTURE)
 
 sandbox-start: $(INSTALLED) ## Bring the sandbox up in the background and leave it running
 	$(BIN)/python -m sandbox start
@@ -42,6 +43,9 @@ bench: $(INSTALLED) ## Measure the program against the barest one, and write the
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.simulate
 
+faults: $(INSTALLED) ## Try every fault on the real engine, and write the table in the docs
+	$(BIN)/python -m sandbox.trials
+
 format: $(INSTALLED) ## Format the code
 	$(BIN)/ruff format $(STYLE)
 	$(BIN)/ruff check --fix $(STYLE)
@@ -51,7 +55,7 @@ lock: ## Pin every dependency anew (needs uv)
 	  --no-header --all-extras --upgrade pyproject.toml --output-file requirements.lock
 
 clean: ## Remove what the other targets made in this folder
-	rm -rf .venv .sandbox site .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .sandbox .sandbox.log site .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # uv where it is at hand, pip otherwise: both install exactly what the lock's hashes allow.
 $(INSTALLED): requirements.lock
@@ -62,6 +66,6 @@ $(INSTALLED): requirements.lock
 	  uv pip install --quiet --python .venv --require-hashes -r requirements.lock; \
 	else \
 	  $(PYTHON) -m venv --clear .venv && \
-	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock; \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock; \
 	fi
 	@touch $@

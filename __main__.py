@@ -1,6 +1,6 @@
 """Keep an estate of ECR image repositories equal to a GitHub organisation.
 
-Settings, inventory, ledger, plan, resources, outputs: each step is a module of ``ecr``.
+Settings, ledger, inventory, observation, plan, resources: each step is a module of ``ecr``.
 """
 
 from datetime import UTC, datetime
@@ -11,23 +11,28 @@ import pulumi
 from ecr.errors import EstateError
 from ecr.inventory import read_inventory
 from ecr.ledger import read_ledger
+from ecr.observation import held, observe, through
 from ecr.plan import build_plan
+from ecr.plan.architectures import configured_registries
 from ecr.report import announce, outputs
-from ecr.resources import declare
+from ecr.resources import declare, declare_providers
 from ecr.settings import load_settings
 
 
 async def main() -> dict[str, Any]:
     """Deploy the estate of this stack."""
+    today, owner = datetime.now(UTC).date().isoformat(), f"ecr-estate/{pulumi.get_stack()}"
     try:
         settings = load_settings()
-        inventory = await read_inventory(settings)
         ledger = await read_ledger()
-        plan = build_plan(settings, inventory, ledger, today=datetime.now(UTC).date().isoformat())
+        inventory = await read_inventory(settings, ledger.active)
+        providers = declare_providers(configured_registries(settings))
+        observed = await observe(through(providers), held, settings, inventory, ledger)
+        plan = build_plan(settings, inventory, ledger, observed, owner=owner, today=today)
     except EstateError as error:
         raise pulumi.RunError(str(error)) from None
     announce(inventory, plan)
-    await declare(plan)
+    await declare(plan, providers)
     return outputs(plan)
 
 

@@ -20,7 +20,7 @@ provider = aws.Provider(
     ACCOUNT,
     region=REGION,
     allowed_account_ids=[ACCOUNT],
-    assume_roles=[{"role_arn": ROLE, "session_name": "ecr-estate"}],
+    assume_roles=[aws.ProviderAssumeRoleArgs(role_arn=ROLE, session_name="ecr-estate")],
 )
 options = pulumi.ResourceOptions(provider=provider)
 aws.ecr.RegistryPolicy("registry", region=REGION, policy=POLICY, opts=options)
@@ -29,10 +29,14 @@ aws.ecr.RegistryScanningConfiguration(
     region=REGION,
     scan_type="BASIC",
     rules=[
-        {
-            "scan_frequency": "SCAN_ON_PUSH",
-            "repository_filters": [{"filter": "*", "filter_type": "WILDCARD"}],
-        }
+        aws.ecr.RegistryScanningConfigurationRuleArgs(
+            scan_frequency="SCAN_ON_PUSH",
+            repository_filters=[
+                aws.ecr.RegistryScanningConfigurationRuleRepositoryFilterArgs(
+                    filter="*", filter_type="WILDCARD"
+                )
+            ],
+        )
     ],
     opts=options,
 )
@@ -43,7 +47,9 @@ for number, name in enumerate(Path(os.environ["NAMES"]).read_text().split(), 1):
         region=REGION,
         force_delete=False,
         image_tag_mutability="IMMUTABLE",
-        encryption_configurations=[{"encryption_type": "AES256"}],
+        encryption_configurations=[
+            aws.ecr.RepositoryEncryptionConfigurationArgs(encryption_type="AES256")
+        ],
         tags={
             "managed-by": "ecr-estate",
             "github-owner": "sandbox-org",

@@ -44,6 +44,11 @@ class Ledger:
 
     entries: Mapping[int, Entry] = field(default_factory=dict)
 
+    @property
+    def active(self) -> tuple[int, ...]:
+        """The ids of the services whose repositories should still be there."""
+        return tuple(number for number, entry in self.entries.items() if entry.state == "active")
+
     def to_output(self) -> dict[str, Any]:
         """Give the plain value that is exported as the stack output ``ledger``."""
         return {

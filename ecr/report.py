@@ -11,7 +11,7 @@ from typing import Any
 import pulumi
 
 from ecr.inventory import Inventory
-from ecr.plan.model import EstatePlan, ImageRepository
+from ecr.plan.model import EstatePlan
 
 SHOWN = 10
 """How many names a message lists before it only counts the rest."""
@@ -63,12 +63,11 @@ def outputs(plan: EstatePlan) -> dict[str, Any]:
 
 
 def _urls(plan: EstatePlan, kind: str) -> dict[str, list[str]]:
-    """Give the addresses of one kind by the image repository's name."""
+    """Give the addresses of one kind by service, in the order of promotion."""
     urls: dict[str, list[str]] = defaultdict(list)
-    each: ImageRepository
     for each in plan.image_repositories:
         if each.kind == kind:
-            urls[each.placement.name].append(each.url)
+            urls[each.tags["service"]].append(each.url)
     return dict(urls)
 
 

@@ -6,21 +6,25 @@ repository and three a replica, a constant number a registry. Reads the plan and
 """
 
 import asyncio
-from collections.abc import Iterable
+import gc
+from collections.abc import Iterable, Mapping
 
 import pulumi
 import pulumi_aws as aws
 
-from ecr.plan.model import AlertPlan, EstatePlan, ImageRepository, RegistryPlan
+from ecr.plan.model import AlertPlan, EstatePlan, ImageRepository, Registry, RegistryPlan
 
 BATCH = 100
 """Image repositories between two turns of the event loop, so that registrations leave as they come;
 without these turns the SDK's exit loop grows faster than the number of resources."""
 
 
-async def declare(plan: EstatePlan) -> None:
-    """Register everything in the plan."""
-    providers = declare_providers(plan.registries)
+async def declare(plan: EstatePlan, providers: Mapping[str, aws.Provider]) -> None:
+    """Register everything in the plan, with the provider of each account."""
+    # Every registration lives until the program ends, so the collector would only walk through more
+    # and more of them: half of a deployment's time, for some megabytes that the process's end frees.
+    gc.collect()
+    gc.disable()
     declare_registries(plan.registries, providers)
     for alerts in plan.alerts:
         declare_alerts(alerts, providers[alerts.registry.account])
@@ -32,27 +36,30 @@ async def declare(plan: EstatePlan) -> None:
             await asyncio.sleep(0)
 
 
-def declare_providers(registries: Iterable[RegistryPlan]) -> dict[str, aws.Provider]:
+def declare_providers(registries: Mapping[Registry, str | None]) -> dict[str, aws.Provider]:
     """Register one AWS provider an account, which refuses to work in any other.
 
-    Its name is the account id: a provider under another name would replace what it made.
+    ``registries`` maps to the role that is assumed. A provider's name is the account id: a provider
+    under another name would replace what it made.
     """
-    first = {each.registry.account: each for each in reversed(tuple(registries))}
+    first: dict[str, tuple[Registry, str | None]] = {}
+    for registry, role in registries.items():
+        first.setdefault(registry.account, (registry, role))
     return {
         account: aws.Provider(
             account,
-            region=each.registry.region,
+            region=registry.region,
             allowed_account_ids=[account],
-            assume_roles=[aws.ProviderAssumeRoleArgs(role_arn=each.role, session_name="ecr-estate")]
-            if each.role
+            assume_roles=[aws.ProviderAssumeRoleArgs(role_arn=role, session_name="ecr-estate")]
+            if role
             else None,
         )
-        for account, each in first.items()
+        for account, (registry, role) in first.items()
     }
 
 
 def declare_registries(
-    registries: Iterable[RegistryPlan], providers: dict[str, aws.Provider]
+    registries: Iterable[RegistryPlan], providers: Mapping[str, aws.Provider]
 ) -> None:
     """Register what is set once for a whole registry, destinations before their sources."""
     policies = []
@@ -207,10 +214,20 @@ def declare_image_repository(
             )
         ],
         tags=image_repository.tags,
-        opts=pulumi.ResourceOptions(provider=provider, protect=image_repository.protected),
+        opts=pulumi.ResourceOptions(
+            provider=provider,
+            protect=image_repository.protected,
+            # What is not in the state but in AWS is taken up rather than made. The provider takes the
+            # Region from the id (AWS provider, "Enhanced Region support", importing).
+            import_=f"{placement.name}@{region}" if image_repository.found else None,
+            # It cannot be changed, only replaced: another key is for new image repositories.
+            ignore_changes=["encryptionConfigurations"],
+        ),
     )
-    # The parent is what orders these behind their image repository; the name itself is known.
-    beneath = pulumi.ResourceOptions(parent=repository, protect=False)
+    # The parent is what orders these behind their image repository; the name itself is known. The
+    # provider replaces a lifecycle policy that changes, and as there is one at most, the end of the
+    # old one must come first, or it would be the end of the new one.
+    beneath = pulumi.ResourceOptions(parent=repository, protect=False, delete_before_replace=True)
     if image_repository.lifecycle:
         aws.ecr.LifecyclePolicy(
             placement.location,

@@ -151,6 +151,14 @@ Url = Annotated[
     str,
     _shaped(r"https?://[^\s/]+(/[^\s]*)?", "an HTTP address", "write https://github.example.com/"),
 ]
+StageName = Annotated[
+    str,
+    _shaped(
+        r"(?=.{1,30}\Z)[a-z0-9]+(?:-[a-z0-9]+)*",
+        "the name of a stage or account set",
+        "use at most 30 lower-case letters and digits, joined by single `-`",
+    ),
+]
 GITHUB_TOKEN = "github:token"  # noqa: S105 - the key, not the token
 """The GitHub provider's own config key; the program has no second place for the same secret."""
 
@@ -206,6 +214,9 @@ class GitHub(_Model):
     """The organisation's login, as in its address on GitHub."""
     base_url: Url | None = None
     """The address of a GitHub Enterprise Server; without the key it is github.com."""
+    timeout_seconds: Annotated[int, Field(ge=5, le=3600)] = 120
+    """How long one answer may take, a wait for a rate limit to end included, before the deployment
+    stops."""
     selection: Selection = Selection()
     """The rules by which repositories become services."""
 
@@ -227,6 +238,20 @@ class Artifacts(_Model):
 
     account: AccountId
     """The id of the artifacts account, quoted."""
+    region: Region
+    """The Region of the registry."""
+    role: RoleArn | None = None
+    """The role that is assumed there; without the key the environment's own credentials are
+    used."""
+
+
+class AccountSet(_Model):
+    """One registry for a set of accounts, such as production and all others."""
+
+    name: StageName
+    """What the set is called; a Lambda account names it under `serves`."""
+    account: AccountId
+    """The id of the account that holds the registry, quoted."""
     region: Region
     """The Region of the registry."""
     role: RoleArn | None = None
@@ -267,6 +292,9 @@ class LambdaAccount(_Model):
     used."""
     services: ServiceRule | None = None
     """The services that this account needs; without the key those of `lambdaReplicas.services`."""
+    serves: StageName | None = None
+    """The stage or account set whose images its functions run; without the key those of all
+    stages."""
 
 
 class LambdaReplicas(_Model):
@@ -453,11 +481,14 @@ class Alerts(_Model):
 
 
 class Confirm(_Model):
-    """What an operator has looked at and lets pass, once."""
+    """What an operator has looked at and lets pass, once, by the number that the guard named."""
 
     vanished: Annotated[int, Field(ge=0)] = 0
-    """How many services vanish in this deployment, exactly, where that is more than the guard lets
-    pass."""
+    """How many services may vanish in one deployment, where the guard stopped at that number."""
+    renamed: Annotated[int, Field(ge=0)] = 0
+    """How many repositories may be renamed in one deployment, where the guard stopped."""
+    ended_replicas: Annotated[int, Field(ge=0)] = 0
+    """How many replicas may cease to be filled in one deployment, where the guard stopped."""
 
 
 class Settings(_Model):
@@ -471,8 +502,15 @@ class Settings(_Model):
     """The central registry, in the artifacts account."""
     aws_organisation: OrganisationId
     """The AWS organisation whose principals may pull."""
-    architecture: Literal["central"] = "central"
-    """Where the images of a service live: central is one image repository a service."""
+    architecture: Literal["central", "per-stage", "per-account-set"] = "central"
+    """Where images live: central is one image repository a service in the artifacts registry,
+    per-stage one for each of `stages` there, per-account-set one in the registry of each of
+    `accountSets`."""
+    stages: Annotated[tuple[StageName, ...], AfterValidator(_distinct)] = ()
+    """Under per-stage, the stages in the order of promotion."""
+    account_sets: tuple[AccountSet, ...] = ()
+    """Under per-account-set, the sets in the order of promotion. One may be the artifacts
+    registry. Under another architecture they are the registries whose images are kept."""
     lambda_replicas: LambdaReplicas = LambdaReplicas()
     """Copies of image repositories in accounts that run Docker Lambdas."""
     images: Images = Images()
@@ -488,26 +526,25 @@ class Settings(_Model):
     """The scope of registry policies, set in every registry. Without the key it is left alone; an
     account from before the end of 2024 may need V2."""
     names: dict[RepositoryName, ImageName] = {}
-    """Names of image repositories, by repository, where the repository's own will not do. A name
-    that is in use already stays."""
+    """Names of image repositories, by repository, where the repository's own will not do. For a
+    service that has another name already, new image repositories are made under this one, and what
+    it had is kept."""
     tags: dict[ResourceTagKey, ResourceTagValue] = {}
     """AWS tags of every image repository, beside the program's own."""
     retire: Annotated[tuple[ImageName, ...], AfterValidator(_distinct)] = ()
-    """Names of services to end, over two deployments. One whose repository is still selected is not
-    ended."""
+    """Names of image repositories to end, over two deployments. Only kept ones end, and only when
+    they hold no image."""
+    successors: dict[ImageName, Annotated[int, Field(gt=0)]] = {}
+    """Kept services, by name, and the id of the repository that each goes to, such as one that was
+    deleted and made anew."""
+    adopted: Annotated[tuple[ImageName, ...], AfterValidator(_distinct)] = ()
+    """Names of image repositories that were made by other hands and imported; see
+    `python -m ecr adopt`."""
     confirm: Confirm = Confirm()
     """What an operator has looked at and lets pass, for one deployment."""
     strict: bool = False
     """Whether a repository that cannot be placed stops the deployment, instead of being left
     out."""
-
-    @property
-    def aws_roles(self) -> dict[str, str | None]:
-        """The role that is assumed in each account; None where the environment's own is used."""
-        return {
-            self.artifacts.account: self.artifacts.role,
-            **{account.account: account.role for account in self.lambda_replicas.accounts},
-        }
 
 
 def load_settings() -> Settings:
@@ -609,6 +646,10 @@ def _contradictions(settings: Settings) -> Iterator[str]:
             (f"lambdaReplicas.accounts[{index}].role", account.account, account.role)
             for index, account in enumerate(accounts)
         ),
+        *(
+            (f"accountSets[{index}].role", each.account, each.role)
+            for index, each in enumerate(settings.account_sets)
+        ),
     ):
         if role and role.split(":")[4] != account_id:
             yield f"{path} = {role!r}: is a role of another account; name one of {account_id}"
@@ -618,11 +659,46 @@ def _contradictions(settings: Settings) -> Iterator[str]:
             f"images.kmsKey = {key!r}: is not in the artifacts registry's account and Region; name "
             f"a key of {settings.artifacts.account} in {settings.artifacts.region}"
         )
+    yield from _architecture(settings)
     yield from _lifecycle_offences("lifecycle", settings.lifecycle)
     for index, override in enumerate(settings.lifecycle.overrides):
         yield from _lifecycle_offences(f"lifecycle.overrides[{index}]", override)
     yield from _repeats("static", settings.static or ())
     yield from _shared_names(settings.names)
+
+
+def _architecture(settings: Settings) -> Iterator[str]:
+    """Find what does not go with the architecture, or with the Lambda accounts on top of it."""
+    if settings.architecture == "per-stage" and not settings.stages:
+        yield "stages: is missing; list them, for architecture is per-stage"
+    if settings.architecture == "per-account-set" and not settings.account_sets:
+        yield "accountSets: is missing; list them, for architecture is per-account-set"
+    sets = settings.account_sets
+    registries = [(each.account, each.region) for each in sets]
+    for index, each in enumerate(sets):
+        path = f"accountSets[{index}]"
+        if each.name in [other.name for other in sets[:index]]:
+            yield f"{path}.name = {each.name!r}: is taken already; choose another"
+        if registries[index] in registries[:index]:
+            yield f"{path}: is the registry of another set already; give each set its own"
+    stages = {
+        "central": (),
+        "per-stage": settings.stages,
+        "per-account-set": tuple(each.name for each in sets),
+    }[settings.architecture]
+    for index, account in enumerate(settings.lambda_replicas.accounts):
+        path = f"lambdaReplicas.accounts[{index}]"
+        if account.serves is not None and account.serves not in stages:
+            choices = f"write one of {', '.join(stages)}" if stages else "remove it"
+            yield f"{path}.serves = {account.serves!r}: is no stage or account set; {choices}"
+        if account.serves is None and settings.architecture == "per-account-set" and len(sets) > 1:
+            yield f"{path}.serves: is missing; name the account set whose images it runs"
+        yield from (
+            f"{path}: {account.account} in {region} is the registry of an account set; Lambda "
+            "functions there use it itself, so remove the entry"
+            for region in account.regions
+            if (account.account, region) in registries
+        )
 
 
 def _lifecycle_offences(path: str, choice: LifecycleChoice) -> Iterator[str]:

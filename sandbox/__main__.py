@@ -8,13 +8,48 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from sandbox.session import PROJECT, SESSION_FILE, STACK, Session
 
 DIRECTORY = PROJECT / ".sandbox"
+
+
+def _account(number: str) -> dict[str, str]:
+    role = f"arn:aws:iam::{number * 12}:role/ecr-estate-deploy"
+    return {"account": number * 12, "role": role}
+
+
+def _lambda_accounts(serving_2: str, serving_3: str) -> dict[str, Any]:
+    return {
+        "accounts": [
+            {**_account("2"), "regions": ["eu-west-1"], "serves": serving_2},
+            {**_account("3"), "regions": ["eu-west-1", "us-east-1"], "serves": serving_3},
+        ],
+        "services": {"property": "lambda"},
+    }
+
+
+ARCHITECTURES: dict[str, dict[str, Any] | None] = {
+    "central": None,
+    "per-stage": {
+        "architecture": "per-stage",
+        "stages": ["dev", "staging", "prod"],
+        "lambdaReplicas": _lambda_accounts("dev", "prod"),
+    },
+    "per-account-set": {
+        "architecture": "per-account-set",
+        "accountSets": [
+            {"name": "nonprod", "region": "eu-west-1", **_account("1")},
+            {"name": "prod", "region": "eu-west-1", **_account("4")},
+        ],
+        "lambdaReplicas": _lambda_accounts("nonprod", "prod"),
+    },
+}
+"""What is laid over the sandbox's settings for each architecture."""
+
 STARTING = 900.0
 """Seconds that a background session may take to come up; the toolchain may have to be built."""
 
@@ -35,7 +70,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         added.set_defaults(act=act)
         return added
 
-    command("run", _run, "deploy, preview that nothing is left to change, print the estate, stop")
+    run = command(
+        "run", _run, "deploy, preview that nothing is left to change, print the estate, stop"
+    )
+    run.add_argument("--architecture", choices=ARCHITECTURES, default="central")
     command("start", _start, "bring everything up in the background, and leave it running")
     command("stop", _stop, "end what `start` left running")
     command("shell", _shell, "open a shell in which `pulumi` works on the sandbox")
@@ -56,26 +94,26 @@ def _say(line: str) -> None:
     print(f"sandbox: {line}", flush=True)
 
 
-def _session(directory: Path = DIRECTORY) -> Session:
+def _session(settings: Mapping[str, Any] | None = None) -> Session:
     from sandbox.toolchain import ensure_toolchain  # noqa: PLC0415 - not every command needs it
 
-    return Session(directory, ensure_toolchain(_say))
+    return Session(DIRECTORY, ensure_toolchain(_say), settings=settings)
 
 
-def _run(_: argparse.Namespace) -> int:
+def _run(options: argparse.Namespace) -> int:
     """Deploy, preview, read back and print, each step said before it is taken."""
-    with _session() as session:
+    with _session(ARCHITECTURES[options.architecture]) as session:
         _say(f"AWS at {session.aws.url}, GitHub at {session.github.url}")
         _say(f"pulumi up on the stack {STACK}: {len(session.github.organisation)} repositories")
         began = time.monotonic()
-        done = session.up("--skip-preview", "--suppress-progress", show=True)
+        done = session.up("--skip-preview", "--suppress-outputs", show=True)
         took = time.monotonic() - began
         if done.code:
             _say(f"pulumi up failed with exit code {done.code}; its reasons are above")
             return done.code
         calls = session.github.calls()
         _say("pulumi preview, which must find nothing to change")
-        again = session.preview("--expect-no-changes", "--diff", show=True)
+        again = session.preview("--expect-no-changes", "--suppress-outputs", show=True)
         if again.code:
             _say("the preview found changes, though nothing was changed; they are above")
             return again.code

@@ -44,6 +44,7 @@ class Session:
 
     ``directory`` is emptied first, and then holds the engine's state. ``settings`` are laid over
     those of Pulumi.sandbox.yaml, key by key without the namespace; None takes a key away.
+    ``own_variables`` may be filled to change what the next runs find in their environment.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Session:
         self.aws = EmbeddedAws()
         self.github = EmbeddedGitHub(organisation or seeded_organisation(ORGANISATION))
         self.config_file = PROJECT / f"Pulumi.{STACK}.yaml"
+        self.own_variables: dict[str, str] = {}
         self._settings = settings
         self._running = ExitStack()
 
@@ -117,6 +119,7 @@ class Session:
             "AWS_SECRET_ACCESS_KEY": "embedded-aws-takes-any-key",
             "AWS_REGION": "eu-west-1",
             "AWS_EC2_METADATA_DISABLED": "true",
+            **self.own_variables,
         }
 
     @property

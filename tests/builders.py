@@ -2,15 +2,17 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ecr.inventory import Inventory, Repository, why_deselected
 from ecr.ledger import Ledger
 from ecr.plan import build_plan
-from ecr.plan.model import EstatePlan
+from ecr.plan.model import EstatePlan, Observed
 from ecr.settings import Settings, parse_settings
 
 TODAY = "2026-11-22"
+OWNER = "ecr-estate/test"
 ARTIFACTS = "111111111111"
 LAMBDA = "222222222222"
 SOURCE = f"{ARTIFACTS}/eu-west-1"
@@ -62,10 +64,21 @@ def inventory(*repositories: Repository, chosen: Settings | None = None) -> Inve
     return Inventory(repositories, {number: why for number, why in reasons.items() if why})
 
 
-def plan(*repositories: Repository, ledger: Ledger | None = None, **changes: Any) -> EstatePlan:
+def plan(
+    *repositories: Repository,
+    ledger: Ledger | None = None,
+    observed: Observed | None = None,
+    gone: Mapping[int, str] | None = None,
+    **changes: Any,
+) -> EstatePlan:
     chosen = settings(**changes)
     return build_plan(
-        chosen, inventory(*repositories, chosen=chosen), ledger or Ledger(), today=TODAY
+        chosen,
+        replace(inventory(*repositories, chosen=chosen), gone=gone or {}),
+        ledger or Ledger(),
+        observed or Observed(),
+        owner=OWNER,
+        today=TODAY,
     )
 
 

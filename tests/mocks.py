@@ -6,6 +6,7 @@ language host does; only the engine, the providers and GitHub's answers are not 
 
 import asyncio
 import contextvars
+import json
 import logging
 import runpy
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -18,6 +19,9 @@ from pulumi.runtime import configure, mocks, rpc, set_all_config
 from pulumi.runtime.settings import set_root_resource
 from pulumi.runtime.stack import run_in_stack
 
+from sandbox.github import Organisation
+from sandbox.github.api import CLASSIC, Api, Request
+
 PROGRAM = Path(__file__).parent.parent / "__main__.py"
 STACK = "pulumi:pulumi:Stack"
 
@@ -27,7 +31,7 @@ Invoke = Callable[[str, Mapping[str, Any]], dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """What the program asked the engine for; ``parent`` and ``provider`` are as in the request."""
+    """What the program asked the engine for; ``parent``, ``provider`` and ``imported`` (an id) are as in the request."""
 
     type: str
     name: str
@@ -36,6 +40,7 @@ class Registration:
     provider: str
     protect: bool
     retain_on_delete: bool
+    imported: str
     dependencies: tuple[str, ...]
 
 
@@ -58,6 +63,7 @@ class Monitor(mocks.MockMonitor):
                     provider=request.provider,
                     protect=request.protect,
                     retain_on_delete=request.retainOnDelete,
+                    imported=request.importId,
                     dependencies=tuple(request.dependencies),
                 )
             )
@@ -159,5 +165,27 @@ def _main() -> None:
 
 
 def no_invoke(token: str, _: Mapping[str, Any]) -> dict[str, Any]:
-    """Refuse every provider function, for programs that are to call none."""
+    """Answer for registries that are empty; refuse every other function."""
+    if token == "aws:ecr/getRepositories:getRepositories":
+        return {"id": "eu-west-1", "names": []}
     raise AssertionError(f"unexpected call of {token}")
+
+
+def answering(organisation: Organisation) -> Invoke:
+    """Answer getRestApi as the provider does, from the embedded GitHub's model."""
+    api = Api(organisation, (CLASSIC,), "http://127.0.0.1/")
+
+    def invoke(token: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        if token != "github:index/getRestApi:getRestApi":
+            return no_invoke(token, arguments)
+        path, _, query = str(arguments["endpoint"]).partition("?")
+        asked = dict(part.split("=") for part in query.split("&") if part)
+        reply = api.answer(Request("GET", f"/{path}", asked, f"Bearer {CLASSIC.value}"))
+        return {
+            "id": reply.headers["X-GitHub-Request-Id"],
+            "code": reply.status,
+            "headers": json.dumps({name: [value] for name, value in reply.headers.items()}),
+            "body": reply.body.decode(),
+        }
+
+    return invoke

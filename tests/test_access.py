@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from ecr.plan.access import functions_may_pull, organisation_may_pull, source_may_replicate
+from ecr.plan.access import functions_may_pull, organisation_may_pull, sources_may_replicate
 from ecr.plan.model import Registry
 
 SOURCE = Registry("111111111111", "eu-west-1")
@@ -36,14 +36,16 @@ def test_the_organisation_changes_nothing() -> None:
 def test_no_document_names_an_action_that_ecr_refuses_in_resource_policies() -> None:
     for document in (
         organisation_may_pull(SOURCE, "o-a1b2c3d4e5"),
-        source_may_replicate(DESTINATION, SOURCE),
+        sources_may_replicate(DESTINATION, [SOURCE]),
         functions_may_pull(DESTINATION),
     ):
         assert "GetAuthorizationToken" not in document
 
 
 def test_replication_may_fill_image_repositories_but_never_create_them() -> None:
-    assert statement(source_may_replicate(DESTINATION, SOURCE))["Action"] == ["ecr:ReplicateImage"]
+    assert statement(sources_may_replicate(DESTINATION, [SOURCE]))["Action"] == [
+        "ecr:ReplicateImage"
+    ]
 
 
 def test_functions_of_the_same_account_and_region_may_pull() -> None:

@@ -166,7 +166,10 @@ def test_every_permission_asked_for_is_an_action_of_ecr_that_touches_no_image() 
     assert actions
     assert actions <= set(operations)
     assert not [
-        each for each in actions if re.search(r"Image(?!Tag)|Layer|DeleteRepository$", each)
+        each
+        for each in actions
+        if re.search(r"Image(?!Tag)|Layer|DeleteRepository$", each)
+        and each != "ListImages"  # their number is asked of a retiring image repository
     ]
 
 

@@ -4,7 +4,18 @@ import pytest
 
 from ecr.errors import EstateError
 from ecr.ledger import Ledger
-from tests.builders import SOURCE, TODAY, plan, repositories, repository
+from ecr.plan.model import Observed
+from tests.builders import (
+    OWNER,
+    REPLICAS,
+    SOURCE,
+    TODAY,
+    plan,
+    repositories,
+    repository,
+    states,
+    with_replicas,
+)
 
 
 def test_a_new_repository_becomes_an_active_service_under_its_own_name() -> None:
@@ -31,9 +42,9 @@ def test_a_new_repository_does_not_take_the_images_of_one_that_had_its_name() ->
     before = plan(repository(7, "atmos")).ledger
     after = plan(repository(7, "stratos"), repository(8, "atmos"), ledger=before)
     assert list(after.ledger.entries) == [7]
-    assert [(each.id, each.reason) for each in after.left_out] == [
-        (8, "the image repository atmos belongs to stratos; choose another under `names`")
-    ]
+    (left_out,) = after.left_out
+    assert left_out.id == 8
+    assert left_out.reason.startswith("the image repository atmos belongs to stratos; choose")
 
 
 def test_two_repositories_that_swap_names_keep_their_own_images() -> None:
@@ -135,10 +146,177 @@ def test_retirement_takes_two_deployments_and_can_be_called_off_between_them() -
     assert called_off.ledger.entries[2].state == "kept"
 
 
+def test_a_service_that_is_named_for_retirement_while_it_vanishes_is_only_kept_at_first() -> None:
+    before = plan(*repositories("api", "web")).ledger
+    after = plan(repository(1, "api"), ledger=before, retire=["web"])
+    assert after.ledger.entries[2].state == "kept"
+    assert f"retire: {SOURCE}/web is not retired, for it is kept from now on" in after.notes[-1]
+
+
+def test_a_retiring_image_repository_that_holds_images_stays_until_they_are_gone() -> None:
+    before = plan(*repositories("api", "web")).ledger
+    only_api = repository(1, "api")
+    kept = plan(only_api, ledger=before).ledger
+    retiring = plan(only_api, ledger=kept, retire=["web"]).ledger
+    full = Observed(images={f"{SOURCE}/web": 3})
+    after = plan(only_api, ledger=retiring, observed=full, retire=["web"])
+    assert after.ledger.entries[2].state == "retiring"
+    assert "still holds 3 image(s)" in after.notes[-1]
+
+
+def test_a_kept_replica_of_a_living_service_can_be_retired_alone() -> None:
+    api = repository(1, "api")
+    before = plan(api, **with_replicas()).ledger
+    none = with_replicas(patterns=["nothing"])
+    kept = plan(api, ledger=before, **none).ledger
+    first = plan(api, ledger=kept, retire=["api"], **none)
+    assert states(first.ledger.entries[1].replicas) == {f"{REPLICAS}/api": "retiring"}
+    second = plan(api, ledger=first.ledger, retire=["api"], **none)
+    assert states(second.ledger.entries[1].replicas) == {}
+    assert states(second.ledger.entries[1].placements) == {f"{SOURCE}/api": "active"}
+
+
 def test_a_forgotten_retire_entry_does_nothing() -> None:
     api = repository(1, "api")
     first = plan(api, retire=["gone", "api"])
     assert first.ledger.entries[1].state == "active"
     again = plan(api, ledger=first.ledger, retire=["gone", "api"])
     assert again.ledger.entries[1].state == "active"
-    assert "retire: api is ignored" in again.notes[0]
+    assert again.notes == (f"retire: {SOURCE}/api is not retired, for it is asked for",)
+
+
+def test_a_kept_service_goes_to_the_successor_that_an_operator_names() -> None:
+    before = plan(repository(1, "api")).ledger
+    kept = plan(repository(2, "api"), ledger=before).ledger
+    after = plan(repository(2, "api"), ledger=kept, successors={"api": 2})
+    assert list(after.ledger.entries) == [2]
+    assert after.ledger.entries[2].state == "active"
+    assert not after.left_out
+    assert "api goes to api (2)" in after.notes
+    again = plan(repository(2, "api"), ledger=after.ledger, successors={"api": 2})
+    assert not again.notes
+
+
+@pytest.mark.parametrize(
+    ("successor", "said"),
+    [
+        (2, "for its repository is still there"),
+        (9, "for its repository is still there"),
+    ],
+)
+def test_a_living_service_is_never_handed_over(successor: int, said: str) -> None:
+    both = repositories("api", "web")
+    before = plan(*both).ledger
+    after = plan(*both, ledger=before, successors={"api": successor})
+    assert after.ledger == before
+    assert said in after.notes[0]
+
+
+def test_a_successor_that_has_a_service_already_keeps_its_own() -> None:
+    before = plan(*repositories("api", "web")).ledger
+    after = plan(repository(2, "web"), ledger=before, successors={"api": 2})
+    assert after.ledger.entries[2].service == "web"
+    assert "for 2 is web already" in after.notes[0]
+
+
+def test_another_name_makes_new_image_repositories_and_keeps_the_old() -> None:
+    before = plan(repository(1, "api")).ledger
+    after = plan(repository(1, "api"), ledger=before, names={"api": "gateway"})
+    assert states(after.ledger.entries[1].placements) == {
+        f"{SOURCE}/api": "kept",
+        f"{SOURCE}/gateway": "active",
+    }
+    assert all(each.protected for each in after.image_repositories)
+    back = plan(repository(1, "api"), ledger=after.ledger, names={"api": "api"})
+    assert states(back.ledger.entries[1].placements) == {
+        f"{SOURCE}/api": "active",
+        f"{SOURCE}/gateway": "kept",
+    }
+
+
+def test_a_name_that_belongs_to_another_service_is_not_taken() -> None:
+    before = plan(*repositories("api", "web")).ledger
+    after = plan(*repositories("api", "web"), ledger=before, names={"api": "web"})
+    assert after.ledger == before
+    assert after.notes == ("names: api stays api, for web belongs to web",)
+
+
+def test_many_renames_at_once_stop_the_deployment_until_they_are_confirmed() -> None:
+    before = plan(*repositories(*(f"old-{number}" for number in range(10)))).ledger
+    renamed = repositories(*(f"new-{number}" for number in range(10)))
+    with pytest.raises(EstateError, match=r"set confirm\.renamed to 10"):
+        plan(*renamed, ledger=before)
+    assert plan(*renamed, ledger=before, confirm={"renamed": 10})
+
+
+def test_many_replicas_that_would_no_longer_be_filled_stop_the_deployment() -> None:
+    lambdas = tuple(
+        repository(number, f"fn-{number}", properties={"lambda": "true"}) for number in range(1, 9)
+    )
+    chosen = with_replicas(property="lambda")
+    before = plan(*lambdas, **chosen).ledger
+    blind = tuple(repository(each.id, each.name) for each in lambdas)
+    with pytest.raises(EstateError, match=r"set confirm\.endedReplicas to 8"):
+        plan(*blind, ledger=before, **chosen)
+    assert plan(*blind, ledger=before, confirm={"endedReplicas": 8}, **chosen)
+
+
+def test_a_rename_that_changes_only_case_keeps_everything() -> None:
+    before = plan(repository(1, "API")).ledger
+    after = plan(repository(1, "Api"), ledger=before)
+    assert after.ledger.entries[1].service == "api"
+
+
+def test_a_repository_that_comes_back_from_a_transfer_is_the_same_service() -> None:
+    before = plan(*repositories("api", "web")).ledger
+    away = plan(repository(1, "api"), ledger=before, gone={2: "transferred to other/web"})
+    assert away.notes == ("web is kept: transferred to other/web",)
+    back = plan(*repositories("api", "web"), ledger=away.ledger).ledger
+    assert back.entries[2].state == "active"
+
+
+def tags_of(number: int, name: str, owner: str = OWNER) -> dict[str, str]:
+    return {"managed-by": owner, "github-id": str(number), "github-repository": name}
+
+
+def test_what_an_interrupted_deployment_made_is_known_again_by_its_tags() -> None:
+    found = Observed(unknown={f"{SOURCE}/api": tags_of(1, "api")})
+    after = plan(*repositories("api", "web"), observed=found)
+    assert {each.placement.name: each.found for each in after.image_repositories} == {
+        "api": True,
+        "web": False,
+    }
+
+
+def test_a_lost_ledger_is_found_again_with_its_frozen_names() -> None:
+    lost = Observed(
+        unknown={
+            f"{SOURCE}/api": tags_of(1, "gateway"),
+            f"{REPLICAS}/api": tags_of(1, "gateway"),
+            f"{SOURCE}/old": tags_of(9, "old"),
+        }
+    )
+    after = plan(repository(1, "gateway"), observed=lost, **with_replicas())
+    assert after.ledger.entries[1].service == "api"
+    assert states(after.ledger.entries[1].replicas) == {f"{REPLICAS}/api": "active"}
+    assert after.ledger.entries[9].state == "kept"
+
+
+def test_what_another_stack_made_is_never_taken() -> None:
+    other = Observed(unknown={f"{SOURCE}/api": tags_of(1, "api", "ecr-estate/other")})
+    with pytest.raises(EstateError, match="python -m ecr adopt"):
+        plan(repository(1, "api"), observed=other)
+
+
+def test_what_stands_already_must_be_adopted_by_name() -> None:
+    foreign = Observed(unknown={f"{SOURCE}/api": {}})
+    with pytest.raises(EstateError, match="1 image repositories that are planned stand already"):
+        plan(*repositories("api", "web"), observed=foreign)
+    adopted = plan(*repositories("api", "web"), observed=foreign, adopted=["api"])
+    assert len(adopted.image_repositories) == 2
+
+
+def test_what_others_made_is_managed_once_the_state_holds_it() -> None:
+    location = f"{SOURCE}/api"
+    imported = Observed(unknown={location: {}}, managed={location})
+    assert not plan(repository(1, "api"), observed=imported).image_repositories[0].found

@@ -28,7 +28,12 @@ from sandbox.github.api import (
 LOGIN = "sandbox-org"
 
 
-def list_with(github: EmbeddedGitHub, token: str = CLASSIC.value, login: str = LOGIN) -> Inventory:
+def list_with(
+    github: EmbeddedGitHub,
+    token: str = CLASSIC.value,
+    login: str = LOGIN,
+    expected: tuple[int, ...] = (),
+) -> Inventory:
     async def fetch(endpoint: str) -> Reply:
         request = urllib.request.Request(  # noqa: S310 - the address is loopback's
             f"{github.url}api/v3/{endpoint}", headers={"Authorization": f"Bearer {token}"}
@@ -47,7 +52,7 @@ def list_with(github: EmbeddedGitHub, token: str = CLASSIC.value, login: str = L
         except http.client.IncompleteRead as cut:
             return Reply(status, headers, cut.partial.decode())
 
-    return asyncio.run(list_organisation(fetch, GitHub(organisation=login)))
+    return asyncio.run(list_organisation(fetch, GitHub(organisation=login), expected))
 
 
 def faulted(fault: str, count: int = 250, **how: Any) -> Inventory:
@@ -99,8 +104,8 @@ def test_an_empty_organisation_is_refused_rather_than_believed() -> None:
         ("status-401", {"page": 1}, "set a new GITHUB_TOKEN"),
         ("status-403", {"page": 2}, "was answered with 403"),
         ("status-404", {"page": 2}, "check github.organisation"),
-        ("json-cut", {"page": 2}, "are not JSON"),
-        ("json-no-list", {"page": 1}, "not a list"),
+        ("json-cut", {"page": 2, "times": None}, "are not JSON"),
+        ("json-no-list", {"page": 1, "times": None}, "not a list"),
         ("sso-partial", {"page": 1}, "authorise the token for the organisation's SSO"),
         ("rate-limit-429", {"page": 2}, "GitHub limits the rate"),
     ],
@@ -124,12 +129,22 @@ def test_a_page_that_fails_refuses_the_whole_listing(
     ],
 )
 def test_a_page_that_stays_wrong_refuses_the_listing_after_three_tries(fault: str) -> None:
-    with pytest.raises(ListingRefusedError, match="3 listings of sandbox-org changed"):
+    with pytest.raises(ListingRefusedError, match="3 listings of sandbox-org could not be trusted"):
         faulted(fault, page=1, direction="asc", times=None)
 
 
 @pytest.mark.parametrize(
-    "fault", ["page-short", "page-empty", "page-repeated", "row-duplicated", "link-missing"]
+    "fault",
+    [
+        "page-short",
+        "page-empty",
+        "page-repeated",
+        "row-duplicated",
+        "link-missing",
+        "json-cut",
+        "json-no-list",
+        "status-200-html",
+    ],
 )
 def test_a_page_that_is_wrong_once_is_read_again(fault: str) -> None:
     assert len(faulted(fault, page=2, direction="asc").repositories) == 250
@@ -201,3 +216,26 @@ def test_another_organisation_is_not_listed_under_the_old_name() -> None:
         organisation.rename_organisation("new-name")
         with pytest.raises(ListingRefusedError, match="is now called new-name"):
             list_with(github)
+
+
+def test_a_repository_that_is_missing_is_asked_for_before_it_counts_as_gone() -> None:
+    organisation = synthetic_organisation(5)
+    first, second, *_ = organisation
+    organisation.delete(first.name)
+    organisation.transfer_out(second.name, "another-owner")
+    with EmbeddedGitHub(organisation) as github:
+        listed = list_with(github, expected=(first.id, second.id))
+        assert listed.calls == len(github.calls()) == 5
+    assert listed.gone == {
+        first.id: "deleted, or no longer visible to the token",
+        second.id: f"transferred to another-owner/{second.name}",
+    }
+
+
+def test_a_repository_that_is_missing_but_there_refuses_the_listing() -> None:
+    organisation = synthetic_organisation(5)
+    hidden = organisation.add("hidden", visibility="private")
+    with EmbeddedGitHub(organisation) as github:
+        github.faults.arm("private-hidden", times=None)
+        with pytest.raises(ListingRefusedError, match=r"hidden \(\d+\) is not listed, but it is"):
+            list_with(github, REPO_ONLY.value, expected=(hidden.id,))

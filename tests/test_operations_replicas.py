@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ecr.__main__ import main
-from ecr.plan.access import source_may_replicate
+from ecr.plan.access import sources_may_replicate
 from ecr.plan.model import Registry
 from tests.live import ARTIFACTS, LAMBDA, REGION, ROLE, Live, live
 
@@ -24,7 +24,7 @@ def estate(live: Live) -> Live:
     part = live.push("api")
     live.push("api", "v1", parts=(part,))
     live.ecr(LAMBDA).create_repository(repositoryName="api")
-    policy = source_may_replicate(REPLICA, SOURCE)
+    policy = sources_may_replicate(REPLICA, [SOURCE])
     live.ecr(LAMBDA).put_registry_policy(policyText=policy)
     live.ecr().put_replication_configuration(
         replicationConfiguration={

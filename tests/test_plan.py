@@ -4,11 +4,13 @@ import ast
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ecr.errors import EstateError
+from ecr.ledger import Ledger
 from ecr.plan.model import Registry
 from tests.builders import (
     ARTIFACTS,
@@ -50,10 +52,11 @@ def test_an_image_repository_says_in_its_tags_whose_it_is() -> None:
     planned = plan(repository(42, "API"), tags={"cost-centre": "platform"})
     assert dict(planned.image_repositories[0].tags) == {
         "cost-centre": "platform",
-        "managed-by": "ecr-estate",
+        "managed-by": "ecr-estate/test",
         "github-owner": "acme",
         "github-repository": "API",
         "github-id": "42",
+        "service": "api",
     }
 
 
@@ -128,6 +131,16 @@ def test_the_same_inputs_give_the_same_plan() -> None:
     first = plan(*repositories("api", "web"), **with_replicas())
     again = plan(*repositories("api", "web"), ledger=first.ledger, **with_replicas())
     assert again == first
+
+
+def test_the_order_in_which_the_engine_gives_the_ledger_back_changes_nothing() -> None:
+    chosen = with_replicas(LAMBDA, "333333333333", "444444444444")
+    first = plan(repository(1, "api"), **chosen)
+    entry = first.ledger.entries[1]
+    shuffled = replace(entry, replicas=dict(reversed([*entry.replicas.items()])))
+    again = plan(repository(1, "api"), ledger=Ledger({1: shuffled}), **chosen)
+    assert list(again.ledger.entries[1].replicas) == list(entry.replicas)
+    assert again.image_repositories == first.image_repositories
 
 
 def test_source_and_destination_of_replication_name_each_other() -> None:

@@ -9,10 +9,9 @@ import pulumi
 import pytest
 
 from sandbox.github import synthetic_organisation
-from sandbox.github.api import CLASSIC, Api, Request
-from sandbox.github.organisation import Organisation
+from sandbox.github.api import CLASSIC
 from tests.builders import ARTIFACTS, LAMBDA, REPLICAS, SOURCE, config, with_replicas
-from tests.mocks import Deployment, Invoke, deploy, no_invoke
+from tests.mocks import Deployment, Invoke, answering, deploy, no_invoke
 
 API = {"id": 1, "name": "api"}
 WEB = {"id": 2, "name": "web"}
@@ -28,25 +27,6 @@ def deployed(
     )
 
 
-def answering(organisation: Organisation) -> Invoke:
-    """Answer getRestApi as the provider does, from the embedded GitHub's model."""
-    api = Api(organisation, (CLASSIC,), "http://127.0.0.1/")
-
-    def invoke(token: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        assert token == "github:index/getRestApi:getRestApi"
-        path, _, query = str(arguments["endpoint"]).partition("?")
-        asked = dict(part.split("=") for part in query.split("&") if part)
-        reply = api.answer(Request("GET", f"/{path}", asked, f"Bearer {CLASSIC.value}"))
-        return {
-            "id": reply.headers["X-GitHub-Request-Id"],
-            "code": reply.status,
-            "headers": json.dumps({name: [value] for name, value in reply.headers.items()}),
-            "body": reply.body.decode(),
-        }
-
-    return invoke
-
-
 def test_an_image_repository_is_made_as_the_records_say() -> None:
     made = deployed().of("Repository")[f"{SOURCE}/api"]
     assert made.protect
@@ -58,10 +38,11 @@ def test_an_image_repository_is_made_as_the_records_say() -> None:
         "imageTagMutability": "IMMUTABLE",
         "encryptionConfigurations": [{"encryptionType": "AES256"}],
         "tags": {
-            "managed-by": "ecr-estate",
+            "managed-by": "ecr-estate/test",
             "github-owner": "acme",
             "github-repository": "api",
             "github-id": "1",
+            "service": "api",
         },
     }
 
@@ -160,6 +141,36 @@ def test_the_outputs_are_plain_and_the_next_deployment_starts_from_them() -> Non
     gone = deployed(WEB, last=renamed)
     assert gone.of("Repository")[f"{SOURCE}/api"].protect
     assert gone.outputs["ledger"]["services"]["1"]["state"] == "kept"
+
+
+def holding(tags: dict[str, str], *managed: str) -> Invoke:
+    """Answer for registries that hold one image repository, api, and for the engine's state."""
+
+    def invoke(token: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        match token.rpartition(":")[2]:
+            case "getRepositories":
+                return {"names": ["api"]}
+            case "getRepository":
+                return {"tags": tags}
+            case "readStackResourceOutputs":
+                assert arguments["stackName"] == "organization/ecr-estate/test"
+                kind = "aws:ecr/repository:Repository"
+                urns = [f"urn:pulumi:test::ecr-estate::{kind}::{each}" for each in managed]
+                return {"outputs": {urn: {"type": kind, "outputs": {}} for urn in urns}}
+        return no_invoke(token, arguments)
+
+    return invoke
+
+
+def test_what_a_lost_state_left_is_imported_from_the_region_that_it_is_in() -> None:
+    ours = {"managed-by": "ecr-estate/test", "github-id": "1", "github-repository": "api"}
+    lost = deploy(config(static=[API]), holding(ours))
+    assert lost.of("Repository")[f"{SOURCE}/api"].imported == "api@eu-west-1"
+
+
+def test_what_the_state_holds_is_not_imported_again() -> None:
+    known = deploy(config(static=[API]), holding({}, f"{SOURCE}/api"))
+    assert known.of("Repository")[f"{SOURCE}/api"].imported == ""
 
 
 def test_a_repository_that_is_left_out_is_warned_of_and_listed_in_the_outputs() -> None:

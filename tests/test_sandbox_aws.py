@@ -212,3 +212,47 @@ def test_parallel_requests_do_not_disturb_one_another(aws: EmbeddedAws) -> None:
     with ThreadPoolExecutor(8) as pool:
         seen = list(pool.map(create_and_read, range(40)))
     assert max(seen) == 40
+
+
+def test_an_armed_refusal_is_answered_before_aws_acts_and_as_often_as_it_was_told(
+    aws: EmbeddedAws,
+) -> None:
+    client = ecr(aws, ARTIFACTS)
+    aws.refusals.arm("ecr", "Create*", "AccessDeniedException")
+    with pytest.raises(ClientError) as refused:
+        client.create_repository(repositoryName="service")
+    assert refused.value.response["Error"]["Code"] == "AccessDeniedException"
+    assert names(client) == []
+    client.create_repository(repositoryName="service")
+    assert names(client) == ["service"]
+    assert [each.status for each in aws.calls() if each.action == "CreateRepository"] == [400, 200]
+
+
+def test_a_refusal_of_a_query_service_is_in_its_own_protocol(aws: EmbeddedAws) -> None:
+    aws.refusals.arm("sts", "*", "AccessDenied", status=403, times=None)
+    for _ in range(2):
+        with pytest.raises(ClientError) as refused:
+            sts(aws).get_caller_identity()
+        assert refused.value.response["Error"]["Code"] == "AccessDenied"
+    aws.refusals.clear()
+    assert sts(aws).get_caller_identity()
+
+
+def test_a_refusal_strikes_no_other_action_and_no_other_service(aws: EmbeddedAws) -> None:
+    aws.refusals.arm("ecr", "DeleteRepository", "AccessDeniedException")
+    aws.refusals.arm("iam", "*", "AccessDenied")
+    ecr(aws, ARTIFACTS).create_repository(repositoryName="service")
+
+
+def test_something_can_be_done_when_aws_has_acted_and_the_caller_does_not_know(
+    aws: EmbeddedAws,
+) -> None:
+    client = ecr(aws, ARTIFACTS)
+    aws.forget_calls()
+    seen: list[str] = []
+    aws.at_call(2, lambda call: seen.append(call.action))
+    client.describe_repositories()
+    assert seen == []
+    client.create_repository(repositoryName="service")
+    client.describe_repositories()
+    assert seen == ["CreateRepository"]

@@ -33,11 +33,13 @@ class Inventory:
     """Every repository of the source, proven complete, in the order of their ids.
 
     ``calls`` counts the requests made to GitHub; ``deselected`` says of each repository that does
-    not become a service which rule left it out; ``notes`` is what an operator should hear.
+    not become a service which rule left it out; ``gone`` says of each repository that was asked for,
+    because a service is waiting for it, what became of it; ``notes`` is what an operator should hear.
     """
 
     repositories: tuple[Repository, ...]
     deselected: Mapping[int, str] = field(default_factory=dict)
+    gone: Mapping[int, str] = field(default_factory=dict)
     calls: int = 0
     notes: tuple[str, ...] = ()
 
@@ -71,10 +73,11 @@ def why_deselected(repository: Repository, selection: Selection) -> str | None:
     return next((reason for applies, reason in reasons if applies), None)
 
 
-async def read_inventory(settings: Settings) -> Inventory:
+async def read_inventory(settings: Settings, expected: Iterable[int]) -> Inventory:
     """Read the inventory from the source that the settings name.
 
-    Raises EstateError when it cannot be shown to be complete.
+    ``expected`` are the ids of active services: one that is not listed is asked for by its id before
+    it counts as gone. Raises EstateError when the inventory cannot be shown to be complete.
     """
     if settings.static is not None:
         from ecr.inventory.static import static_inventory  # noqa: PLC0415 - it imports this module
@@ -82,4 +85,4 @@ async def read_inventory(settings: Settings) -> Inventory:
         return static_inventory(settings.static)
     from ecr.inventory.github import github_inventory  # noqa: PLC0415 - it imports this module
 
-    return await github_inventory(settings.github)
+    return await github_inventory(settings.github, expected)

@@ -8,13 +8,15 @@ there; and passes that are short, repeat or disagree are read again a few times,
 never returns part of an organisation.
 """
 
+import asyncio
 import json
 import os
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ecr.errors import EstateError
 from ecr.inventory import Inventory, Repository, why_deselected
@@ -27,7 +29,7 @@ PAGE = 100
 """Repositories a page: the most that "List organization repositories" gives."""
 
 PASSES = 3
-"""How often the two passes may disagree (an organisation is alive) before the listing is refused."""
+"""How often the organisation is read before a listing that cannot be trusted is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,28 +58,34 @@ class ListingRefusedError(EstateError):
         )
 
 
-class _PassesDisagreeError(Exception):
-    """The organisation changed between two requests; the passes are worth repeating."""
+class _UnsettledError(Exception):
+    """What was read cannot be right, or changed while it was read; it is worth reading again."""
 
 
-async def github_inventory(github: GitHub) -> Inventory:
+async def github_inventory(github: GitHub, expected: Iterable[int]) -> Inventory:
     """List the organisation through the GitHub provider and apply the selection rules.
 
     Raises EstateError when there are no usable credentials or completeness cannot be shown.
     """
-    return await list_organisation(_provider_fetch(github), github)
+    return await list_organisation(_provider_fetch(github), github, expected)
 
 
-async def list_organisation(fetch: Fetch, github: GitHub) -> Inventory:
-    """List the organisation with ``fetch``: 2 * ceil(N / 100) + 1 requests when nothing changes."""
+async def list_organisation(
+    fetch: Fetch, github: GitHub, expected: Iterable[int] = ()
+) -> Inventory:
+    """List the organisation with ``fetch``: 2 * ceil(N / 100) + 1 requests when nothing changes.
+
+    One more for each of the ``expected`` ids that is not in the list.
+    """
     calls = 0
+    waiting = tuple(expected)
 
     async def counted(endpoint: str) -> Reply:
         nonlocal calls
         calls += 1
         return await fetch(endpoint)
 
-    disagreement = ""
+    unsettled = ""
     for _ in range(PASSES):
         try:
             organisation = await _organisation(counted, github)
@@ -85,18 +93,39 @@ async def list_organisation(fetch: Fetch, github: GitHub) -> Inventory:
             rows = await _pass(counted, github.organisation, "desc")
             _compare(older, rows)
             notes = _cross_check(rows, organisation, github)
+            gone = {
+                number: await _what_became_of(counted, number, github.organisation)
+                for number in waiting
+                if number not in rows
+            }
             break
-        except _PassesDisagreeError as error:
-            disagreement = str(error)
+        except _UnsettledError as error:
+            unsettled = str(error)
     else:
         raise ListingRefusedError(
-            f"{PASSES} listings of {github.organisation} changed while they were read: {disagreement}",
-            "deploy again when fewer repositories are being made or deleted",
+            f"{PASSES} listings of {github.organisation} could not be trusted: {unsettled}",
+            "deploy again when fewer repositories are being made or deleted; if it stays so, check "
+            "what stands between you and GitHub",
         )
     repositories = tuple(sorted(map(_repository, rows.values()), key=lambda each: each.id))
     reasons = ((each.id, why_deselected(each, github.selection)) for each in repositories)
     deselected = {number: reason for number, reason in reasons if reason}
-    return Inventory(repositories, deselected, calls, notes)
+    return Inventory(repositories, deselected, gone, calls, notes)
+
+
+async def _what_became_of(fetch: Fetch, number: int, login: str) -> str:
+    """Ask for one repository that the list lacks; it must really be gone."""
+    endpoint = f"repositories/{number}"
+    reply = await fetch(endpoint)
+    if reply.status == 404:  # noqa: PLR2004 - HTTP's own number
+        return "deleted, or no longer visible to the token"
+    row = _json(_accept(reply, endpoint), endpoint)
+    owner = str(row.get("owner", {}).get("login")) if isinstance(row, dict) else ""
+    if not isinstance(row, dict) or row.get("id") != number or not owner:
+        raise _UnsettledError(f"GET {endpoint} gave something that is not that repository")
+    if owner.lower() == login.lower():
+        raise _UnsettledError(f"{row.get('name')} ({number}) is not listed, but it is there")
+    return f"transferred to {row.get('full_name')}"
 
 
 async def _organisation(fetch: Fetch, github: GitHub) -> Row:
@@ -139,12 +168,12 @@ async def _pass(fetch: Fetch, login: str, direction: str) -> dict[int, Row]:
         last = max(last, _last_page(reply, page))
         for row in batch:
             if row["id"] in rows:
-                raise _PassesDisagreeError(
+                raise _UnsettledError(
                     f"repository {row['name']} ({row['id']}) came twice, the second time on page {page}"
                 )
             rows[row["id"]] = row
         if page < last and len(batch) != PAGE:
-            raise _PassesDisagreeError(
+            raise _UnsettledError(
                 f"page {page} of {last} ({direction}) holds {len(batch)} repositories, not {PAGE}"
             )
         page += 1
@@ -193,18 +222,16 @@ def _json(reply: Reply, endpoint: str) -> object:
     try:
         return json.loads(reply.body)
     except ValueError as error:
-        raise ListingRefusedError(
-            f"GET {endpoint} gave {len(reply.body)} characters that are not JSON ({error})",
-            "deploy again; if it stays so, check what stands between you and GitHub",
+        raise _UnsettledError(
+            f"GET {endpoint} gave {len(reply.body)} characters that are not JSON ({error})"
         ) from error
 
 
 def _rows(reply: Reply, endpoint: str, login: str) -> list[Row]:
     batch = _json(reply, endpoint)
     if not isinstance(batch, list):
-        raise ListingRefusedError(
-            f"GET {endpoint} gave {type(batch).__name__}, not a list of repositories",
-            "check github.baseUrl and what stands between you and GitHub",
+        raise _UnsettledError(
+            f"GET {endpoint} gave {type(batch).__name__}, not a list of repositories"
         )
     for row in batch:
         if (
@@ -213,10 +240,7 @@ def _rows(reply: Reply, endpoint: str, login: str) -> list[Row]:
             or not isinstance(row.get("name"), str)
             or not isinstance(row.get("owner"), dict)
         ):
-            raise ListingRefusedError(
-                f"GET {endpoint} gave an entry without id, name and owner",
-                "check github.baseUrl and what stands between you and GitHub",
-            )
+            raise _UnsettledError(f"GET {endpoint} gave an entry without id, name and owner")
         owner = str(row["owner"].get("login"))
         if owner.lower() != login.lower():
             raise ListingRefusedError(
@@ -242,7 +266,7 @@ def _compare(forward: Mapping[int, Row], backward: Mapping[int, Row]) -> None:
     if differing:
         rows = {**forward, **backward}
         names = sorted(f"{rows[number]['name']} ({number})" for number in differing)
-        raise _PassesDisagreeError(
+        raise _UnsettledError(
             f"{len(differing)} seen in one pass only, {', '.join(names[:3])} the first"
         )
 
@@ -273,7 +297,7 @@ def _cross_check(rows: Mapping[int, Row], organisation: Row, github: GitHub) -> 
         )
     expected = int(organisation.get("public_repos", 0)) + int(private)
     if expected != len(rows):
-        raise _PassesDisagreeError(
+        raise _UnsettledError(
             f"{len(rows)} repositories were listed, but {github.organisation} counts {expected}"
         )
     return ()
@@ -306,12 +330,22 @@ def _provider_fetch(github: GitHub) -> Fetch:
     from pulumi.runtime import invoke_async  # noqa: PLC0415
 
     options = pulumi.InvokeOptions(provider=_provider(github))
+    limit = _RateLimit()
 
     async def fetch(endpoint: str) -> Reply:
-        try:
-            answer = await invoke_async(
-                "github:index/getRestApi:getRestApi", {"endpoint": endpoint}, options
+        asked = asyncio.ensure_future(
+            invoke_async("github:index/getRestApi:getRestApi", {"endpoint": endpoint}, options)
+        )
+        await asyncio.wait({asked}, timeout=github.timeout_seconds)
+        if not asked.done():
+            _give_up(
+                ListingRefusedError(
+                    f"GET {endpoint} got no answer in {github.timeout_seconds} s{limit.said()}",
+                    "deploy again later, or raise github.timeoutSeconds",
+                )
             )
+        try:
+            answer = asked.result()
         except Exception as error:
             # The SDK raises a bare Exception for whatever the provider or the network said.
             raise _refused(endpoint, str(error)) from error
@@ -324,9 +358,38 @@ def _provider_fetch(github: GitHub) -> Fetch:
             name.lower(): ", ".join(values)
             for name, values in json.loads(answer["headers"]).items()
         }
+        limit.see(headers)
         return Reply(int(answer["code"]), headers, answer["body"])
 
     return fetch
+
+
+@dataclass(slots=True)
+class _RateLimit:
+    """What GitHub last said of the primary rate limit, for an operator who waits in vain."""
+
+    remaining: str = ""
+    reset: int = 0
+
+    def see(self, headers: Mapping[str, str]) -> None:
+        """Remember the headers of a reply ("Rate limits for the REST API")."""
+        self.remaining = headers.get("x-ratelimit-remaining", "")
+        self.reset = int(headers.get("x-ratelimit-reset") or 0)
+
+    def said(self) -> str:
+        """Say until when the limit lasts, if GitHub has said so."""
+        if not self.remaining:
+            return ", not even the first; GitHub cannot be reached, or limits the rate"
+        until = datetime.fromtimestamp(self.reset, UTC).strftime("%H:%M UTC")
+        return f"; GitHub had {self.remaining} requests left until {until}, and may limit the rate"
+
+
+def _give_up(refusal: ListingRefusedError) -> NoReturn:
+    """End the program at once: the SDK would wait for the provider, which waits for GitHub."""
+    import pulumi  # noqa: PLC0415
+
+    pulumi.log.error(str(refusal))
+    os._exit(1)
 
 
 def _refused(endpoint: str, said: str) -> ListingRefusedError:
@@ -358,10 +421,17 @@ def _provider(github: GitHub) -> "pulumi.ProviderResource":
     import pulumi  # noqa: PLC0415
 
     token = load_github_token()
-    if not token and not os.environ.get("GITHUB_TOKEN"):
+    if not token and not {"GITHUB_TOKEN", "GITHUB_APP_ID"} & {
+        k for k, v in os.environ.items() if v
+    }:
         raise EstateError(
             "There is no GitHub token, and an anonymous listing would miss private repositories.",
-            [f"set GITHUB_TOKEN, or `pulumi config set --secret {GITHUB_TOKEN}`"],
+            [
+                (
+                    "set GITHUB_TOKEN (or the GITHUB_APP_… variables of an app), or store it with "
+                    f"`pulumi config set --secret {GITHUB_TOKEN}`"
+                )
+            ],
         )
     owner = os.environ.get("GITHUB_OWNER")
     if owner and owner.lower() != github.organisation.lower():

@@ -5,23 +5,32 @@ that. Everything that AWS would refuse half-way is found here, before the first 
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Container, Iterator, Mapping
 from functools import cache
+from typing import Any
 
 from ecr.errors import EstateError
-from ecr.inventory import Inventory, Repository, has_property, matches_any
-from ecr.ledger import Entry, Ledger, State
-from ecr.plan.access import functions_may_pull, organisation_may_pull, source_may_replicate
+from ecr.inventory import Inventory, Repository
+from ecr.ledger import Entry, Ledger
+from ecr.plan.access import functions_may_pull, organisation_may_pull, sources_may_replicate
 from ecr.plan.alerts import plan_alerts
-from ecr.plan.architectures import Architecture, architecture_of
-from ecr.plan.identity import identify
+from ecr.plan.architectures import (
+    Architecture,
+    architecture_of,
+    artifacts_registry,
+    configured_registries,
+    replicas_of,
+    source_registries,
+)
+from ecr.plan.identity import identify, made_by, recovered
 from ecr.plan.lifecycle import choose, lifecycle_document
 from ecr.plan.limits import check_limits
+from ecr.plan.locations import settle
 from ecr.plan.model import (
     Bleed,
     EstatePlan,
     ImageRepository,
+    Observed,
     Placement,
     Registry,
     RegistryPlan,
@@ -29,40 +38,45 @@ from ecr.plan.model import (
 )
 from ecr.plan.overrides import is_for
 from ecr.plan.replication import replication_rules
-from ecr.settings import Images, LambdaAccount, Mutability, ServiceRule, Settings
+from ecr.settings import Images, Mutability, Settings
 
 
 def build_plan(
-    settings: Settings, inventory: Inventory, ledger: Ledger, *, today: str
+    settings: Settings,
+    inventory: Inventory,
+    ledger: Ledger,
+    observed: Observed,
+    *,
+    owner: str,
+    today: str,
 ) -> EstatePlan:
-    """Plan the whole estate. ``today`` is the ISO date that new ledger states begin on.
+    """Plan the whole estate.
 
-    Raises EstateError when a guard trips, a registry of the ledger is no longer configured, a limit
-    of AWS is passed or, with ``strict``, a repository cannot be placed.
+    ``owner`` is the stack, as the tags of what it makes name it; ``today`` the ISO date that new
+    ledger states begin on. Raises EstateError when a guard trips, an image repository stands where
+    one is planned, a registry of the ledger is no longer configured, a limit of AWS is passed or,
+    with ``strict``, a repository cannot be placed.
     """
     place = architecture_of(settings)
-    identities = identify(inventory, ledger, settings, place, today)
+    sources = source_registries(settings)
+    known = recovered(ledger, observed, sources, owner, today)
+    identities = identify(inventory, known, settings, place, today)
     if settings.strict and identities.left_out:
         raise EstateError(
             f"{len(identities.left_out)} repositories cannot be placed, and strict is set; nothing "
             "was changed.",
             [f"{each.repository}: {each.reason}" for each in identities.left_out],
         )
-    properties = {repository.id: repository for repository in inventory.repositories}
-    entries = {
-        number: _placed(entry, properties.get(number), settings, place)
-        for number, entry in sorted(identities.entries.items())
-    }
-    lambda_registries = {
-        Registry(account.account, region): account
-        for account in settings.lambda_replicas.accounts
-        for region in account.regions
-    }
-    source = Registry(settings.artifacts.account, settings.artifacts.region)
-    _all_reachable(entries, {source, *lambda_registries})
-    image_repositories = tuple(_image_repositories(entries, properties, settings))
-    rules, bleeds = _replication(image_repositories, source)
-    registries = tuple(_registries(settings, source, lambda_registries, rules))
+    repositories = {repository.id: repository for repository in inventory.repositories}
+    entries, notes = settle(identities.entries, repositories, settings, place, observed)
+    entries = dict(sorted(entries.items()))
+    _all_reachable(entries, configured_registries(settings))
+    _none_taken(entries, observed, settings, owner)
+    image_repositories = tuple(
+        _image_repositories(entries, repositories, observed, settings, owner)
+    )
+    rules, bleeds = _replication(entries, repositories, settings, place)
+    registries = tuple(_registries(settings, rules))
     near = check_limits(registries, image_repositories, first=not ledger.entries)
     return EstatePlan(
         registries=registries,
@@ -71,66 +85,17 @@ def build_plan(
         left_out=identities.left_out,
         bleeds=bleeds,
         alerts=plan_alerts(settings.alerts, registries, bleeds),
-        notes=(*identities.notes, *near),
+        notes=(*identities.notes, *notes, *near),
         deselected=Counter(inventory.deselected.values()),
     )
 
 
-def _placed(
-    entry: Entry, repository: Repository | None, settings: Settings, place: Architecture
-) -> Entry:
-    """Give the entry with its image repositories.
-
-    What it has is never dropped: what is no longer asked for is kept. A kept or retiring service
-    asks for nothing new.
-    """
-    if entry.state != "active":
-        return replace(
-            entry,
-            placements=dict.fromkeys(entry.placements, entry.state),
-            replicas=dict.fromkeys(entry.replicas, entry.state),
-        )
-    placements = place(entry.service)
-    replicas = (
-        Placement(Registry(account.account, region), placement.name)
-        for account in settings.lambda_replicas.accounts
-        if repository and _wants_replica(repository, account, settings)
-        for region in account.regions
-        for placement in placements
-    )
-    return replace(
-        entry,
-        placements=_carried(entry.placements, placements),
-        replicas=_carried(entry.replicas, replicas),
-    )
-
-
-def _carried(
-    held: Mapping[str, State], asked: Iterator[Placement] | tuple[Placement, ...]
-) -> dict[str, State]:
-    states: dict[str, State] = dict.fromkeys(held, "kept")
-    states.update(dict.fromkeys((placement.location for placement in asked), "active"))
-    return states
-
-
-def _wants_replica(repository: Repository, account: LambdaAccount, settings: Settings) -> bool:
-    rule: ServiceRule = account.services or settings.lambda_replicas.services
-    if rule.property is not None:
-        return has_property(repository, rule.property, rule.values)
-    return rule.all or matches_any(repository.name, rule.patterns)
-
-
-def _placement(location: str) -> Placement:
-    account, region, name = location.split("/", 2)
-    return Placement(Registry(account, region), name)
-
-
-def _all_reachable(entries: Mapping[int, Entry], configured: set[Registry]) -> None:
+def _all_reachable(entries: Mapping[int, Entry], configured: Container[Registry]) -> None:
     """Refuse settings that have lost a registry in which the ledger knows image repositories."""
     lost: dict[str, list[str]] = defaultdict(list)
     for entry in entries.values():
         for location in (*entry.placements, *entry.replicas):
-            placement = _placement(location)
+            placement = Placement.at(location)
             if placement.registry not in configured:
                 lost[placement.registry.key].append(placement.name)
     if lost:
@@ -145,45 +110,81 @@ def _all_reachable(entries: Mapping[int, Entry], configured: set[Registry]) -> N
         )
 
 
+def _none_taken(
+    entries: Mapping[int, Entry], observed: Observed, settings: Settings, owner: str
+) -> None:
+    """Refuse to make what stands there already, by other hands, until an operator adopts it."""
+    taken = [
+        location
+        for entry in entries.values()
+        for location in (*entry.placements, *entry.replicas)
+        if _found(location, observed)
+        and not made_by(observed.unknown[location], owner)
+        and Placement.at(location).name not in settings.adopted
+    ]
+    if taken:
+        raise EstateError(
+            f"{len(taken)} image repositories that are planned stand already, and this stack did "
+            "not make them; nothing was changed. See what adopting them means with "
+            "`python -m ecr adopt`.",
+            [
+                f"{location}: adopt it, choose another name under `names`, or exclude its repository"
+                for location in taken
+            ],
+        )
+
+
+def _found(location: str, observed: Observed) -> bool:
+    return location in observed.unknown and location not in observed.managed
+
+
 def _image_repositories(
-    entries: Mapping[int, Entry], repositories: Mapping[int, Repository], settings: Settings
+    entries: Mapping[int, Entry],
+    repositories: Mapping[int, Repository],
+    observed: Observed,
+    settings: Settings,
+    owner: str,
 ) -> Iterator[ImageRepository]:
     document = cache(lifecycle_document)
     policies: dict[Registry, str] = {}
     for number, entry in entries.items():
-        chosen = choose(settings.lifecycle, entry.service, repositories.get(number))
-        lifecycle = document(chosen)
         tagging = _mutability(settings.images, entry.service, repositories.get(number))
-        tags = {
-            **settings.tags,
-            "managed-by": "ecr-estate",
-            "github-owner": settings.github.organisation,
-            "github-repository": entry.repository,
-            "github-id": str(number),
+        common: dict[str, Any] = {
+            "tags": {
+                **settings.tags,
+                "managed-by": owner,
+                "github-owner": settings.github.organisation,
+                "github-repository": entry.repository,
+                "github-id": str(number),
+                "service": entry.service,
+            },
+            "immutable": tagging.immutable,
+            "mutable_tags": tagging.mutable_tags,
+            "lifecycle": document(
+                choose(settings.lifecycle, entry.service, repositories.get(number))
+            ),
         }
         for location, state in entry.placements.items():
+            placement = Placement.at(location)
+            ours = placement.registry == artifacts_registry(settings)
             yield ImageRepository(
-                placement=_placement(location),
+                placement=placement,
                 kind="placement",
                 state=state,
-                tags=tags,
-                immutable=tagging.immutable,
-                mutable_tags=tagging.mutable_tags,
-                kms_key=settings.images.kms_key,
-                lifecycle=lifecycle,
+                kms_key=settings.images.kms_key if ours else None,
+                found=_found(location, observed),
+                **common,
             )
         for location, state in entry.replicas.items():
-            placement = _placement(location)
+            placement = Placement.at(location)
             registry = placement.registry
             yield ImageRepository(
                 placement=placement,
                 kind="replica",
                 state=state,
-                tags=tags,
-                immutable=tagging.immutable,
-                mutable_tags=tagging.mutable_tags,
-                lifecycle=lifecycle,
                 policy=policies.setdefault(registry, functions_may_pull(registry)),
+                found=_found(location, observed),
+                **common,
             )
 
 
@@ -193,41 +194,45 @@ def _mutability(images: Images, service: str, repository: Repository | None) -> 
 
 
 def _replication(
-    image_repositories: tuple[ImageRepository, ...], source: Registry
-) -> tuple[tuple[ReplicationRule, ...], tuple[Bleed, ...]]:
-    wanted: dict[Registry, set[str]] = defaultdict(set)
-    for each in image_repositories:
-        if each.kind == "replica" and each.state == "active":
-            wanted[each.placement.registry].add(each.placement.name)
-    names = {
-        each.placement.name for each in image_repositories if each.placement.registry == source
-    }
-    return replication_rules(wanted, names)
+    entries: Mapping[int, Entry],
+    repositories: Mapping[int, Repository],
+    settings: Settings,
+    place: Architecture,
+) -> tuple[dict[Registry, tuple[ReplicationRule, ...]], tuple[Bleed, ...]]:
+    """Give the rules of each source registry, and everything that bleeds."""
+    wanted: dict[Registry, dict[Registry, set[str]]] = defaultdict(lambda: defaultdict(set))
+    names: dict[Registry, set[str]] = defaultdict(set)
+    for number, entry in entries.items():
+        for location in entry.placements:
+            held = Placement.at(location)
+            names[held.registry].add(held.name)
+        if entry.state == "active":
+            pairs = replicas_of(place(entry.service), repositories[number], settings)
+            for placement, replica in pairs:
+                wanted[placement.registry][replica.registry].add(replica.name)
+    done = {source: replication_rules(wants, names[source]) for source, wants in wanted.items()}
+    return (
+        {source: rules for source, (rules, _) in done.items()},
+        tuple(bleed for _, bleeds in done.values() for bleed in bleeds),
+    )
 
 
 def _registries(
-    settings: Settings,
-    source: Registry,
-    lambda_registries: Mapping[Registry, LambdaAccount],
-    rules: tuple[ReplicationRule, ...],
+    settings: Settings, rules: Mapping[Registry, tuple[ReplicationRule, ...]]
 ) -> Iterator[RegistryPlan]:
-    def planned(
-        registry: Registry, role: str | None, policy: str, *replication: ReplicationRule
-    ) -> RegistryPlan:
-        basic = settings.scanning.type == "BASIC"
-        return RegistryPlan(
+    sources = source_registries(settings)
+    basic = settings.scanning.type == "BASIC"
+    for registry, role in configured_registries(settings).items():
+        yield RegistryPlan(
             registry=registry,
             role=role,
-            policy=policy,
+            policy=organisation_may_pull(registry, settings.aws_organisation)
+            if registry in sources
+            else sources_may_replicate(registry, sources),
             policy_scope=settings.registry_policy_scope,
             scan_type=settings.scanning.type,
             scan_frequency="SCAN_ON_PUSH" if basic else "CONTINUOUS_SCAN",
             scan_filters=settings.scanning.filters,
             scan_on_push=settings.scanning.on_push_only,
-            replication=replication,
+            replication=rules.get(registry, ()),
         )
-
-    organisation = organisation_may_pull(source, settings.aws_organisation)
-    yield planned(source, settings.artifacts.role, organisation, *rules)
-    for registry, account in lambda_registries.items():
-        yield planned(registry, account.role, source_may_replicate(registry, source))

@@ -5,7 +5,7 @@ never ecr:GetAuthorizationToken, which ECR refuses in resource policies.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ecr.plan.model import Registry
@@ -35,16 +35,17 @@ def organisation_may_pull(registry: Registry, organisation: str) -> str:
     )
 
 
-def source_may_replicate(destination: Registry, source: Registry) -> str:
-    """Let the source account's replication write into image repositories that exist.
+def sources_may_replicate(destination: Registry, sources: Iterable[Registry]) -> str:
+    """Let the replication of the source accounts write into image repositories that exist.
 
     Without ecr:CreateRepository a prefix that covers too much finds nothing to write into.
     """
+    roots = sorted({f"arn:{each.partition}:iam::{each.account}:root" for each in sources})
     return _document(
         {
             "Sid": "Replication",
             "Effect": "Allow",
-            "Principal": {"AWS": f"arn:{source.partition}:iam::{source.account}:root"},
+            "Principal": {"AWS": roots[0] if len(roots) == 1 else roots},
             "Action": ["ecr:ReplicateImage"],
             "Resource": destination.arn("*"),
         }

@@ -4,20 +4,89 @@ The order of the placements is the order of promotion. Nothing else in the plan 
 architecture is on; a further one is a further function here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
+from ecr.inventory import Repository, has_property, matches_any
 from ecr.plan.model import Placement, Registry
-from ecr.settings import Settings
+from ecr.settings import LambdaAccount, Settings
 
 Architecture = Callable[[str], tuple[Placement, ...]]
 
 
 def architecture_of(settings: Settings) -> Architecture:
     """Give the architecture that the settings choose."""
-    return {"central": central}[settings.architecture](settings)
+    return {
+        "central": central,
+        "per-stage": per_stage,
+        "per-account-set": per_account_set,
+    }[settings.architecture](settings)
 
 
 def central(settings: Settings) -> Architecture:
     """One image repository a service, in the artifacts registry, for every stage."""
-    registry = Registry(settings.artifacts.account, settings.artifacts.region)
+    registry = artifacts_registry(settings)
     return lambda service: (Placement(registry, service),)
+
+
+def per_stage(settings: Settings) -> Architecture:
+    """One image repository a stage, called SERVICE-STAGE, in the artifacts registry."""
+    registry = artifacts_registry(settings)
+    return lambda service: tuple(
+        Placement(registry, f"{service}-{stage}", stage) for stage in settings.stages
+    )
+
+
+def per_account_set(settings: Settings) -> Architecture:
+    """One image repository of the same name in the registry of each set of accounts."""
+    return lambda service: tuple(
+        Placement(Registry(each.account, each.region), service, each.name)
+        for each in settings.account_sets
+    )
+
+
+def replicas_of(
+    placements: tuple[Placement, ...], repository: Repository, settings: Settings
+) -> Iterator[tuple[Placement, Placement]]:
+    """Give what a service needs in Lambda accounts, as pairs of placement and replica."""
+    for placement in placements:
+        for account in settings.lambda_replicas.accounts:
+            if account.serves in {None, placement.stage} and _wants(account, repository, settings):
+                for region in account.regions:
+                    registry = Registry(account.account, region)
+                    yield placement, Placement(registry, placement.name, placement.stage)
+
+
+def _wants(account: LambdaAccount, repository: Repository, settings: Settings) -> bool:
+    rule = account.services or settings.lambda_replicas.services
+    if rule.property is not None:
+        return has_property(repository, rule.property, rule.values)
+    return rule.all or matches_any(repository.name, rule.patterns)
+
+
+def artifacts_registry(settings: Settings) -> Registry:
+    """Give the registry of the artifacts account."""
+    return Registry(settings.artifacts.account, settings.artifacts.region)
+
+
+def source_registries(settings: Settings) -> dict[Registry, str | None]:
+    """Give the registries that images are pushed to, with the role to assume for each.
+
+    The artifacts registry is always one: under another architecture it may hold what is kept. A role
+    of None is the environment's own credentials.
+    """
+    return {
+        artifacts_registry(settings): settings.artifacts.role,
+        **{Registry(each.account, each.region): each.role for each in settings.account_sets},
+    }
+
+
+def configured_registries(settings: Settings) -> dict[Registry, str | None]:
+    """Give every registry of the settings, the sources first, with the role to assume for each."""
+    return {
+        **source_registries(settings),
+        **{
+            Registry(account.account, region): account.role
+            for account in settings.lambda_replicas.accounts
+            for region in account.regions
+        },
+    }

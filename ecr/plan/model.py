@@ -1,8 +1,8 @@
 """The plan as plain data: everything that will exist, and why. No behaviour beyond names."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Self
 
 from ecr.ledger import Ledger, State
 
@@ -50,13 +50,34 @@ class Placement:
         """Give "ACCOUNT/REGION/NAME": the identity of the image repository in AWS and the engine."""
         return f"{self.registry.key}/{self.name}"
 
+    @classmethod
+    def at(cls, location: str) -> Self:
+        """Give the placement of a location."""
+        account, region, name = location.split("/", 2)
+        return cls(Registry(account, region), name)
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What the registries hold, as far as the ledger does not say.
+
+    ``unknown`` are the tags of image repositories that the ledger does not know, and ``managed``
+    those among them that the engine's state holds all the same; ``images`` are the numbers of images
+    in those that are retiring. All by location.
+    """
+
+    unknown: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    managed: Container[str] = frozenset()
+    images: Mapping[str, int] = field(default_factory=dict)
+
 
 @dataclass(frozen=True, slots=True)
 class ImageRepository:
     """An image repository as it will be declared.
 
     ``lifecycle`` and ``policy`` are JSON documents, None where there is none. ``mutable_tags`` are
-    the wildcards that immutability leaves out.
+    the wildcards that immutability leaves out. ``found`` is one that stands in AWS but not in the
+    engine's state, which takes it up instead of making it.
     """
 
     placement: Placement
@@ -68,6 +89,7 @@ class ImageRepository:
     kms_key: str | None = None
     lifecycle: str | None = None
     policy: str | None = None
+    found: bool = False
 
     @property
     def protected(self) -> bool:

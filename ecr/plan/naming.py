@@ -16,14 +16,18 @@ class NameRefusedError(ValueError):
     """ECR cannot hold the name; the message says why."""
 
 
+def chosen_name(repository: str, names: Mapping[str, str]) -> str | None:
+    """Give the name that an operator chose for a repository, whatever the case of the key."""
+    return {key.lower(): value for key, value in names.items()}.get(repository.lower())
+
+
 def service_name(repository: str, names: Mapping[str, str]) -> str:
     """Give the name under which a repository's image repositories go.
 
     ``names`` are the operator's choices by GitHub name; otherwise it is the name in lower case.
     Raises NameRefusedError where ECR has no such name.
     """
-    chosen = {key.lower(): value for key, value in names.items()}.get(repository.lower())
-    name = chosen or repository.lower()
+    name = chosen_name(repository, names) or repository.lower()
     refusal = why_refused(name)
     if refusal:
         raise NameRefusedError(refusal)

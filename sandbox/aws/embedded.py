@@ -1,6 +1,6 @@
-"""Starting and stopping the embedded AWS, and what it was asked.
+"""Starting and stopping the embedded AWS, what it was asked, and what it is to do wrong.
 
-Owns the lifetime of the server and the journal of calls. Reads nothing. Never imports moto at
+Owns the lifetime of the server, the journal of calls and the armed refusals. Reads nothing. Never imports moto at
 module level: that takes a second, and most commands of the sandbox do not need it.
 """
 
@@ -9,9 +9,11 @@ from __future__ import annotations
 import threading
 from contextlib import ExitStack
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
     from typing import Self
 
@@ -38,11 +40,23 @@ class Journal:
     def __init__(self) -> None:
         self._calls: list[ApiCall] = []
         self._lock = threading.Lock()
+        self._watch: tuple[int, Callable[[ApiCall], None]] | None = None
 
     def add(self, call: ApiCall) -> None:
-        """Append one call."""
+        """Append one call, and do what waits for that many."""
         with self._lock:
             self._calls.append(call)
+            if self._watch and len(self._calls) >= self._watch[0]:
+                (_, act), self._watch = self._watch, None
+            else:
+                act = None
+        if act:
+            act(call)
+
+    def watch(self, count: int, act: Callable[[ApiCall], None]) -> None:
+        """Do something once, when there are so many calls."""
+        with self._lock:
+            self._watch = count, act
 
     def calls(self) -> list[ApiCall]:
         """Return a copy of the calls."""
@@ -53,6 +67,60 @@ class Journal:
         """Forget the calls."""
         with self._lock:
             self._calls.clear()
+            self._watch = None
+
+
+@dataclass(slots=True)
+class Refusal:
+    """An error that AWS answers before it acts.
+
+    ``service`` and ``action`` are wildcard patterns of what is refused; ``times`` None is for ever.
+    """
+
+    service: str
+    action: str
+    code: str
+    status: int
+    times: int | None
+    fired: int = 0
+
+    def wants(self, service: str, action: str) -> bool:
+        """Return whether it strikes this call."""
+        return (
+            (self.times is None or self.fired < self.times)
+            and fnmatchcase(service, self.service)
+            and fnmatchcase(action, self.action)
+        )
+
+
+class Refusals:
+    """The armed refusals. A call is struck by the first that wants it. Safe in many threads."""
+
+    def __init__(self) -> None:
+        self._armed: list[Refusal] = []
+        self._lock = threading.Lock()
+
+    def arm(
+        self, service: str, action: str, code: str, *, status: int = 400, times: int | None = 1
+    ) -> Refusal:
+        """Let the next matching calls fail with an error code and an HTTP status."""
+        refusal = Refusal(service, action, code, status, times)
+        with self._lock:
+            self._armed.append(refusal)
+        return refusal
+
+    def take(self, service: str, action: str) -> Refusal | None:
+        """Return the refusal that strikes this call, and count it."""
+        with self._lock:
+            wanting = next((each for each in self._armed if each.wants(service, action)), None)
+            if wanting:
+                wanting.fired += 1
+            return wanting
+
+    def clear(self) -> None:
+        """Disarm all."""
+        with self._lock:
+            self._armed.clear()
 
 
 class EmbeddedAws:
@@ -76,6 +144,7 @@ class EmbeddedAws:
 
     def __init__(self) -> None:
         self._journal = Journal()
+        self.refusals = Refusals()
         self._running = ExitStack()
 
     def __enter__(self) -> Self:
@@ -91,8 +160,9 @@ class EmbeddedAws:
         with ExitStack() as starting:
             starting.callback(self._only_one.release)
             self._journal.clear()
+            self.refusals.clear()
             starting.enter_context(extended_ecr())
-            self.url = starting.enter_context(serving(self._journal))
+            self.url = starting.enter_context(serving(self._journal, self.refusals))
             self._running = starting.pop_all()
         return self
 
@@ -107,3 +177,14 @@ class EmbeddedAws:
     def calls(self) -> list[ApiCall]:
         """Return the calls answered since the start, or since they were last forgotten."""
         return self._journal.calls()
+
+    def forget_calls(self) -> None:
+        """Start the journal anew."""
+        self._journal.clear()
+
+    def at_call(self, count: int, act: Callable[[ApiCall], None]) -> None:
+        """Do something once, when the journal holds so many calls.
+
+        It is done after AWS has acted on the last of them, and before its caller has the answer.
+        """
+        self._journal.watch(count, act)

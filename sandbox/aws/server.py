@@ -1,7 +1,7 @@
 """The HTTP side of the embedded AWS: one loopback port for every service and account.
 
-Owns the port, its threads, the journal's entries and `/_sandbox/`. Reads requests and, for the
-account of a caller, moto's access keys. Never binds to anything but loopback and never leaves
+Owns the port, its threads, the journal's entries and `/_sandbox/`. Reads requests, the armed
+refusals and, for the account of a caller, moto's access keys. Never binds to anything but loopback and never leaves
 a thread or a connection behind.
 
 It is moto's own application on moto's own request handler. `moto.server.ThreadedMotoServer` is
@@ -34,7 +34,7 @@ from moto.moto_server.werkzeug_app import (
 )
 from werkzeug.serving import ThreadedWSGIServer
 
-from sandbox.aws.embedded import ApiCall, Journal
+from sandbox.aws.embedded import ApiCall, Journal, Refusal, Refusals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -49,9 +49,9 @@ _CREDENTIAL = re.compile(
 
 
 @contextmanager
-def serving(journal: Journal) -> Iterator[str]:
+def serving(journal: Journal, refusals: Refusals) -> Iterator[str]:
     """Serve until the context ends; give the URL. When it has ended no thread is left."""
-    server = _Server(_Application(journal))
+    server = _Server(_Application(journal, refusals))
     # The polling interval is how long a stop may take: the default is half a second.
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), name="embedded-aws")
     thread.start()
@@ -63,10 +63,11 @@ def serving(journal: Journal) -> Iterator[str]:
 
 
 class _Application:
-    """Moto's application behind a journal, with `/_sandbox/` beside it."""
+    """Moto's application behind a journal and refusals, with `/_sandbox/` beside it."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, refusals: Refusals) -> None:
         self._journal = journal
+        self._refusals = refusals
         self._moto = DomainDispatcherApplication(create_backend_app)
         # Without the cache moto lists its modules on disk for every request: most of its time.
         lookup = cache(self._moto.get_backend_for_host)
@@ -86,6 +87,9 @@ class _Application:
             record(int(status[:3]))
             return start_response(status, headers, exc_info)
 
+        if refusal := self._refusals.take(asked["service"], asked["action"]):
+            record(refusal.status)
+            return _refused(environ, start_response, refusal)
         try:
             answer: Iterable[bytes] = self._moto(environ, recording)
         except (NotImplementedError, OperationNotFoundError) as gap:
@@ -116,6 +120,23 @@ class _Application:
 def _json(start_response: StartResponse, status: HTTPStatus, value: object) -> list[bytes]:
     body = json.dumps(value).encode()
     headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+    start_response(f"{status.value} {status.phrase}", headers)
+    return [body]
+
+
+def _refused(
+    environ: WSGIEnvironment, start_response: StartResponse, refusal: Refusal
+) -> list[bytes]:
+    """Answer with an error in the protocol of the service: JSON, or the XML of query services."""
+    status = HTTPStatus(refusal.status)
+    message = "refused by the embedded AWS, as it was told to"
+    if "HTTP_X_AMZ_TARGET" in environ:
+        return _json(start_response, status, {"__type": refusal.code, "message": message})
+    body = (
+        f"<ErrorResponse><Error><Type>Sender</Type><Code>{refusal.code}</Code>"
+        f"<Message>{message}</Message></Error><RequestId>0</RequestId></ErrorResponse>"
+    ).encode()
+    headers = [("Content-Type", "text/xml"), ("Content-Length", str(len(body)))]
     start_response(f"{status.value} {status.phrase}", headers)
     return [body]
 

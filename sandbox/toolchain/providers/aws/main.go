@@ -53,6 +53,7 @@ func main() {
 		DataSources: map[string]*tfbridge.DataSourceInfo{
 			"aws_caller_identity":     function("index", "getCallerIdentity"),
 			"aws_ecr_image":           function("ecr", "getImage"),
+			"aws_ecr_images":          function("ecr", "getImages"),
 			"aws_ecr_repositories":    function("ecr", "getRepositories"),
 			"aws_ecr_repository":      function("ecr", "getRepository"),
 			"aws_iam_policy_document": function("iam", "getPolicyDocument"),

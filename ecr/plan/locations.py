@@ -1,0 +1,101 @@
+"""Locations: which image repositories each service holds, and the state of each.
+
+Owns the life of an image repository: active while it is asked for, kept when it no longer is, and
+retiring when an operator says so; it ends only when it was retiring already and holds no image.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from ecr.inventory import Repository
+from ecr.ledger import Entry, State
+from ecr.plan.architectures import Architecture, replicas_of
+from ecr.plan.identity import stop_unless_confirmed
+from ecr.plan.model import Observed, Placement
+from ecr.settings import Settings
+
+
+def settle(
+    entries: Mapping[int, Entry],
+    repositories: Mapping[int, Repository],
+    settings: Settings,
+    place: Architecture,
+    observed: Observed,
+) -> tuple[dict[int, Entry], tuple[str, ...]]:
+    """Give every entry with its image repositories in their new states, and what to tell.
+
+    Raises EstateError when more replicas would no longer be filled than an operator has confirmed.
+    """
+    settled: dict[int, Entry] = {}
+    notes: list[str] = []
+    ended: list[str] = []
+    for number, entry in entries.items():
+        placements = place(entry.service) if entry.state == "active" else ()
+        repository = repositories.get(number)
+        pairs = replicas_of(placements, repository, settings) if repository else ()
+        replicas = [replica for _, replica in pairs]
+        done = replace(
+            entry,
+            placements=_carried(entry.placements, placements, settings, observed, notes),
+            replicas=_carried(entry.replicas, replicas, settings, observed, notes),
+        )
+        if entry.state == "active":
+            ended += [
+                f"{location}: its service no longer asks for a replica"
+                for location, state in entry.replicas.items()
+                if state == "active" and done.replicas.get(location) != "active"
+            ]
+        states = {*done.placements.values(), *done.replicas.values()}
+        if entry.state == "active":
+            settled[number] = done
+        elif states:
+            settled[number] = replace(done, state="retiring" if states == {"retiring"} else "kept")
+    filled = sum(
+        state == "active" for entry in entries.values() for state in entry.replicas.values()
+    )
+    stop_unless_confirmed(
+        "replicas would no longer be filled", "ended_replicas", ended, filled, settings
+    )
+    return settled, tuple(notes)
+
+
+def _carried(
+    held: Mapping[str, State],
+    asked: Iterable[Placement],
+    settings: Settings,
+    observed: Observed,
+    notes: list[str],
+) -> dict[str, State]:
+    """Carry the states of an entry's locations forward.
+
+    What is asked for is active, and comes first, in the order in which it is asked for; the engine
+    gives the ledger back in no order.
+    """
+    states: dict[str, State] = {placement.location: "active" for placement in asked}
+    for location, state in sorted(held.items()):
+        name = Placement.at(location).name
+        if location in states:
+            if name in settings.retire:
+                notes.append(f"retire: {location} is not retired, for it is asked for")
+        elif name not in settings.retire:
+            states[location] = "kept"
+        elif state == "active":
+            states[location] = "kept"
+            notes.append(
+                f"retire: {location} is not retired, for it is kept from now on, not before"
+            )
+        elif state == "kept":
+            states[location] = "retiring"
+            notes.append(
+                f"retire, first step: {location} is no longer protected; it ends with the next "
+                "deployment, unless the entry is removed before"
+            )
+        elif images := observed.images.get(location):
+            states[location] = "retiring"
+            notes.append(
+                f"retire, second step: {location} still holds {images} image(s), and ECR deletes "
+                "none; delete them with `aws ecr batch-delete-image`, and deploy again"
+            )
+        else:
+            notes.append(f"retire, second step: {location} holds no image and is deleted now")
+    return states
