@@ -77,6 +77,18 @@ def test_a_tag_that_a_replica_lacks_is_a_gap(
     assert (code, gap["missing"], gap["imageTags"]) == (3, "tags", ["live-v1"])
 
 
+def test_a_replica_is_compared_with_the_registry_that_fills_it(
+    estate: Live, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = "333333333333"
+    estate.ecr(other).create_repository(repositoryName="api")
+    estate.push("api", "elsewhere", account=other)
+    outputs = estate.outputs({"api": [other, ARTIFACTS]}, {"api": [LAMBDA]})
+    assert main(["replicas", "--outputs", outputs, "--role-name", ROLE, "--json"]) == 3
+    gaps = json.loads(capsys.readouterr().out)["gaps"]
+    assert [gap["imageTags"] for gap in gaps] == [[], ["v1"]]
+
+
 def tool(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, script: str) -> Path:
     """Put a tool on the PATH that writes down how it was called."""
     log = folder / "log"

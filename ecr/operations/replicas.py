@@ -18,7 +18,9 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from ecr import aws
 from ecr.aws import Aws, Estate, explained
@@ -118,19 +120,44 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _pairs(
-    estate: Estate, chosen: Sequence[str] | None
+    access: Aws, estate: Estate, chosen: Sequence[str] | None
 ) -> Iterator[tuple[str, Registry, Registry]]:
-    """Yield each replica: its name, where it is filled from, and where it is."""
+    """Yield each replica: its name, where it is filled from, and where it is.
+
+    Where a name is in several registries, it is the one that replicates there that counts.
+    """
+    rules = cache(_rules)
     for name, destinations in estate.replicas.items():
         sources = estate.placements.get(name, ())
-        if sources and (not chosen or name in chosen):
-            for destination in destinations:
-                yield name, sources[0], destination
+        if not sources or (chosen and name not in chosen):
+            continue
+        for destination in destinations:
+            filling = (
+                source for source in sources if _fills(rules(access, source), name, destination)
+            )
+            yield name, next(filling, sources[0]), destination
+
+
+def _rules(access: Aws, source: Registry) -> Sequence[Any]:
+    with explained(f"reading the replication of {source.key}"):
+        return access.ecr(source).describe_registry()["replicationConfiguration"]["rules"]
+
+
+def _fills(rules: Sequence[Any], name: str, destination: Registry) -> bool:
+    there = {"region": destination.region, "registryId": destination.account}
+    return any(
+        there in rule["destinations"]
+        and (
+            not rule.get("repositoryFilters")
+            or any(name.startswith(each["filter"]) for each in rule["repositoryFilters"])
+        )
+        for rule in rules
+    )
 
 
 def _gaps(access: Aws, estate: Estate, chosen: Sequence[str] | None) -> list[Gap]:
     found: list[Gap] = []
-    for name, source, destination in _pairs(estate, chosen):
+    for name, source, destination in _pairs(access, estate, chosen):
         held = {each.digest: each for each in aws.images_of(access.ecr(destination), name)}
         for image in aws.images_of(access.ecr(source), name):
             copy = held.get(image.digest)
@@ -142,7 +169,7 @@ def _gaps(access: Aws, estate: Estate, chosen: Sequence[str] | None) -> list[Gap
 
 
 def _damaged(access: Aws, estate: Estate, chosen: Sequence[str] | None) -> Iterator[str]:
-    for name, _, destination in _pairs(estate, chosen):
+    for name, _, destination in _pairs(access, estate, chosen):
         ecr = access.ecr(destination)
         digests = [each.digest for each in aws.images_of(ecr, name)]
         manifests = aws.manifests_of(ecr, name, digests)
