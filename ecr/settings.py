@@ -306,8 +306,26 @@ class LambdaReplicas(_Model):
     """The services that every account needs, where it does not say otherwise."""
 
 
-class Images(_Model):
-    """How every image repository is made. Encryption cannot be changed once it exists."""
+class ForServices(_Model):
+    """The services that an override is for. The first that a service meets applies to it."""
+
+    names: tuple[NamePattern, ...] = ()
+    """Wildcard patterns, of which the service's name must match one; a renamed repository keeps its
+    service's name."""
+    property: PropertyRule | None = None
+    """A custom property that the repository must have, beside `names` or instead of them."""
+
+    @model_validator(mode="after")
+    def _meets_some(self) -> Self:
+        if not self.names and self.property is None:
+            raise PydanticCustomError(
+                "override", "says not for which services; write names, property or both"
+            )
+        return self
+
+
+class Mutability(_Model):
+    """Whether tags can be moved to another image."""
 
     immutable: bool = True
     """Whether a tag that has been pushed can never be moved to another image."""
@@ -315,8 +333,6 @@ class Images(_Model):
         tuple[TagPattern, ...], Field(max_length=5), AfterValidator(_distinct)
     ] = ()
     """Filters for the tags that may be moved all the same, such as latest."""
-    kms_key: KeyArn | None = None
-    """A KMS key for placements, in the artifacts account and Region; without the key AES-256."""
 
     @model_validator(mode="after")
     def _filters_need_immutability(self) -> Self:
@@ -326,6 +342,19 @@ class Images(_Model):
                 "lists mutableTags beside immutable: false; drop one, for all tags are mutable then",
             )
         return self
+
+
+class ImagesOverride(ForServices, Mutability):
+    """Another choice for some services, whole: nothing of it is taken from `images`."""
+
+
+class Images(Mutability):
+    """How every image repository is made. Encryption cannot be changed once it exists."""
+
+    kms_key: KeyArn | None = None
+    """A KMS key for placements, in the artifacts account and Region; without the key AES-256."""
+    overrides: tuple[ImagesOverride, ...] = ()
+    """Other choices of which tags may move, for some services."""
 
 
 LifecycleTag = Annotated[
@@ -404,22 +433,8 @@ class LifecycleChoice(_Model):
             )
 
 
-class LifecycleOverride(LifecycleChoice):
+class LifecycleOverride(ForServices, LifecycleChoice):
     """Another choice for some services. What it leaves out is as in `lifecycle`."""
-
-    names: tuple[NamePattern, ...] = ()
-    """Wildcard patterns, of which the service's name must match one; a renamed repository keeps its
-    service's name."""
-    property: PropertyRule | None = None
-    """A custom property that the repository must have, beside `names` or instead of them."""
-
-    @model_validator(mode="after")
-    def _meets_some(self) -> Self:
-        if not self.names and self.property is None:
-            raise PydanticCustomError(
-                "override", "says not for which services; write names, property or both"
-            )
-        return self
 
 
 class Lifecycle(LifecycleChoice):

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,9 +30,10 @@ class Live:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self.client = cache(self._client)
         self.options = ["--registry", REGISTRY, "--role-name", ROLE]
 
-    def client(self, service: str, account: str = ARTIFACTS, region: str = REGION) -> Any:
+    def _client(self, service: str, account: str = ARTIFACTS, region: str = REGION) -> Any:
         role = f"arn:aws:iam::{account}:role/{ROLE}"
         sts = boto3.client("sts", region_name=region)
         keys = sts.assume_role(RoleArn=role, RoleSessionName="test")["Credentials"]

@@ -18,6 +18,7 @@ from ecr.__main__ import main
 from ecr.errors import EstateError
 from ecr.inventory.github import ListingRefusedError
 from ecr.ledger import parse_ledger
+from ecr.operations import operations
 from ecr.settings import Settings, parse_settings
 from tests.builders import plan, repositories
 
@@ -195,3 +196,21 @@ def test_the_site_builds_strictly_and_asks_no_other_host_for_anything(tmp_path: 
     assert len(pages) > len(RECORDS)
     fetched = r"<(?:script|img|iframe|link|source)[^>]+(?:src|href)=[\"']?(?:https?:)?//"
     assert [page for page in pages if re.search(fetched, page.read_text())] == []
+
+
+def test_every_command_that_asks_aws_has_a_page() -> None:
+    asking = {name for name, module in operations().items() if hasattr(module, "aws")}
+    assert asking >= {"audit", "replicas", "rescan", "simulate"}
+    missing = [name for name in asking if not (DOCS / f"operations/{name}.md").exists()]
+    assert missing == []
+    for name in asking:
+        assert f"python -m ecr {name}" in (DOCS / f"operations/{name}.md").read_text()
+
+
+@pytest.mark.parametrize("name", sorted(operations()))
+def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([name, "--help"])
+    assert ended.value.code == 0
+    shown = capsys.readouterr().out
+    assert "--json" in shown or name == "settings"

@@ -4,7 +4,7 @@ import pytest
 
 from ecr.errors import EstateError
 from ecr.plan import limits
-from tests.builders import plan, repositories
+from tests.builders import plan, repositories, with_replicas
 
 
 def test_too_many_tags_are_refused_with_the_remedy() -> None:
@@ -18,9 +18,37 @@ def test_every_kind_of_offence_is_named_at_once(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(EstateError) as refused:
         plan(*repositories("api", "web"))
     said = "\n".join(refused.value.offences)
-    assert "2 image repositories are planned, and ECR holds 1" in said
+    assert "2 image repositories are planned, and AWS takes 1" in said
     assert "its policy has" in said
     assert "its lifecycle policy has" in said
+
+
+def test_what_is_near_a_limit_is_noted_with_the_remedy() -> None:
+    (note,) = plan(*repositories("api"), tags={f"tag-{number}": "x" for number in range(35)}).notes
+    assert note == (
+        "111111111111/eu-west-1/api: it has 40 tags, 80% of the 50 that AWS takes; set fewer under "
+        "`tags`"
+    )
+
+
+def test_every_limit_is_watched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "NEAR", 0.0)
+    notes = "\n".join(plan(*repositories("api", "web"), **with_replicas(patterns=["api"])).notes)
+    for what in (
+        "its policy has", "a scanning rule has 1 filters", "1 replication rules",
+        "it replicates to 1 registries",
+        "image repositories are planned", "its lifecycle policy has 4 rules",
+        "its lifecycle policy has", "it has 5 tags",
+    ):  # fmt: skip
+        assert what in notes
+
+
+def test_a_first_deployment_says_how_long_it_will_take_and_a_second_does_not() -> None:
+    many = repositories(*(f"service-{number}" for number in range(3000)))
+    planned = plan(*many, **with_replicas())
+    (note,) = planned.notes
+    assert note.startswith("a first deployment of 57,000 requests to AWS takes about 1.8 hours")
+    assert plan(*many, ledger=planned.ledger, **with_replicas()).notes == ()
 
 
 def test_a_plan_within_the_limits_passes() -> None:

@@ -180,3 +180,23 @@ def test_replicas_are_not_encrypted_with_a_key_of_another_account() -> None:
 def test_every_partition_has_its_own_arns_and_hosts(region: str, partition: str, host: str) -> None:
     registry = Registry("1", region)
     assert (registry.partition, registry.host) == (partition, host)
+
+
+def test_tags_may_move_where_a_team_chooses_and_nowhere_else() -> None:
+    planned = plan(
+        repository(1, "api"),
+        repository(2, "build-cache"),
+        repository(3, "web", properties={"tags": "moving"}),
+        images={
+            "mutableTags": ["live-*"],
+            "overrides": [
+                {"names": ["*-cache"], "immutable": False},
+                {"property": {"property": "tags", "values": ["moving"]}, "mutableTags": ["latest"]},
+            ],
+        },
+    )
+    assert [(each.immutable, each.mutable_tags) for each in planned.image_repositories] == [
+        (True, ("live-*",)),
+        (False, ()),
+        (True, ("latest",)),
+    ]

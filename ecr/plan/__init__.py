@@ -36,8 +36,9 @@ from ecr.plan.model import (
     RegistryPlan,
     ReplicationRule,
 )
+from ecr.plan.overrides import is_for
 from ecr.plan.replication import replication_rules
-from ecr.settings import Settings
+from ecr.settings import Images, Mutability, Settings
 
 
 def build_plan(
@@ -76,7 +77,7 @@ def build_plan(
     )
     rules, bleeds = _replication(entries, repositories, settings, place)
     registries = tuple(_registries(settings, rules))
-    check_limits(registries, image_repositories)
+    near = check_limits(registries, image_repositories, first=not ledger.entries)
     return EstatePlan(
         registries=registries,
         image_repositories=image_repositories,
@@ -84,7 +85,7 @@ def build_plan(
         left_out=identities.left_out,
         bleeds=bleeds,
         alerts=plan_alerts(settings.alerts, registries, bleeds),
-        notes=(*identities.notes, *notes),
+        notes=(*identities.notes, *notes, *near),
         deselected=Counter(inventory.deselected.values()),
     )
 
@@ -147,6 +148,7 @@ def _image_repositories(
     document = cache(lifecycle_document)
     policies: dict[Registry, str] = {}
     for number, entry in entries.items():
+        tagging = _mutability(settings.images, entry.service, repositories.get(number))
         common: dict[str, Any] = {
             "tags": {
                 **settings.tags,
@@ -156,8 +158,8 @@ def _image_repositories(
                 "github-id": str(number),
                 "service": entry.service,
             },
-            "immutable": settings.images.immutable,
-            "mutable_tags": settings.images.mutable_tags,
+            "immutable": tagging.immutable,
+            "mutable_tags": tagging.mutable_tags,
             "lifecycle": document(
                 choose(settings.lifecycle, entry.service, repositories.get(number))
             ),
@@ -184,6 +186,11 @@ def _image_repositories(
                 found=_found(location, observed),
                 **common,
             )
+
+
+def _mutability(images: Images, service: str, repository: Repository | None) -> Mutability:
+    """Give which tags of a service may move; what GitHub no longer says leaves it at the settings."""
+    return next((each for each in images.overrides if is_for(each, service, repository)), images)
 
 
 def _replication(

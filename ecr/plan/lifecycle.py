@@ -8,8 +8,9 @@ touched by a rule of lower priority, which is how tags are protected here (Amazo
 
 from collections.abc import Iterable, Iterator
 
-from ecr.inventory import Repository, has_property, matches_any
+from ecr.inventory import Repository
 from ecr.lifecycle_policy import Policy, Rule
+from ecr.plan.overrides import is_for
 from ecr.settings import Lifecycle, LifecycleChoice, LifecycleOverride
 
 NEVER = 1_000_000
@@ -59,14 +60,11 @@ def choose(lifecycle: Lifecycle, service: str, repository: Repository | None) ->
     override might have asked for them nothing expires: what is kept is never lost to a listing.
     """
     for override in lifecycle.overrides:
-        if override.names and not matches_any(service, override.names):
-            continue
-        if override.property is None:
-            return _laid_over(lifecycle, override)
-        if repository is None:
-            return LifecycleChoice(preset="none")
-        if has_property(repository, override.property.property, override.property.values):
-            return _laid_over(lifecycle, override)
+        match is_for(override, service, repository):
+            case True:
+                return _laid_over(lifecycle, override)
+            case None:
+                return LifecycleChoice(preset="none")
     return lifecycle
 
 

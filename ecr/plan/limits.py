@@ -1,13 +1,19 @@
 """Limits: what AWS would refuse half-way through a deployment, found before it begins.
 
-Owns the quotas and sizes; each names the AWS page it comes from. It changes nothing in the plan.
+Owns the quotas and sizes; each names the AWS page it comes from. It changes nothing in the plan. What
+is near a limit becomes a note, what is past it an error. How many images there are is not in the
+plan: `python -m ecr simulate` and `audit` read live registries.
 """
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from ecr.errors import EstateError
+from ecr.lifecycle_policy import MOST_RULES
 from ecr.plan.model import ImageRepository, RegistryPlan
+from ecr.plan.replication import MAX_DESTINATIONS, MAX_RULES
 
 REPOSITORIES = 100_000
 """Image repositories a registry (Amazon ECR User Guide, "Amazon ECR service quotas")."""
@@ -22,47 +28,140 @@ TAGS = 50
 """Tags of a resource (Amazon ECR User Guide, "Tagging a private repository")."""
 
 
+SCAN_FILTERS = 100
+"""Filters of a scanning rule (Amazon ECR API Reference, RegistryScanningRule)."""
+
+EXCLUSIONS = 5
+"""Filters that immutability leaves out (Amazon ECR API Reference, PutImageTagMutability)."""
+
+NEAR = 0.8
+"""The part of a limit from which an operator hears of it."""
+
+REQUESTS = 5.0
+"""Requests a second that a registry's account takes for making and describing image repositories.
+AWS publishes no rate for them; this is what a first deployment can count on without being throttled."""
+
+REQUESTS_EACH = {"placement": 8, "replica": 11}
+"""Requests for one image repository: the AWS provider reads back whatever it makes."""
+
+SOON = 0.25
+"""Hours of a first deployment that nobody needs to be told of."""
+
+
+class _Use(NamedTuple):
+    """How much of a limit is used, by what, and the remedy."""
+
+    where: str
+    what: str
+    used: int
+    limit: int
+    remedy: str
+
+
 def check_limits(
-    registries: Iterable[RegistryPlan], image_repositories: Iterable[ImageRepository]
-) -> None:
-    """Raise EstateError, naming every offender, where the plan is over a limit of AWS."""
-    offences = [*_of_registries(registries), *_of_image_repositories(tuple(image_repositories))]
+    registries: Iterable[RegistryPlan],
+    image_repositories: Iterable[ImageRepository],
+    *,
+    first: bool = False,
+) -> tuple[str, ...]:
+    """Give what is near a limit of AWS, as notes. ``first`` says that nothing is deployed yet.
+
+    Raises EstateError, naming every offender, where the plan is over a limit.
+    """
+    planned = tuple(image_repositories)
+    uses = [*_of_registries(registries), *_of_image_repositories(planned)]
+    offences = [
+        f"{use.where}: {use.what.format(use.used)}, and AWS takes {use.limit}; {use.remedy}"
+        for use in uses
+        if use.used > use.limit
+    ]
     if offences:
         raise EstateError("The plan is over the limits of AWS; nothing was changed.", offences)
+    notes = [
+        f"{use.where}: {use.what.format(use.used)}, {use.used / use.limit:.0%} of the {use.limit} "
+        f"that AWS takes; {use.remedy}"
+        for use in uses
+        if use.limit > EXCLUSIONS and use.used >= NEAR * use.limit
+    ]
+    return (*notes, *(_duration(planned) if first else ()))
 
 
-def _of_registries(registries: Iterable[RegistryPlan]) -> Iterator[str]:
+def _duration(planned: Iterable[ImageRepository]) -> Iterator[str]:
+    """Estimate a first deployment by the busiest account, for each has rates of its own."""
+    requests: Counter[str] = Counter()
+    for each in planned:
+        requests[each.placement.registry.account] += REQUESTS_EACH[each.kind]
+    hours = max(requests.values(), default=0) / REQUESTS / 3600
+    if hours >= SOON:
+        yield (
+            f"a first deployment of {sum(requests.values()):,} requests to AWS takes about "
+            f"{hours:.1f} hours; it can be interrupted, and goes on where it stopped"
+        )
+
+
+def _of_registries(registries: Iterable[RegistryPlan]) -> Iterator[_Use]:
     for plan in registries:
-        if len(plan.policy) > POLICY:
-            yield (
-                f"registry {plan.registry.key}: its policy has {len(plan.policy)} characters, and "
-                f"ECR takes {POLICY}; grant to the organisation rather than to single accounts"
+        where = f"registry {plan.registry.key}"
+        yield _Use(
+            where,
+            "its policy has {} characters",
+            len(plan.policy),
+            POLICY,
+            "grant to the organisation rather than to single accounts",
+        )
+        for filters in (plan.scan_filters, plan.scan_on_push):
+            yield _Use(
+                where,
+                "a scanning rule has {} filters",
+                len(filters),
+                SCAN_FILTERS,
+                "write wider patterns under `scanning`",
             )
+        fewer = "replicate all services, or give those that are replicated a common prefix"
+        yield _Use(where, "{} replication rules", len(plan.replication), MAX_RULES, fewer)
+        yield _Use(
+            where,
+            "it replicates to {} registries",
+            len({each for rule in plan.replication for each in rule.destinations}),
+            MAX_DESTINATIONS,
+            "list fewer accounts and Regions under lambdaReplicas.accounts",
+        )
 
 
-def _of_image_repositories(image_repositories: tuple[ImageRepository, ...]) -> Iterator[str]:
+def _of_image_repositories(image_repositories: tuple[ImageRepository, ...]) -> Iterator[_Use]:
     held = Counter(each.placement.registry for each in image_repositories)
     for registry, count in held.items():
-        if count > REPOSITORIES:
-            yield (
-                f"registry {registry.key}: {count} image repositories are planned, and ECR holds "
-                f"{REPOSITORIES}; select fewer, or ask AWS for a higher quota"
-            )
+        yield _Use(
+            f"registry {registry.key}",
+            "{} image repositories are planned",
+            count,
+            REPOSITORIES,
+            "select fewer, or ask AWS for a higher quota",
+        )
     # Documents and tags are shared by thousands; each different one is measured once.
     documents = {
-        (each.lifecycle, each.policy, len(each.tags)): each.placement.location
+        (each.lifecycle, each.policy, len(each.tags), len(each.mutable_tags)): (
+            each.placement.location
+        )
         for each in image_repositories
     }
-    for (lifecycle, policy, tags), location in documents.items():
-        if lifecycle and len(lifecycle) > LIFECYCLE:
-            yield (
-                f"{location}: its lifecycle policy has {len(lifecycle)} characters, and ECR takes "
-                f"{LIFECYCLE}; protect fewer tag patterns"
-            )
-        if policy and len(policy) > POLICY:
-            yield (
-                f"{location}: its policy has {len(policy)} characters, and ECR takes {POLICY}; "
-                "name fewer principals"
-            )
-        if tags > TAGS:
-            yield f"{location}: it has {tags} tags, and AWS takes {TAGS}; set fewer under `tags`"
+    for (lifecycle, policy, tags, exclusions), where in documents.items():
+        text, fewer = lifecycle or "", "protect fewer tag patterns"
+        yield _Use(where, "its lifecycle policy has {} characters", len(text), LIFECYCLE, fewer)
+        rules = len(json.loads(text)["rules"]) if text else 0
+        yield _Use(where, "its lifecycle policy has {} rules", rules, MOST_RULES, fewer)
+        yield _Use(
+            where,
+            "its policy has {} characters",
+            len(policy or ""),
+            POLICY,
+            "name fewer principals",
+        )
+        yield _Use(where, "it has {} tags", tags, TAGS, "set fewer under `tags`")
+        yield _Use(
+            where,
+            "immutability leaves out {} patterns",
+            exclusions,
+            EXCLUSIONS,
+            "write fewer under images.mutableTags",
+        )

@@ -1,0 +1,105 @@
+"""Images on the real engine: alerts that settle, and an audit of what a deployment made."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox.estate import ROLE, Registries
+from sandbox.session import PROJECT, Session
+from tests.engine.conftest import Open
+from tests.engine.test_estate import ARTIFACTS, LAMBDA, ONE_LAMBDA_ACCOUNT, deploy
+
+pytestmark = pytest.mark.engine
+
+
+def operate(session: Session, *arguments: str) -> tuple[int, Any]:
+    """Run one of the operator's commands within the session, and read its JSON."""
+    done = subprocess.run(
+        [sys.executable, "-m", "ecr", *arguments, "--json"],
+        cwd=PROJECT,
+        env=session.environment,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode in {0, 3}, done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+def test_alerts_and_overrides_settle_and_reach_a_topic(open_session: Open) -> None:
+    session = open_session(
+        "api",
+        "nightly-build",
+        alerts={"severities": ["CRITICAL", "HIGH"]},
+        lifecycle={"overrides": [{"names": ["nightly-*"], "keepImages": 20}]},
+        lambdaReplicas=ONE_LAMBDA_ACCOUNT,
+    )
+    deploy(session)
+    again = session.preview("--expect-no-changes")
+    assert again.code == 0, again.output
+    topics = session.outputs()["report"]["alertTopics"]
+    assert topics == [
+        f"arn:aws:sns:{region}:{account}:ecr-estate-alerts"
+        for account, region in (ARTIFACTS, LAMBDA)
+    ]
+    ecr = Registries(session.environment).client(*ARTIFACTS)
+    policy = ecr.get_lifecycle_policy(repositoryName="nightly-build")["lifecyclePolicyText"]
+    assert json.loads(policy)["rules"][-1]["selection"]["countNumber"] == 20
+
+
+def test_a_replica_whose_image_runs_is_found_pinned_and_safe(
+    open_session: Open, tmp_path: Path
+) -> None:
+    session = open_session("api", lifecycle={"keepImages": 1}, lambdaReplicas=ONE_LAMBDA_ACCOUNT)
+    deploy(session)
+    central = Registries(session.environment).client(*ARTIFACTS)
+    digests = [
+        central.put_image(
+            repositoryName="api",
+            imageTag=tag,
+            imageManifest=json.dumps(
+                {"schemaVersion": 2, "tag": tag, "mediaType": "application/vnd.oci.image.manifest.v1+json"}
+            ),
+        )["image"]["imageId"]["imageDigest"]
+        for tag in ("first", "second")
+    ]  # fmt: skip
+    task_of(session, f"{LAMBDA[0]}.dkr.ecr.{LAMBDA[1]}.amazonaws.com/api", digests)
+    outputs = tmp_path / "outputs.json"
+    outputs.write_text(json.dumps(session.outputs()))
+    reach = ["--outputs", str(outputs), "--role-name", ROLE]
+
+    code, found = operate(session, "audit", *reach)
+    states = {each["imageDigest"]: each["state"] for each in found}
+    assert (code, set(states), "goes" in states.values()) == (3, set(digests), True)
+    assert {each["registry"] for each in found} == {"/".join(LAMBDA)}
+    operate(session, "audit", *reach, "--pin", "--yes")
+    code, found = operate(session, "audit", *reach)
+    assert (code, {each["state"] for each in found}) == (0, {"safe"})
+    assert operate(session, "replicas", *reach) == (0, {"gaps": [], "damaged": []})
+
+
+def task_of(session: Session, address: str, digests: list[str]) -> None:
+    """Have a service of the Lambda account run these images, through the real AWS API client."""
+    registries = Registries(session.environment)
+    given = registries._credentials(LAMBDA[0])
+    ecs = registries._session.client(
+        "ecs",
+        region_name=LAMBDA[1],
+        endpoint_url=session.environment["AWS_ENDPOINT_URL"],
+        aws_access_key_id=given["AccessKeyId"],
+        aws_secret_access_key=given["SecretAccessKey"],
+        aws_session_token=given["SessionToken"],
+    )
+    ecs.create_cluster(clusterName="main")
+    task = ecs.register_task_definition(
+        family="api",
+        containerDefinitions=[
+            {"name": digest[7:19], "image": f"{address}@{digest}", "memory": 64}
+            for digest in digests
+        ],
+    )["taskDefinition"]["taskDefinitionArn"]
+    ecs.create_service(cluster="main", serviceName="api", taskDefinition=task, desiredCount=0)
