@@ -1,8 +1,11 @@
 """The list of denied images: what is read of ECR, what is decided, and how it is written."""
 
+import argparse
 import json
+import re
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -23,6 +26,7 @@ from ecr.admission.model import Finding, Held, Image, Scan, reaches
 from ecr.admission.registries import Pace, Progress, Reader
 from ecr.admission.waivers import Waiver, read_waivers
 from ecr.errors import EstateError
+from ecr.operations import admission
 from ecr.plan.model import Registry
 from sandbox.aws import EmbeddedAws
 from sandbox.aws.findings import put_findings
@@ -781,3 +785,58 @@ def test_a_record_without_a_time_is_an_error(kubectl: Callable[..., FakeKubectl]
     kubectl().there = (json.dumps(run_record({})),)
     with pytest.raises(EstateError, match="does not say when"):
         cluster.written()
+
+
+# What goes with it
+
+
+MANIFESTS = Path(__file__).resolve().parent.parent / "kubernetes/admission"
+GUIDE = Path(__file__).resolve().parent.parent / "docs/guides/admission.md"
+
+
+def test_the_guides_role_may_call_what_is_called_and_no_more() -> None:
+    kind = "application/vnd.oci.image.index.v1+json"
+    index = {"detail": {"imageManifestMediaType": kind}, "manifest": "{}"}
+    ecr = FakeEcr({"checkout": {digest("a"): {}, digest("c"): index}})
+    read(ecr)
+    reading = re.findall(r"^```json\n(.*?)^```$", GUIDE.read_text(), re.DOTALL | re.MULTILINE)[0]
+    allowed = json.loads(reading)["Statement"][0]["Action"]
+    called = {f"ecr:{operation.title().replace('_', '')}" for operation in ecr.calls}
+    assert called == set(allowed)
+
+
+def test_the_jobs_arguments_are_the_commands() -> None:
+    job = yaml.safe_load((MANIFESTS / "job/cronjob.yaml").read_text())
+    container = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]
+    assert container["command"] == ["python", "-m", "ecr", "admission"]
+    parser = argparse.ArgumentParser()
+    admission.configure(parser)
+    options = parser.parse_args(container["args"])
+    assert options.apply
+    assert read_waivers(MANIFESTS / "job" / options.waivers.name) == ()
+
+
+def test_the_jobs_image_needs_no_more_than_it_installs() -> None:
+    others = ("pulumi", "pulumi_aws", "pulumi_github", "moto", "rich")
+    script = (
+        f"import sys; sys.modules.update(dict.fromkeys({others!r}))\n"
+        "from ecr import __main__; import ecr.admission.registries, ecr.admission.cluster\n"
+        "__main__.main(['admission', '--help'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=MANIFESTS.parent.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_without_boto3_the_error_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delitem(sys.modules, "ecr.admission.registries")
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    assert command("--registry", SOURCE) == 1
+    assert "pip install boto3" in capsys.readouterr().err

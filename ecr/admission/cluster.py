@@ -73,7 +73,7 @@ def _kubectl(verb: str, *arguments: str, given: str | None = None) -> str:
     )
     if done.returncode:
         raise EstateError(
-            f"kubectl {verb} failed; nothing was taken away from the lists in the cluster.",
+            f"kubectl {verb} failed; what the cluster refused before it refuses still.",
             done.stderr.strip().splitlines(),
         )
     return done.stdout

@@ -1,14 +1,25 @@
 """The policy on a real API server: what is refused, in which words, and what is let through."""
 
+import json
+import re
+import shutil
+import textwrap
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
+import boto3
 import pytest
 import yaml
 
+from ecr.__main__ import main
 from ecr.admission import cluster, lists
+from sandbox.aws import EmbeddedAws
+from sandbox.aws.findings import put_findings
 from sandbox.kubernetes import eventually
 from tests.kubernetes.conftest import HOST, LOCATION, MANIFESTS, WORKLOADS, Shop, pod_spec
+
+ROOT = MANIFESTS.parent.parent
 
 pytestmark = pytest.mark.kubernetes
 
@@ -28,6 +39,45 @@ def test_a_refusal_names_the_image_and_how_to_see_its_findings(shop: Shop) -> No
         "aws ecr describe-image-scan-findings --registry-id 111111111111 --region eu-west-1 "
         "--repository-name team/checkout --image-id imageTag=1f"
     ) in answer.message
+
+
+def test_the_runbook_quotes_the_refusal_that_it_is_for(shop: Shop) -> None:
+    shop.list(*LISTED)
+    runbook = (ROOT / "docs/runbooks/pod-refused.md").read_text()
+    (quoted,) = re.findall(r"^> (.*)$", runbook, re.MULTILINE)
+    assert quoted in shop.run(BAD).message
+
+
+def test_what_ecr_found_is_refused_once_the_command_has_run(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with EmbeddedAws() as aws:
+        for name, value in {
+            "AWS_ENDPOINT_URL": aws.url,
+            "AWS_ACCESS_KEY_ID": "fake",
+            "AWS_SECRET_ACCESS_KEY": "fake",
+        }.items():
+            monkeypatch.setenv(name, value)
+        account = EmbeddedAws.default_account
+        host = f"{account}.dkr.ecr.eu-west-1.amazonaws.com"
+        ecr = boto3.client("ecr", region_name="eu-west-1")
+        ecr.create_repository(repositoryName="basket")
+        for tag in ("bad", "waived", "good"):
+            kind = "application/vnd.docker.distribution.manifest.v2+json"
+            manifest = json.dumps({"mediaType": kind, "layers": [{"digest": tag}]})
+            image = ecr.put_image(repositoryName="basket", imageTag=tag, imageManifest=manifest)
+            if tag != "good":
+                found = image["image"]["imageId"]["imageDigest"]
+                put_findings(account, "eu-west-1", "basket", found, {"CVE-1": "CRITICAL"})
+        waivers = tmp_path / "waivers.yaml"
+        waivers.write_text(
+            "waivers: [{image: 'basket:waived', reason: no shell, expires: 9999-12-31}]"
+        )
+        arguments = ["--registry", f"{account}/eu-west-1", "--waivers", str(waivers), "--apply"]
+        assert main(["admission", *arguments]) == 0
+    assert eventually(lambda: shop.run(f"{host}/basket:bad").status == 422)
+    assert shop.run(f"{host}/basket:waived", f"{host}/basket:good").status == 201
+    assert main(["admission", "--check-age", "1"]) == 0
 
 
 def test_a_refusal_by_digest_asks_by_digest(shop: Shop) -> None:
@@ -175,6 +225,7 @@ def test_without_a_list_everything_is_admitted_unless_one_is_required(shop: Shop
     assert eventually(lambda: shop.run(BAD).status == 201)
     shop.enforce("overlays/deny-list-required")
     assert eventually(lambda: shop.run(GOOD).status == 422)
+    assert "no params found" in shop.run(GOOD).message
     assert shop.run(GOOD, namespace="ecr-admission").status == 201
 
 
@@ -229,6 +280,22 @@ def test_every_set_of_manifests_is_one_that_the_server_takes(folder: str, shop: 
     shop.kubernetes.kubectl(
         "apply", "--dry-run=server", "--filename=-", given=yaml.safe_dump_all(known)
     )
+
+
+def test_the_guides_own_kustomization_patches_the_job(shop: Shop, tmp_path: Path) -> None:
+    guide = (ROOT / "docs/guides/admission.md").read_text()
+    (example,) = re.findall(
+        r"^    ```yaml\n(    apiVersion.*?)^    ```$", guide, re.DOTALL | re.MULTILINE
+    )
+    shutil.copytree(MANIFESTS / "job", tmp_path / "job")
+    (tmp_path / "ours").mkdir()
+    (tmp_path / "ours/kustomization.yaml").write_text(textwrap.dedent(example))
+    rendered = shop.kubernetes.kubectl("kustomize", str(tmp_path / "ours"))
+    documents = {each["kind"]: each for each in yaml.safe_load_all(rendered)}
+    spec = documents["CronJob"]["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    assert spec["containers"][0]["image"].endswith("/ecr-estate:5d41402")
+    assert [each.count("--registry=") for each in spec["containers"][0]["args"]][:3] == [1, 1, 0]
+    assert documents["ServiceAccount"]["metadata"]["annotations"]
 
 
 def test_the_strict_set_refuses_and_requires(shop: Shop) -> None:
