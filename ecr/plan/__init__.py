@@ -81,6 +81,7 @@ def build_plan(
         bleeds=bleeds,
         notes=(*identities.notes, *notes),
         deselected=Counter(inventory.deselected.values()),
+        stages=tuple(each.stage for each in place("") if each.stage),
     )
 
 

@@ -150,3 +150,4 @@ class EstatePlan:
     bleeds: tuple[Bleed, ...] = ()
     notes: tuple[str, ...] = ()
     deselected: Mapping[str, int] = field(default_factory=dict)
+    stages: tuple[str, ...] = ()
