@@ -2,12 +2,16 @@
 
 import base64
 import json
+import re
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
+import yaml
 
 from ecr.__main__ import main
 from ecr.errors import EstateError
@@ -17,7 +21,7 @@ from ecr.plan.model import Placement, Registry
 from ecr.plan.promotion import promotion_documents
 from ecr.promotion import RECORD, Outcome, Promotion, Request, Stage
 from ecr.promotion.aws import Aws, Scan
-from ecr.promotion.crane import Answer, Crane, Login, crane, digest_of
+from ecr.promotion.crane import PACKAGE, Answer, Crane, Login, crane, digest_of
 from ecr.report import outputs
 from tests.builders import plan, repositories
 
@@ -354,10 +358,15 @@ def test_credentials_are_asked_for_ecr_only() -> None:
     assert list(side.logins(DEV)) == []
 
 
-def put_crane_on_path(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+def put_command(folder: Path, name: str, script: str) -> Path:
     folder.mkdir(exist_ok=True)
-    (folder / "crane").write_text(f"#!/bin/sh\n{script}\n")
-    (folder / "crane").chmod(0o755)
+    (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+    (folder / name).chmod(0o755)
+    return folder / name
+
+
+def put_crane_on_path(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    put_command(folder, "crane", script)
     monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
 
 
@@ -575,3 +584,62 @@ def test_the_policies_are_printed_for_all_services_or_for_one(
     assert main(["promote", "checkout", *given]) == 0
     one = json.loads(capsys.readouterr().out)
     assert "ecr:PutImage" in allowed(one["222222222222"], THERE.arn("checkout"))
+
+
+ROOT = Path(__file__).parent.parent
+WORKFLOW = ROOT / ".github/workflows/promote.yml"
+
+
+def job() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(WORKFLOW.read_text())["jobs"]["promote"]
+    return found
+
+
+def test_the_workflow_waits_for_the_environment_of_the_next_stage_and_may_change_nothing() -> None:
+    assert job()["environment"] == "${{ inputs.to }}"
+    assert job()["permissions"] == {"contents": "read", "id-token": "write"}
+
+
+def test_the_workflow_uses_no_action_that_could_move() -> None:
+    actions = [step["uses"] for step in job()["steps"] if "uses" in step]
+    assert len(actions) == 4
+    assert all(re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", action) for action in actions)
+
+
+def test_no_input_of_the_workflow_becomes_part_of_a_script() -> None:
+    assert [step["run"] for step in job()["steps"] if "${{" in step.get("run", "")] == []
+
+
+def test_the_workflow_calls_the_command_as_it_is(tmp_path: Path, stack: Path) -> None:
+    script = job()["steps"][-1]["run"]
+    python = put_command(tmp_path / "bin", "python", f'exec "{sys.executable}" "$@"')
+    put_command(tmp_path / "bin", "aws", 'cp "$4" "$5"')
+    environment = {
+        "PATH": f"{python.parent}:/usr/bin:/bin",
+        "RUNNER_TEMP": str(tmp_path / "bin"),
+        "OUTPUTS": str(stack),
+        "SERVICE": "checkout",
+        "SOURCE": "dev",
+        "TARGET": "prod",
+        "TAG": "v1",
+        "READ_ROLE": "arn:aws:iam::111111111111:role/ecr-promotion-reader",
+        "ALLOW_UNSCANNED": "true",
+        "ALLOW_CRITICAL": "true",
+    }
+    done = subprocess.run(
+        ["/bin/bash", "-c", script],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "one step at a time" in done.stderr, done.stderr
+
+
+def test_every_place_that_names_crane_means_the_same_version() -> None:
+    module, _, version = PACKAGE.partition("@")
+    required = module.removesuffix("/cmd/crane")
+    recipe = (ROOT / "sandbox/toolchain/crane/go.mod").read_text()
+    assert f"{required} {version} " in recipe
+    assert f"cmd/crane@{version}" in (ROOT / "docs/guides/promoting.md").read_text()
