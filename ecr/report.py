@@ -53,6 +53,7 @@ def outputs(plan: EstatePlan) -> dict[str, Any]:
         "report": {
             "services": dict(Counter(entry.state for entry in plan.ledger.entries.values())),
             "imageRepositories": dict(Counter(each.kind for each in plan.image_repositories)),
+            "stages": list(plan.stages),
             "registries": [each.registry.key for each in plan.registries],
             "deselected": dict(plan.deselected),
             "leftOut": len(plan.left_out),

@@ -87,6 +87,7 @@ def build_plan(
         alerts=plan_alerts(settings.alerts, registries, bleeds),
         notes=(*identities.notes, *notes, *near),
         deselected=Counter(inventory.deselected.values()),
+        stages=tuple(each.stage for each in place("") if each.stage),
     )
 
 

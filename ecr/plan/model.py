@@ -180,3 +180,4 @@ class EstatePlan:
     alerts: tuple[AlertPlan, ...] = ()
     notes: tuple[str, ...] = ()
     deselected: Mapping[str, int] = field(default_factory=dict)
+    stages: tuple[str, ...] = ()
