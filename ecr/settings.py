@@ -15,8 +15,10 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
+    TypeAdapter,
     ValidationError,
     model_validator,
 )
@@ -48,6 +50,15 @@ def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
             "distinct", "repeats {repeated}; write each once", {"repeated": ", ".join(repeated)}
         )
     return values
+
+
+def _texts(value: object) -> object:
+    """Refuse what a custom property cannot hold, with one error rather than one for each type."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list | tuple) and all(isinstance(each, str) for each in value):
+        return value
+    raise PydanticCustomError("texts", "must be text, or a list of texts; quote it")
 
 
 AccountId = Annotated[
@@ -138,6 +149,7 @@ PropertyName = Annotated[
         "write it as the organisation's settings show it",
     ),
 ]
+PropertyValue = Annotated[str | tuple[str, ...], BeforeValidator(_texts)]
 ResourceTagKey = Annotated[
     str,
     _shaped(
@@ -150,6 +162,9 @@ ResourceTagValue = Annotated[
 Url = Annotated[
     str,
     _shaped(r"https?://[^\s/]+(/[^\s]*)?", "an HTTP address", "write https://github.example.com/"),
+]
+FilePath = Annotated[
+    str, _shaped(r"[^\0\n]{1,1024}", "a file's path", "write it from the project's folder on")
 ]
 StageName = Annotated[
     str,
@@ -229,7 +244,7 @@ class StaticRepository(_Model):
     changes."""
     name: RepositoryName
     """The repository's name, without the organisation."""
-    properties: dict[PropertyName, str] = {}
+    properties: dict[PropertyName, PropertyValue] = {}
     """What its custom properties would be, for the rules that ask for one."""
 
 
@@ -498,6 +513,9 @@ class Settings(_Model):
     """The organisation that is followed. With `static`, only its login is used, for tags."""
     static: Annotated[tuple[StaticRepository, ...], Field(min_length=1)] | None = None
     """A list of repositories to use instead of asking GitHub."""
+    static_file: FilePath | None = None
+    """A YAML file with such a list, by its path from the project's folder; `python -m ecr list`
+    writes one. Not beside `static`."""
     artifacts: Artifacts
     """The central registry, in the artifacts account."""
     aws_organisation: OrganisationId
@@ -613,6 +631,28 @@ def parse_settings(
     return settings
 
 
+def parse_static(entries: object) -> tuple[StaticRepository, ...]:
+    """Check a list of repositories that does not stand in the settings.
+
+    Raises EstateError, listing every offence by its place, such as ``static[0].id``.
+    """
+    try:
+        listed = _STATIC.validate_python({"static": entries})["static"]
+        offences = list(_repeats("static", listed))
+    except ValidationError as error:
+        offences = [
+            _describe(detail, hidden=frozenset()) for detail in error.errors(include_url=False)
+        ]
+    if offences:
+        raise EstateError("The list of repositories is wrong; nothing was changed.", offences)
+    return listed
+
+
+_STATIC: TypeAdapter[dict[str, tuple[StaticRepository, ...]]] = TypeAdapter(
+    dict[str, Annotated[tuple[StaticRepository, ...], Field(min_length=1)]]
+)
+
+
 def _decode(value: str) -> object:
     """Structured values arrive as JSON and scalars as bare text; only the former are decoded."""
     if value.lstrip().startswith(("{", "[")) or value in {"true", "false"}:
@@ -663,6 +703,10 @@ def _contradictions(settings: Settings) -> Iterator[str]:
     yield from _lifecycle_offences("lifecycle", settings.lifecycle)
     for index, override in enumerate(settings.lifecycle.overrides):
         yield from _lifecycle_offences(f"lifecycle.overrides[{index}]", override)
+    if settings.static is not None and settings.static_file is not None:
+        yield (
+            f"staticFile = {settings.static_file!r}: stands beside static; keep one of the two lists"
+        )
     yield from _repeats("static", settings.static or ())
     yield from _shared_names(settings.names)
 

@@ -1,6 +1,6 @@
 """The inventory: every repository that the estate may follow, each with its numeric GitHub id.
 
-It comes from GitHub (github.py) or from a list in the settings (static.py). Which of the
+It comes from GitHub (github.py) or from a list in the settings or in a file (static.py). Which of the
 repositories become services is decided here, by the selection rules of the settings; the record
 docs/decisions/0007-selection.md says why the defaults are what they are.
 """
@@ -8,6 +8,7 @@ docs/decisions/0007-selection.md says why the defaults are what they are.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from pathlib import Path
 
 from ecr.settings import PropertyRule, Selection, Settings
 
@@ -83,6 +84,10 @@ async def read_inventory(settings: Settings, expected: Iterable[int]) -> Invento
         from ecr.inventory.static import static_inventory  # noqa: PLC0415 - it imports this module
 
         return static_inventory(settings.static)
+    if settings.static_file is not None:
+        from ecr.inventory.static import read_list, static_inventory  # noqa: PLC0415
+
+        return static_inventory(read_list(Path(settings.static_file)))
     from ecr.inventory.github import github_inventory  # noqa: PLC0415 - it imports this module
 
     return await github_inventory(settings.github, expected)

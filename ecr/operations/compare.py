@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ecr.errors import EstateError
-from ecr.operations.settings import NAMESPACE
 
 if TYPE_CHECKING:
     from ecr.comparison import Figures
@@ -41,7 +40,7 @@ SAMPLE: Mapping[str, Any] = {
 PRODUCTION = "123412341234"
 """The account of the second of two sets, where the file has none; the first is the artifacts one."""
 
-OF_ONE_LIST = ("static", "retire", "successors", "adopted", "confirm")
+OF_ONE_LIST = ("static", "staticFile", "retire", "successors", "adopted", "confirm")
 """Settings about the repositories of one estate, which another list does not have."""
 
 HEADINGS = (
@@ -115,18 +114,16 @@ def sample_settings(path: Path | None) -> "Settings":
 
     Raises EstateError where the file cannot be read or its values are wrong.
     """
-    from ecr.settings import AccountSet, parse_settings  # noqa: PLC0415
+    from ecr.settings import AccountSet  # noqa: PLC0415
+    from ecr.stack_file import checked, read_stack_file  # noqa: PLC0415
 
-    said = _stack(path) if path else {}
+    stack = read_stack_file(path) if path else {}
+    said = {key: value for key, value in stack.items() if key not in OF_ONE_LIST}
     values: dict[str, Any] = {**SAMPLE, **said}
     if "lambdaReplicas" not in said:
         # The sample's accounts serve no stage by name, which only some architectures allow.
         values["architecture"] = "central"
-    config = {
-        f"{NAMESPACE}:{key}": value if isinstance(value, str) else json.dumps(value)
-        for key, value in values.items()
-    }
-    settings = parse_settings(config, namespace=NAMESPACE)
+    settings = checked(values)
     if settings.account_sets:
         return settings
     ours = settings.artifacts
@@ -135,23 +132,6 @@ def sample_settings(path: Path | None) -> "Settings":
         AccountSet(name="prod", account=PRODUCTION, region=ours.region),
     )
     return settings.model_copy(update={"account_sets": sets})
-
-
-def _stack(path: Path) -> dict[str, Any]:
-    import yaml  # noqa: PLC0415
-
-    try:
-        config = yaml.safe_load(_text(path))["config"]
-        found = {
-            key.removeprefix(f"{NAMESPACE}:"): value
-            for key, value in config.items()
-            if key.startswith(f"{NAMESPACE}:")
-        }
-    except (yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
-        raise EstateError(
-            "The stack's file cannot be read.", [f"{path}: {error!r}; write it as Pulumi does"]
-        ) from error
-    return {key: value for key, value in found.items() if key not in OF_ONE_LIST}
 
 
 def _inventory(options: argparse.Namespace, settings: "Settings") -> "Inventory":
@@ -180,32 +160,21 @@ def _names(options: argparse.Namespace) -> tuple[list[str], set[str]]:
     """Give the names of repositories, and which are Docker Lambdas unless an option says."""
     if options.outputs:
         from ecr.ledger import parse_ledger  # noqa: PLC0415
+        from ecr.stack_file import read_outputs  # noqa: PLC0415
 
-        try:
-            outputs = json.loads(_text(options.outputs))
-        except ValueError as error:
-            raise EstateError(
-                "The stack's outputs cannot be read.",
-                [f"{options.outputs}: {error}; write them with `pulumi stack output --json`"],
-            ) from error
-        held = parse_ledger(outputs.get("ledger") if isinstance(outputs, dict) else outputs)
+        held = parse_ledger(read_outputs(options.outputs)["ledger"])
         entries = [entry for entry in held.entries.values() if entry.state == "active"]
         lambdas = {each.repository for each in entries if "active" in each.replicas.values()}
         return [entry.repository for entry in entries], lambdas
     if options.repositories:
-        lines = (line.strip() for line in _text(options.repositories).splitlines())
+        from ecr.stack_file import read_text  # noqa: PLC0415
+
+        lines = (line.strip() for line in read_text(options.repositories).splitlines())
         names = [line for line in lines if line and not line.startswith("#")]
     else:
         names = [f"service-{number:05d}" for number in range(1, options.count + 1)]
         names = [f"lambda-{name}" if index % 10 == 0 else name for index, name in enumerate(names)]
     return names, {name for name in names if "lambda" in name.lower()}
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise EstateError("A file cannot be read.", [f"{path}: {error.strerror}"]) from error
 
 
 def table(rows: Sequence["Figures"]) -> str:
@@ -240,7 +209,9 @@ def _cells(row: "Figures") -> Iterator[str]:
 
 def _publish(rows: Sequence["Figures"], options: argparse.Namespace) -> None:
     """Write the page and the picture, or raise EstateError where one of them is stale."""
-    held = _text(options.page)
+    from ecr.stack_file import read_text  # noqa: PLC0415
+
+    held = read_text(options.page)
     if BEGIN not in held or END not in held:
         raise EstateError(
             "The page has no place for the comparison.",

@@ -9,8 +9,8 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import NoneType
-from typing import Annotated, Any, Literal, get_args, get_origin
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel
 from pydantic.alias_generators import to_camel
@@ -128,12 +128,13 @@ def _kind(annotation: Any, metadata: Sequence[Any] = ()) -> str:  # noqa: ANN401
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return _kind(arguments[0], arguments[1:])
-    if NoneType in arguments:
-        return _kind(next(part for part in arguments if part is not NoneType), metadata)
     if origin is Literal:
         return " or ".join(f"`{choice}`" for choice in arguments)
     if origin is tuple:
         return f"list of: {_kind(arguments[0])}"
+    if origin in {Union, UnionType}:
+        parts = (part for part in arguments if part is not NoneType)
+        return " or ".join(_kind(part, metadata) for part in parts)
     if origin is dict:
         return f"map from {_kind(arguments[0])} to {_kind(arguments[1])}"
     return _plain(annotation, metadata)

@@ -1,0 +1,95 @@
+"""Write the list of repositories as a file, from GitHub or from a stack's outputs.
+
+Owns the way from a generated list to a static one: the file has every repository that the selection
+rules let in, with its id and its custom properties. Reads GitHub with GITHUB_TOKEN, at
+GITHUB_BASE_URL where the settings name no other. Changes nothing but the file.
+"""
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ecr.errors import EstateError
+
+if TYPE_CHECKING:
+    from ecr.inventory import Repository
+    from ecr.ledger import Entry
+    from ecr.settings import Settings
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument(
+        "--settings",
+        type=Path,
+        metavar="FILE",
+        required=True,
+        help="the stack's file: its organisation and selection rules",
+    )
+    parser.add_argument(
+        "--outputs",
+        type=Path,
+        metavar="FILE",
+        help="take the active services of `pulumi stack output --json` instead of asking GitHub",
+    )
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write to a file")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the list, or write it to a file."""
+    from ecr.inventory.static import written_list  # noqa: PLC0415 - see ecr.operations
+    from ecr.stack_file import checked, read_stack_file  # noqa: PLC0415
+
+    settings = checked(read_stack_file(options.settings))
+    text = written_list(
+        _of_outputs(options.outputs, settings) if options.outputs else _of_github(settings)
+    )
+    if options.output:
+        options.output.write_text(text, encoding="utf-8")
+    else:
+        sys.stdout.write(text)
+    return 0
+
+
+def _of_github(settings: "Settings") -> list["Repository"]:
+    """List the organisation with all the proofs that a deployment asks for."""
+    from ecr.github_http import http_fetch  # noqa: PLC0415
+    from ecr.inventory.github import list_organisation  # noqa: PLC0415
+
+    token = os.environ.get("GITHUB_TOKEN")
+    if not token:
+        raise EstateError(
+            "There is no GitHub token, and an anonymous listing would miss private repositories.",
+            ["set GITHUB_TOKEN"],
+        )
+    fetch = http_fetch(settings.github.base_url or os.environ.get("GITHUB_BASE_URL"), token)
+    inventory = asyncio.run(list_organisation(fetch, settings.github))
+    return [each for each in inventory.repositories if each.id not in inventory.deselected]
+
+
+def _of_outputs(path: Path, settings: "Settings") -> Iterable["Repository"]:
+    from ecr.inventory import Repository  # noqa: PLC0415
+    from ecr.ledger import parse_ledger  # noqa: PLC0415
+    from ecr.stack_file import read_outputs  # noqa: PLC0415
+
+    ledger = parse_ledger(read_outputs(path).get("ledger"))
+    for number, entry in ledger.entries.items():
+        if entry.state == "active":
+            yield Repository(number, entry.repository, properties=_properties(entry, settings))
+
+
+def _properties(entry: "Entry", settings: "Settings") -> dict[str, str]:
+    """Give the properties that a service must have had, by the replicas that it has."""
+    accounts = {
+        location.split("/")[0] for location, state in entry.replicas.items() if state == "active"
+    }
+    rules = (
+        account.services or settings.lambda_replicas.services
+        for account in settings.lambda_replicas.accounts
+        if account.account in accounts
+    )
+    return {rule.property: rule.values[0] for rule in rules if rule.property}

@@ -1,0 +1,177 @@
+"""The list as a file: written from GitHub or from outputs, read again, and refused by its lines."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ecr.__main__ import main
+from ecr.errors import EstateError
+from ecr.github_http import http_fetch
+from ecr.inventory import Repository, read_inventory
+from ecr.inventory.github import Fetch, ListingRefusedError, Reply
+from ecr.inventory.static import read_list, static_inventory, written_list
+from sandbox.github import EmbeddedGitHub, Organisation
+from tests.builders import config, plan, repository, settings, with_replicas
+
+
+@pytest.fixture
+def github(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedGitHub]:
+    organisation = Organisation("acme")
+    organisation.add("api", properties={"lambda": "true"})
+    organisation.add("web")
+    organisation.add("old", archived=True)
+    with EmbeddedGitHub(organisation) as embedded:
+        monkeypatch.setenv("GITHUB_TOKEN", embedded.token)
+        monkeypatch.setenv("GITHUB_BASE_URL", embedded.url)
+        yield embedded
+
+
+def got(fetch: Fetch) -> Reply:
+    async def get() -> Reply:
+        return await fetch("orgs/acme")
+
+    return asyncio.run(get())
+
+
+def stack(folder: Path, **changes: Any) -> str:
+    """A stack's file of the plainest settings."""
+    values = {
+        key: json.loads(value) if value.startswith(("{", "[")) else value
+        for key, value in config(**changes).items()
+    }
+    file = folder / "Pulumi.test.yaml"
+    file.write_text(yaml.safe_dump({"config": values}))
+    return str(file)
+
+
+def test_the_list_has_what_the_selection_lets_in(github: EmbeddedGitHub, tmp_path: Path) -> None:
+    output = tmp_path / "services.yaml"
+    assert main(["list", "--settings", stack(tmp_path), "--output", str(output)]) == 0
+    assert [(each.name, each.properties) for each in read_list(output)] == [
+        ("api", {"lambda": "true"}),
+        ("web", {}),
+    ]
+    assert [each.id for each in read_list(output)] == [
+        github.organisation.get(name).id for name in ("api", "web")
+    ]
+
+
+def test_it_is_printed_unless_a_file_is_named(
+    github: EmbeddedGitHub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["list", "--settings", stack(tmp_path)]) == 0
+    assert "name: web" in capsys.readouterr().out
+    assert len(github.calls()) == 3
+
+
+def test_a_listing_that_cannot_be_trusted_writes_nothing(
+    github: EmbeddedGitHub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    github.faults.arm("status-502-html", times=None)
+    output = tmp_path / "services.yaml"
+    assert main(["list", "--settings", stack(tmp_path), "--output", str(output)]) == 1
+    assert "502" in capsys.readouterr().err
+    assert not output.exists()
+
+
+def test_without_a_token_nobody_is_asked(
+    github: EmbeddedGitHub,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.delenv("GITHUB_TOKEN")
+    assert main(["list", "--settings", stack(tmp_path)]) == 1
+    assert "set GITHUB_TOKEN" in capsys.readouterr().err
+    assert not github.calls()
+
+
+def test_a_server_that_does_not_answer_is_a_refused_listing() -> None:
+    with EmbeddedGitHub(Organisation("acme")) as gone:
+        fetch = http_fetch(gone.url, "token")
+    with pytest.raises(ListingRefusedError, match="got no answer"):
+        got(fetch)
+
+
+def test_a_redirect_within_the_host_is_followed(github: EmbeddedGitHub) -> None:
+    github.organisation.rename_organisation("other")
+    reply = got(http_fetch(github.url, github.token))
+    assert json.loads(reply.body)["login"] == "other"
+
+
+def test_a_redirect_to_another_host_is_not_followed(github: EmbeddedGitHub) -> None:
+    github.organisation.rename_organisation("other")
+    elsewhere = github.url.replace("127.0.0.1", "localhost")  # it redirects to the number
+    reply = got(http_fetch(elsewhere, github.token))
+    assert reply.status == 301
+
+
+def test_outputs_give_the_properties_that_explain_the_replicas(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rules = with_replicas(property="lambda")
+    held = plan(repository(1, "api", properties={"lambda": "true"}), repository(2, "web"), **rules)
+    outputs = tmp_path / "outputs.json"
+    outputs.write_text(json.dumps({"ledger": held.ledger.to_output()}))
+    where = stack(tmp_path, **rules)
+    assert main(["list", "--settings", where, "--outputs", str(outputs)]) == 0
+    entries = tmp_path / "services.yaml"
+    entries.write_text(capsys.readouterr().out)
+    again = plan(*static_inventory(read_list(entries)).repositories, ledger=held.ledger, **rules)
+    assert again == held
+
+
+def test_what_is_written_is_read_again() -> None:
+    texts = {"lambda": "true", "languages": ("go", "python"), "note": "1: 2"}
+    written = written_list([repository(7, "web"), repository(3, "api", properties=texts)])
+    entries = yaml.safe_load(written)
+    assert [each["id"] for each in entries] == [3, 7]
+    assert entries[0]["properties"]["languages"] == ["go", "python"]
+
+
+def test_the_file_of_the_settings_is_the_inventory(tmp_path: Path) -> None:
+    file = tmp_path / "services.yaml"
+    file.write_text(written_list([repository(3, "api", properties={"x": ("a", "b")})]))
+    read = asyncio.run(read_inventory(settings(staticFile=str(file)), ()))
+    assert read.repositories == (Repository(3, "api", properties={"x": ("a", "b")}),)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("- {id: 1, name: api}\n\n- {id: 0, name: web}\n", "line 3: id = 0: is too small"),
+        ("# ours\n- id: 1\n", "line 2: name: is missing; add it"),
+        ("- {id: 1, name: api, nmae: x}\n", "line 1: nmae: is not a setting; did you mean name?"),
+        (
+            "- {id: 1, name: api, properties: {lambda: true}}\n",
+            "line 1: properties.lambda = true: must be text, or a list of texts; quote it",
+        ),
+        ("- {id: 1, name: a}\n- {id: 1, name: b}\n", "line 2: id = 1: is already line 1; list it"),
+        ("- api\n", 'line 1: = "api": must be a map of settings'),
+        ("", " = null: must be a list"),
+        ("[]", " = []: has too few entries"),
+        ("- [", "is not YAML"),
+    ],
+)
+def test_an_offence_in_the_file_is_named_by_its_line(text: str, said: str, tmp_path: Path) -> None:
+    file = tmp_path / "services.yaml"
+    file.write_text(text)
+    with pytest.raises(EstateError) as refused:
+        read_list(file)
+    assert said in str(refused.value)
+    assert "services.yaml" in str(refused.value)
+
+
+def test_a_file_that_is_not_there_is_named_by_its_setting() -> None:
+    with pytest.raises(EstateError, match=r"staticFile = 'nowhere.yaml': No such file"):
+        asyncio.run(read_inventory(settings(staticFile="nowhere.yaml"), ()))
+
+
+def test_two_lists_at_once_are_refused() -> None:
+    with pytest.raises(EstateError, match=r"staticFile = 'a.yaml': stands beside static"):
+        settings(static=[{"id": 1, "name": "api"}], staticFile="a.yaml")
