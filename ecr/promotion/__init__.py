@@ -28,11 +28,6 @@ COMPANION = re.compile(r"sha256-([0-9a-f]{64})\.\w+")
 
 _EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
 _MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
-_IMAGE_CONFIGS = {
-    "application/vnd.oci.image.config.v1+json",
-    "application/vnd.docker.container.image.v1+json",
-}
-
 Say = Callable[[str], None]
 
 
@@ -171,7 +166,7 @@ class Promotion:
             runs=tuple(
                 each
                 for each, kind in kinds.items()
-                if kind in {"image", "platform"} and _runs(manifests[each])
+                if kind in {"image", "platform"} and "manifests" not in manifests[each]
             ),
             companions=companions,
         )
@@ -195,8 +190,7 @@ class Promotion:
             )
         kinds[digest] = kind
         for child in manifest.get("manifests", ()):
-            about = "vnd.docker.reference.type" in child.get("annotations", {})
-            inner = "attestation" if about else "platform"
+            inner = "attestation" if _is_attestation(child) else "platform"
             self._collect(
                 url, child["digest"], inner if kind == "image" else kind, manifests, kinds
             )
@@ -285,6 +279,11 @@ class Promotion:
         }
 
 
-def _runs(manifest: Mapping[str, Any]) -> bool:
-    """Whether a manifest is an image's, which scanners look into, and not an index or an artifact."""
-    return manifest.get("config", {}).get("mediaType") in _IMAGE_CONFIGS
+def _is_attestation(listed: Mapping[str, Any]) -> bool:
+    """Whether an index lists a manifest as an attestation, which no platform would run.
+
+    Builders mark it so (Docker Docs, "Image attestation storage").
+    """
+    platform = listed.get("platform", {})
+    marked = "vnd.docker.reference.type" in listed.get("annotations", {})
+    return marked and platform == {"architecture": "unknown", "os": "unknown"}
