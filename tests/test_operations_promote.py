@@ -300,6 +300,20 @@ def test_an_attestation_beside_the_platforms_is_not_scanned_but_what_could_run_i
     assert told["digest"] in held(registries, TEST)
 
 
+def test_a_platform_that_refers_to_another_is_scanned_too(registries: Registries) -> None:
+    first = registries.put(DEV, platform("first"))
+    second = registries.put(DEV, {**platform("second"), "subject": {"digest": first}})
+    registries.put(DEV, {"manifests": [{"digest": first}, {"digest": second}]}, "v2")
+    assert set(run(registries, tag="v2").scans) == {first, second}
+
+
+def test_what_is_there_already_is_not_refused_for_what_was_found_since(
+    registries: Registries,
+) -> None:
+    run(registries)
+    assert run(registries, scan=Scan("COMPLETE", critical=1)).state == "already there"
+
+
 def test_what_is_no_image_is_scanned_all_the_same_and_so_refused(registries: Registries) -> None:
     registries.put(DEV, {"layers": ["chart"]}, "chart")
     with pytest.raises(EstateError, match="UNSUPPORTED_IMAGE"):

@@ -103,7 +103,6 @@ class Promotion:
         source, target = self._request.source.url, self._request.target.url
         image = self._gather(source)
         tag = self._request.tag or f"from-{self._request.source.name}-{image.digest[7:19]}"
-        scans = self._stop_unless_scanned(source, image)
         wanted = {**image.companions, tag: image.digest}
         tags = self._stop_unless_free(target, wanted)
         held = tuple(
@@ -111,10 +110,10 @@ class Promotion:
         )
         missing = [part for part in image.parts if part.digest not in held]
         record = self._record(target, image)
-        outcome = Outcome("already there", image.digest, tag, held=held, record=record, scans=scans)
         if not missing and not tags and record:
             self._say(f"{target}:{tag} is {image.digest} already")
-            return outcome
+            return Outcome("already there", image.digest, tag, held=held, record=record)
+        scans = self._stop_unless_scanned(source, image)
         copied = tuple(part.digest for part in missing)
         if self._request.dry_run:
             for part in missing:
@@ -163,11 +162,7 @@ class Promotion:
             type=str(top.get("mediaType", _MANIFEST_TYPE)),
             size=int(top["size"]),
             parts=tuple(Part(each, kinds[each]) for each in manifests),
-            runs=tuple(
-                each
-                for each, kind in kinds.items()
-                if kind in {"image", "platform"} and "manifests" not in manifests[each]
-            ),
+            runs=tuple(dict.fromkeys(_runs(digest, manifests))),
             companions=companions,
         )
 
@@ -277,6 +272,16 @@ class Promotion:
                 **by,
             },
         }
+
+
+def _runs(digest: str, manifests: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Give what could run of an image, whatever else lists it or it refers to."""
+    listed = manifests[digest].get("manifests")
+    if not listed:
+        yield digest
+    for child in listed or ():
+        if not _is_attestation(child):
+            yield from _runs(child["digest"], manifests)
 
 
 def _is_attestation(listed: Mapping[str, Any]) -> bool:
