@@ -27,7 +27,6 @@ from tests.builders import plan, repositories
 
 DEV, TEST, PROD = (f"registry.test/checkout-{stage}" for stage in ("dev", "test", "prod"))
 BY = {"ecr-estate.promotion.by": "somebody"}
-IMAGE = "application/vnd.oci.image.config.v1+json"
 CLEAN = Scan("COMPLETE")
 
 
@@ -108,7 +107,7 @@ class Findings(Aws):
 
 
 def platform(name: str) -> dict[str, Any]:
-    return {"config": {"mediaType": IMAGE, "digest": name}, "layers": []}
+    return {"config": {"digest": name}, "layers": []}
 
 
 @pytest.fixture
@@ -285,6 +284,40 @@ def test_findings_are_asked_of_each_platform_and_of_nothing_that_does_not_run(
     assert set(outcome.scans) == {
         digest_of(json.dumps(platform(name)).encode()) for name in ("amd64", "arm64")
     }
+
+
+def test_an_attestation_beside_the_platforms_is_not_scanned_but_what_could_run_is(
+    registries: Registries,
+) -> None:
+    mark = {"annotations": {"vnd.docker.reference.type": "attestation-manifest"}}
+    nowhere, somewhere = (
+        {"platform": {"architecture": name, "os": name}} for name in ("unknown", "linux")
+    )
+    told = {"digest": registries.put(DEV, {"layers": ["provenance"]}), **mark, **nowhere}
+    disguised = {"digest": registries.put(DEV, {"layers": ["program"]}), **mark, **somewhere}
+    registries.put(DEV, {"manifests": [told, disguised]}, "v2")
+    assert set(run(registries, tag="v2").scans) == {disguised["digest"]}
+    assert told["digest"] in held(registries, TEST)
+
+
+def test_a_platform_that_refers_to_another_is_scanned_too(registries: Registries) -> None:
+    first = registries.put(DEV, platform("first"))
+    second = registries.put(DEV, {**platform("second"), "subject": {"digest": first}})
+    registries.put(DEV, {"manifests": [{"digest": first}, {"digest": second}]}, "v2")
+    assert set(run(registries, tag="v2").scans) == {first, second}
+
+
+def test_what_is_there_already_is_not_refused_for_what_was_found_since(
+    registries: Registries,
+) -> None:
+    run(registries)
+    assert run(registries, scan=Scan("COMPLETE", critical=1)).state == "already there"
+
+
+def test_what_is_no_image_is_scanned_all_the_same_and_so_refused(registries: Registries) -> None:
+    registries.put(DEV, {"layers": ["chart"]}, "chart")
+    with pytest.raises(EstateError, match="UNSUPPORTED_IMAGE"):
+        run(registries, tag="chart", scan=Scan("UNSUPPORTED_IMAGE"))
 
 
 ECR = "111111111111.dkr.ecr.eu-west-1.amazonaws.com/checkout-dev"

@@ -28,11 +28,6 @@ COMPANION = re.compile(r"sha256-([0-9a-f]{64})\.\w+")
 
 _EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
 _MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
-_IMAGE_CONFIGS = {
-    "application/vnd.oci.image.config.v1+json",
-    "application/vnd.docker.container.image.v1+json",
-}
-
 Say = Callable[[str], None]
 
 
@@ -108,7 +103,6 @@ class Promotion:
         source, target = self._request.source.url, self._request.target.url
         image = self._gather(source)
         tag = self._request.tag or f"from-{self._request.source.name}-{image.digest[7:19]}"
-        scans = self._stop_unless_scanned(source, image)
         wanted = {**image.companions, tag: image.digest}
         tags = self._stop_unless_free(target, wanted)
         held = tuple(
@@ -116,10 +110,10 @@ class Promotion:
         )
         missing = [part for part in image.parts if part.digest not in held]
         record = self._record(target, image)
-        outcome = Outcome("already there", image.digest, tag, held=held, record=record, scans=scans)
         if not missing and not tags and record:
             self._say(f"{target}:{tag} is {image.digest} already")
-            return outcome
+            return Outcome("already there", image.digest, tag, held=held, record=record)
+        scans = self._stop_unless_scanned(source, image)
         copied = tuple(part.digest for part in missing)
         if self._request.dry_run:
             for part in missing:
@@ -168,11 +162,7 @@ class Promotion:
             type=str(top.get("mediaType", _MANIFEST_TYPE)),
             size=int(top["size"]),
             parts=tuple(Part(each, kinds[each]) for each in manifests),
-            runs=tuple(
-                each
-                for each, kind in kinds.items()
-                if kind in {"image", "platform"} and _runs(manifests[each])
-            ),
+            runs=tuple(dict.fromkeys(_runs(digest, manifests))),
             companions=companions,
         )
 
@@ -195,8 +185,7 @@ class Promotion:
             )
         kinds[digest] = kind
         for child in manifest.get("manifests", ()):
-            about = "vnd.docker.reference.type" in child.get("annotations", {})
-            inner = "attestation" if about else "platform"
+            inner = "attestation" if _is_attestation(child) else "platform"
             self._collect(
                 url, child["digest"], inner if kind == "image" else kind, manifests, kinds
             )
@@ -285,6 +274,21 @@ class Promotion:
         }
 
 
-def _runs(manifest: Mapping[str, Any]) -> bool:
-    """Whether a manifest is an image's, which scanners look into, and not an index or an artifact."""
-    return manifest.get("config", {}).get("mediaType") in _IMAGE_CONFIGS
+def _runs(digest: str, manifests: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Give what could run of an image, whatever else lists it or it refers to."""
+    listed = manifests[digest].get("manifests")
+    if not listed:
+        yield digest
+    for child in listed or ():
+        if not _is_attestation(child):
+            yield from _runs(child["digest"], manifests)
+
+
+def _is_attestation(listed: Mapping[str, Any]) -> bool:
+    """Whether an index lists a manifest as an attestation, which no platform would run.
+
+    Builders mark it so (Docker Docs, "Image attestation storage").
+    """
+    platform = listed.get("platform", {})
+    marked = "vnd.docker.reference.type" in listed.get("annotations", {})
+    return marked and platform == {"architecture": "unknown", "os": "unknown"}
