@@ -59,7 +59,10 @@ class Session:
         self.toolchain = toolchain
         self.mark = uuid.uuid4().hex
         self.aws = EmbeddedAws()
-        self.github = EmbeddedGitHub(organisation or seeded_organisation(ORGANISATION))
+        # One without repositories is an organisation too, and false.
+        self.github = EmbeddedGitHub(
+            seeded_organisation(ORGANISATION) if organisation is None else organisation
+        )
         self.config_file = PROJECT / f"Pulumi.{STACK}.yaml"
         self.own_variables: dict[str, str] = {}
         self._settings = settings

@@ -211,7 +211,13 @@ def _guards() -> Iterator[Trial]:
     yield _trial(
         "the settings lose a Lambda account",
         _set(lambdaReplicas=None),
-        stops("holds 6, api the first; name its account"),
+        stops("6 of 6 replicas would no longer be filled"),
+        ground=WITH_REPLICAS,
+    )
+    yield _trial(
+        "the settings lose a Lambda account, and its replicas are confirmed to end",
+        _set(lambdaReplicas=None, confirm={"endedReplicas": 6}),
+        stops("holds 6, .* the first; name its account"),
         ground=WITH_REPLICAS,
     )
     yield _trial(
@@ -259,7 +265,7 @@ def _retirement() -> Iterator[Trial]:
     yield _trial(
         "retire, while images remain",
         _push,
-        goes_on("still holds 1 image"),
+        goes_on("still holds 1 image", changes=1),  # the push itself
         prepare=retiring,
         states={"api": "retiring"},
     )

@@ -89,7 +89,10 @@ class Stage:
 
     def state(self) -> dict[str, Any]:
         """Give the engine's state as `pulumi stack export` writes it."""
-        exported: dict[str, Any] = json.loads(self.session.pulumi("stack", "export").output)
+        done = self.session.pulumi("stack", "export")
+        if done.code:
+            raise RuntimeError(f"the state cannot be read:\n{done.output}")
+        exported: dict[str, Any] = json.loads(done.output)
         return exported
 
     def restate(self, state: Mapping[str, Any]) -> None:
