@@ -137,7 +137,7 @@ def test_listing_refused(open_session: Open, tmp_path: Path) -> None:
 
 
 def test_every_runbook_is_run_by_a_test() -> None:
-    """recover-from-a-crash.md is run by the trials of crashes, many times."""
+    """The trials run that of crashes, many times; refused pods take a cluster."""
     here = {name.removeprefix("test_").replace("_", "-") for name in globals()}
     pages = {page.stem for page in RUNBOOKS.glob("*.md")}
-    assert pages - here == {"recover-from-a-crash"}
+    assert pages - here == {"recover-from-a-crash", "pod-refused"}
