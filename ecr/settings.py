@@ -556,8 +556,8 @@ class Settings(_Model):
     """Kept services, by name, and the id of the repository that each goes to, such as one that was
     deleted and made anew."""
     adopted: Annotated[tuple[ImageName, ...], AfterValidator(_distinct)] = ()
-    """Names of image repositories that were made by other hands and imported; see
-    `python -m ecr adopt`."""
+    """Names of image repositories that were made by other hands, for the deployment to import and
+    change in place; see `python -m ecr adopt` first."""
     confirm: Confirm = Confirm()
     """What an operator has looked at and lets pass, for one deployment."""
     strict: bool = False

@@ -182,7 +182,7 @@ def test_the_runbooks_quote_the_messages_that_they_are_for() -> None:
     everything = repositories(*(f"service-{number}" for number in range(140)))
     with pytest.raises(EstateError) as guarded:
         plan(*everything[:128], ledger=plan(*everything).ledger)
-    assert guarded.value.problem.startswith(quoted(runbooks / "services-vanish.md"))
+    assert guarded.value.problem.startswith(quoted(runbooks / "guard-tripped.md"))
 
 
 def test_the_site_builds_strictly_and_asks_no_other_host_for_anything(tmp_path: Path) -> None:
