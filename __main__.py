@@ -16,7 +16,6 @@ from ecr.plan import build_plan
 from ecr.plan.architectures import configured_registries
 from ecr.report import announce, outputs
 from ecr.resources import declare, declare_providers
-from ecr.service import for_services
 from ecr.settings import load_settings
 
 
@@ -34,7 +33,7 @@ async def main() -> dict[str, Any]:
         raise pulumi.RunError(str(error)) from None
     announce(inventory, plan)
     await declare(plan, providers)
-    return {**outputs(plan), "forServices": for_services(settings, plan)}
+    return outputs(settings, plan)
 
 
 pulumi.run(main)
