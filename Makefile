@@ -8,7 +8,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 COMPARISON := --repositories sandbox/organisation.txt --page docs/reference/comparison.md \
   --picture docs/diagrams/comparison.svg
-STYLE := __main__.py ecr sandbox tests benchmarks
+STYLE := __main__.py ecr sandbox tests benchmarks examples
 
 help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,7 +33,7 @@ test: $(INSTALLED) ## Run all tests, those on the real engine included
 check: $(INSTALLED) ## Check format, lint, types, generated pages, documents and their links
 	@echo "check: format";    $(BIN)/ruff format --check $(STYLE)
 	@echo "check: lint";      $(BIN)/ruff check $(STYLE)
-	@echo "check: types";     $(BIN)/mypy
+	@echo "check: types";     $(BIN)/mypy && $(BIN)/mypy examples/service/__main__.py
 	@echo "check: reference"; $(BIN)/python -m ecr settings --check docs/reference/settings.md
 	@echo "check: comparison"; $(BIN)/python -m ecr compare $(COMPARISON) --check
 	@echo "check: documents and links"; NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --site-dir site

@@ -33,7 +33,7 @@ async def main() -> dict[str, Any]:
         raise pulumi.RunError(str(error)) from None
     announce(inventory, plan)
     await declare(plan, providers)
-    return outputs(plan)
+    return outputs(settings, plan)
 
 
 pulumi.run(main)

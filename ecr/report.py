@@ -12,6 +12,8 @@ import pulumi
 
 from ecr.inventory import Inventory
 from ecr.plan.model import EstatePlan
+from ecr.service import for_services
+from ecr.settings import Settings
 
 SHOWN = 10
 """How many names a message lists before it only counts the rest."""
@@ -40,8 +42,8 @@ def announce(inventory: Inventory, plan: EstatePlan) -> None:
         pulumi.log.warn("Please note:\n" + _listed(notes))
 
 
-def outputs(plan: EstatePlan) -> dict[str, Any]:
-    """Give the stack's outputs: ledger, imageRepositories, replicas, leftOut, report."""
+def outputs(settings: Settings, plan: EstatePlan) -> dict[str, Any]:
+    """Give the stack's outputs: ledger, imageRepositories, replicas, leftOut, forServices, report."""
     return {
         "ledger": plan.ledger.to_output(),
         "imageRepositories": _urls(plan, "placement"),
@@ -50,6 +52,7 @@ def outputs(plan: EstatePlan) -> dict[str, Any]:
             {"id": each.id, "repository": each.repository, "reason": each.reason}
             for each in plan.left_out
         ],
+        "forServices": for_services(settings, plan),
         "report": {
             "services": dict(Counter(entry.state for entry in plan.ledger.entries.values())),
             "imageRepositories": dict(Counter(each.kind for each in plan.image_repositories)),

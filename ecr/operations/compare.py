@@ -272,8 +272,8 @@ def _drawn(rows: Sequence["Figures"]) -> Iterator[str]:
     yield _words(second, 22, "engine resources", bold=True)
     yield f'  <rect x="{LEFT}" y="34" width="12" height="12" style="{ACCENT}"/>'
     yield _words(LEFT + 18, 45, "pushed or promoted to")
-    yield f'  <rect x="{LEFT + 170}" y="34" width="12" height="12" style="{PALE}"/>'
-    yield _words(LEFT + 188, 45, "replicas")
+    yield f'  <rect x="{LEFT + 188}" y="34" width="12" height="12" style="{PALE}"/>'
+    yield _words(LEFT + 206, 45, "replicas")
     for index, row in enumerate(rows):
         top = TOP + index * ROW
         yield _words(LEFT - 14, top + 14, _label(row), anchor="end")

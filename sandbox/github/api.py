@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from urllib.parse import urlencode
 
 from sandbox.github import documents
+from sandbox.github.organisation import OrganisationError
+from sandbox.github.writing import Writing, change_variable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -60,6 +62,7 @@ class Request:
     query: Mapping[str, str]
     authorization: str = ""
     if_none_match: str = ""
+    body: bytes = b""
 
     @property
     def page(self) -> int:
@@ -117,19 +120,25 @@ class Api:
     organisation: Organisation
     tokens: Iterable[Token]
     base: str
+    writing: Writing = field(init=False)
     _ids: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
     _used: Counter[tuple[str, int]] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self.writing = Writing(self.organisation)
 
     def answer(self, request: Request, *, token: Token | None = None) -> Reply:
         """Answer a request, as the bearer of its own token or of another one."""
         bearer = token or self._bearer(request)
         if bearer is None:
             return self.refusal(request, 401, "Bad credentials")
-        if request.method == "GET":
-            for pattern, endpoint in self._routes:
-                if match := re.fullmatch(pattern, request.path):
+        for pattern, endpoint in self._routes if request.method == "GET" else self._changes:
+            if match := re.fullmatch(pattern, request.path):
+                try:
                     return endpoint(self, request, bearer, **match.groupdict())
+                except OrganisationError as error:
+                    return self.refusal(request, 422, str(error))
         return self._missing(request)
 
     def refusal(
@@ -191,8 +200,11 @@ class Api:
         if repository is None or not _visible(repository, token):
             return self._missing(request)
         admin = token.private and not repository.other_owner
+        return self._reply(request, token, self._document(repository, admin=admin))
+
+    def _document(self, repository: Repository, *, admin: bool) -> documents.Document:
         document = documents.repository(self.organisation, repository, self.base, admin=admin)
-        return self._reply(request, token, document)
+        return {**document, **self.writing.settings(repository)}
 
     def _repository(self, request: Request, token: Token, login: str, name: str) -> Reply:
         former = login.casefold() in self.organisation.former_logins
@@ -213,6 +225,65 @@ class Api:
     def _rate_limit(self, request: Request, token: Token) -> Reply:
         return self._reply(request, token, documents.rate_limit(**self._rate(token, count=0)))
 
+    # Changes, for which a token must be one that sees everything
+
+    def _creation(self, request: Request, token: Token, login: str) -> Reply:
+        if request.method != "POST" or login.casefold() != self.organisation.login.casefold():
+            return self._missing(request)
+        if not token.private:
+            return self.refusal(request, 403, "Resource not accessible by this token")
+        document = self._document(self.writing.create(request.body), admin=True)
+        return self._reply(request, token, document, 201)
+
+    def _changed(self, request: Request, token: Token, login: str, name: str) -> Reply:
+        repository = self._own(token, login, name)
+        if repository is None or request.method not in {"PATCH", "DELETE"}:
+            return self._missing(request)
+        if request.method == "DELETE":
+            self.writing.delete(repository)
+            return self._done(request, token, 204)
+        changed = self.writing.update(repository, request.body)
+        return self._reply(request, token, self._document(changed, admin=True))
+
+    def _variable(
+        self, request: Request, token: Token, login: str, name: str, variable: str
+    ) -> Reply:
+        repository = self._own(token, login, name)
+        document = repository and self.writing.variable(repository, variable)
+        return self._reply(request, token, document) if document else self._missing(request)
+
+    def _variable_changed(
+        self, request: Request, token: Token, login: str, name: str, variable: str | None = None
+    ) -> Reply:
+        repository = self._own(token, login, name)
+        allowed = {"POST"} if variable is None else {"PATCH", "DELETE"}
+        if repository is None or request.method not in allowed:
+            return self._missing(request)
+        if not change_variable(self.writing, request.method, repository, variable, request.body):
+            return self._missing(request)
+        return self._done(request, token, 201 if variable is None else 204)
+
+    def _own(self, token: Token, login: str, name: str) -> Repository | None:
+        """Give a repository of the organisation, by its own name, that the token may change."""
+        if login.casefold() != self.organisation.login.casefold() or not token.private:
+            return None
+        repository, redirected = self.organisation.find(name)
+        return None if redirected else repository
+
+    def _done(self, request: Request, token: Token, status: int) -> Reply:
+        """Return a reply that says no more than that it was done."""
+        reply = self._reply(request, token, {}, status)
+        return replace(reply, body=b"") if status == 204 else reply  # noqa: PLR2004 - No Content
+
+    _changes: ClassVar[tuple[tuple[str, Callable[..., Reply]], ...]] = (
+        (r"/orgs/(?P<login>[^/]+)/repos", _creation),
+        (r"/repos/(?P<login>[^/]+)/(?P<name>[^/]+)", _changed),
+        (r"/repos/(?P<login>[^/]+)/(?P<name>[^/]+)/actions/variables", _variable_changed),
+        (
+            r"/repos/(?P<login>[^/]+)/(?P<name>[^/]+)/actions/variables/(?P<variable>\w+)",
+            _variable_changed,
+        ),
+    )
     _routes: ClassVar[tuple[tuple[str, Callable[..., Reply]], ...]] = (
         (r"/orgs/(?P<login>[^/]+)", _organization),
         (r"/orgs/(?P<login>[^/]+)/repos", _listing),
@@ -220,6 +291,10 @@ class Api:
         (r"/organizations/(?P<identity>[0-9]+)/repos", _listing_by_id),
         (r"/repositories/(?P<identity>[0-9]+)", _repository_by_id),
         (r"/repos/(?P<login>[^/]+)/(?P<name>[^/]+)", _repository),
+        (
+            r"/repos/(?P<login>[^/]+)/(?P<name>[^/]+)/actions/variables/(?P<variable>\w+)",
+            _variable,
+        ),
         (r"/user", _user),
         (r"/rate_limit", _rate_limit),
     )

@@ -249,6 +249,10 @@ class Organisation:
         """Make a repository public, private or internal."""
         return self._set(name, visibility=visibility)
 
+    def describe(self, name: str, **facts: Unpack[Facts]) -> Repository:
+        """Change what is said of a repository."""
+        return self._set(name, **facts)
+
     def set_properties(self, name: str, properties: Mapping[str, str]) -> Repository:
         """Replace a repository's custom property values."""
         return self._set(name, properties=properties)

@@ -102,6 +102,7 @@ class EmbeddedGitHub:
             query=dict(parse_qsl(parts.query)),
             authorization=headers.get("Authorization", ""),
             if_none_match=headers.get("If-None-Match", ""),
+            body=body,
         )
         fault = self.faults.take(request)
         if fault:

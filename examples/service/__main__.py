@@ -1,0 +1,81 @@
+"""One service in one deployment: repository, image repository, push role and Actions variables."""
+
+import json
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+import pulumi_github as github
+
+from ecr.resources import declare_image_repository, declare_providers
+from ecr.service import Estate, push_policy, push_trust
+
+
+async def main() -> dict[str, Any]:
+    """Deploy the service of this stack."""
+    config = pulumi.Config()
+    name, organisation = config.require("name"), config.require("organisation")
+    central = pulumi.StackReference(config.require("central"))
+    estate = Estate.of((await central.get_output_details("forServices")).value)
+
+    on_github = pulumi.ResourceOptions(
+        provider=github.Provider("github", owner=organisation, base_url=config.get("githubUrl"))
+    )
+    repository = github.Repository(
+        name,
+        name=name,
+        visibility="private",
+        archive_on_destroy=True,
+        opts=pulumi.ResourceOptions.merge(on_github, pulumi.ResourceOptions(protect=True)),
+    )
+
+    registry = estate.registry
+    in_aws = declare_providers({registry: config.get("role")})[registry.account]
+    image_repository = estate.image_repository(
+        organisation, name, owner=f"service/{pulumi.get_stack()}"
+    )
+    placement = image_repository.placement
+    declare_image_repository(image_repository, in_aws)
+
+    said = github.get_rest_api_output(
+        endpoint=f"orgs/{organisation}",
+        opts=pulumi.InvokeOutputOptions(provider=on_github.provider),
+    )
+    role = aws.iam.Role(
+        "push",
+        name=f"push-{placement.name}"[:64],
+        assume_role_policy=pulumi.Output.all(said.body, repository.repo_id).apply(
+            lambda known: push_trust(
+                registry, (organisation, json.loads(known[0])["id"]), (name, int(known[1]))
+            )
+        ),
+        opts=pulumi.ResourceOptions(provider=in_aws),
+    )
+    aws.iam.RolePolicy(
+        "push",
+        role=role.name,
+        policy=push_policy(placement),
+        opts=pulumi.ResourceOptions(provider=in_aws),
+    )
+
+    variables: dict[str, pulumi.Input[str]] = {
+        "AWS_REGION": registry.region,
+        "ECR_PUSH_ROLE": role.arn,
+        "ECR_REPOSITORY": image_repository.url,
+    }
+    for variable, value in variables.items():
+        github.ActionsVariable(
+            variable,
+            repository=repository.name,
+            variable_name=variable,
+            value=value,
+            opts=on_github,
+        )
+    return {
+        "imageRepository": image_repository.url,
+        "pushRole": role.arn,
+        "replicatedTo": list(estate.replicated_to(placement.name)),
+    }
+
+
+pulumi.run(main)

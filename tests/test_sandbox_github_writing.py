@@ -1,0 +1,105 @@
+"""The embedded GitHub takes what the real provider writes, in the shape that GitHub publishes."""
+
+import http.client
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from githubkit_schemas.latest.models import (
+    ActionsVariable,
+    FullRepository,
+    OrgsOrgReposPostBody,
+    ReposOwnerRepoActionsVariablesPostBody,
+)
+
+from sandbox.github import EmbeddedGitHub, Organisation
+from sandbox.github.api import CLASSIC, PUBLIC_ONLY, Token
+
+REPOS = "/orgs/acme/repos"
+API = "/repos/acme/api"
+VARIABLES = f"{API}/actions/variables"
+NEW = {"name": "api", "visibility": "private", "has_wiki": False, "delete_branch_on_merge": True}
+VARIABLE = {"name": "ecr_role", "value": "one"}
+
+
+@pytest.fixture
+def github() -> Iterator[EmbeddedGitHub]:
+    with EmbeddedGitHub(Organisation("acme")) as embedded:
+        yield embedded
+
+
+def asked(
+    github: EmbeddedGitHub, method: str, path: str, body: Any = None, token: Token = CLASSIC
+) -> tuple[int, Any]:
+    """Ask, and give the status and what the body says."""
+    with closing(http.client.HTTPConnection(urlsplit(github.url).netloc)) as connection:
+        headers = {"Authorization": f"token {token.value}"}
+        connection.request(method, f"/api/v3{path}", json.dumps(body), headers)
+        with closing(connection.getresponse()) as response:
+            text = response.read()
+            return response.status, json.loads(text) if text else None
+
+
+def test_what_is_sent_is_what_github_takes() -> None:
+    OrgsOrgReposPostBody.model_validate(NEW)
+    ReposOwnerRepoActionsVariablesPostBody.model_validate(VARIABLE)
+
+
+def test_a_repository_is_made_read_changed_and_deleted(github: EmbeddedGitHub) -> None:
+    status, made = asked(github, "POST", REPOS, NEW)
+    FullRepository.model_validate(made)
+    assert (status, made["visibility"], made["has_wiki"]) == (201, "private", False)
+    assert asked(github, "GET", API)[1]["delete_branch_on_merge"] is True
+    status, changed = asked(github, "PATCH", API, {"archived": True, "homepage": "https://a.b"})
+    FullRepository.model_validate(changed)
+    assert (status, changed["archived"], changed["homepage"]) == (200, True, "https://a.b")
+    assert changed["has_wiki"] is False
+    assert asked(github, "PATCH", API, {"name": "gateway"})[1]["id"] == made["id"]
+    assert asked(github, "DELETE", "/repos/acme/gateway") == (204, None)
+    assert asked(github, "GET", "/repos/acme/gateway")[0] == 404
+
+
+def test_a_variable_is_made_read_changed_and_deleted(github: EmbeddedGitHub) -> None:
+    asked(github, "POST", REPOS, NEW)
+    assert asked(github, "POST", VARIABLES, VARIABLE)[0] == 201
+    held = asked(github, "GET", f"{VARIABLES}/ECR_ROLE")[1]
+    ActionsVariable.model_validate(held)
+    assert (held["name"], held["value"]) == ("ECR_ROLE", "one")
+    assert asked(github, "PATCH", f"{VARIABLES}/ECR_ROLE", {"value": "two"})[0] == 204
+    assert asked(github, "GET", f"{VARIABLES}/ECR_ROLE")[1]["value"] == "two"
+    assert asked(github, "DELETE", f"{VARIABLES}/ECR_ROLE")[0] == 204
+    assert asked(github, "GET", f"{VARIABLES}/ECR_ROLE")[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("POST", REPOS, NEW, 422),  # it is there already
+        ("POST", REPOS, {"name": "a b"}, 422),
+        ("POST", REPOS, ["api"], 422),
+        ("POST", "/orgs/other/repos", NEW, 404),
+        ("PUT", API, {}, 404),
+        ("PATCH", "/repos/acme/nowhere", {}, 404),
+        ("POST", VARIABLES, VARIABLE, 422),  # it is there already
+        ("POST", VARIABLES, {"name": "GITHUB_X", "value": "no"}, 422),
+        ("PATCH", f"{VARIABLES}/NOWHERE", {"value": "x"}, 404),
+        ("PUT", f"{VARIABLES}/ECR_ROLE", {"value": "x"}, 404),
+    ],
+)
+def test_what_github_refuses_is_refused(
+    github: EmbeddedGitHub, method: str, path: str, body: Any, status: int
+) -> None:
+    asked(github, "POST", REPOS, NEW)
+    asked(github, "POST", VARIABLES, VARIABLE)
+    assert asked(github, method, path, body)[0] == status
+
+
+def test_a_token_that_sees_public_repositories_only_changes_nothing(
+    github: EmbeddedGitHub,
+) -> None:
+    assert asked(github, "POST", REPOS, NEW, PUBLIC_ONLY)[0] == 403
+    asked(github, "POST", REPOS, NEW)
+    assert asked(github, "DELETE", API, token=PUBLIC_ONLY)[0] == 404
