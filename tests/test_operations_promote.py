@@ -23,7 +23,7 @@ from ecr.promotion import RECORD, Outcome, Promotion, Request, Stage
 from ecr.promotion.aws import Aws, Scan
 from ecr.promotion.crane import PACKAGE, Answer, Crane, Login, crane, digest_of
 from ecr.report import outputs
-from tests.builders import plan, repositories
+from tests.builders import plan, repositories, settings
 
 DEV, TEST, PROD = (f"registry.test/checkout-{stage}" for stage in ("dev", "test", "prod"))
 BY = {"ecr-estate.promotion.by": "somebody"}
@@ -557,15 +557,15 @@ def test_the_outcome_is_json_on_request_and_progress_does_not_disturb_it(
 
 
 def test_the_program_says_the_stages_in_the_order_of_promotion() -> None:
-    made = plan(*repositories("checkout"), architecture="per-stage", stages=["dev", "test", "prod"])
-    said = outputs(made)
+    chosen = {"architecture": "per-stage", "stages": ["dev", "test", "prod"]}
+    said = outputs(settings(**chosen), plan(*repositories("checkout"), **chosen))
     assert said["report"]["stages"] == ["dev", "test", "prod"]
     assert [url.rpartition("-")[2] for url in said["imageRepositories"]["checkout"]] == [
         "dev",
         "test",
         "prod",
     ]
-    assert outputs(plan(*repositories("checkout")))["report"]["stages"] == []
+    assert outputs(settings(), plan(*repositories("checkout")))["report"]["stages"] == []
 
 
 HERE, THERE = Registry("111111111111", "eu-west-1"), Registry("222222222222", "eu-west-1")
