@@ -557,7 +557,7 @@ def test_the_outcome_is_json_on_request_and_progress_does_not_disturb_it(
 
 
 def test_the_program_says_the_stages_in_the_order_of_promotion() -> None:
-    chosen = {"architecture": "per-stage", "stages": ["dev", "test", "prod"]}
+    chosen: dict[str, Any] = {"architecture": "per-stage", "stages": ["dev", "test", "prod"]}
     said = outputs(settings(**chosen), plan(*repositories("checkout"), **chosen))
     assert said["report"]["stages"] == ["dev", "test", "prod"]
     assert [url.rpartition("-")[2] for url in said["imageRepositories"]["checkout"]] == [
