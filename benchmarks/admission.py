@@ -6,14 +6,16 @@ server with lists of growing length. Exits 1 when the lists took too long.
 
 import hashlib
 import json
+import multiprocessing
 import os
 import resource
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from io import StringIO
+from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
 
@@ -49,25 +51,48 @@ def main() -> int:
 
 def _lists(folder: Path) -> float:
     """Run the command on an estate in the embedded AWS; give its seconds."""
-    with EmbeddedAws() as aws, _environment(AWS_ENDPOINT_URL=aws.url):
-        _fill()
-        began = time.perf_counter()
+    with _estate() as url, _environment(AWS_ENDPOINT_URL=url):
+        began, used = time.perf_counter(), time.process_time()
         out = StringIO()
         with redirect_stdout(out):
             arguments = ["--registry", LOCATION, "--rate", "100000", "--workers", "4", "--json"]
             code = command(["admission", *arguments, "--output", str(folder / "lists.yaml")])
-        seconds = time.perf_counter() - began
+        seconds, used = time.perf_counter() - began, time.process_time() - used
     if code:
         raise RuntimeError(f"python -m ecr admission ended with {code}")
     report = json.loads(out.getvalue())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(
-        f"{report['findings']:,} findings over {report['images']:,} images: {seconds:.1f} s, "
+        f"{report['findings']:,} findings over {report['images']:,} images: {seconds:.1f} s "
+        f"({used:.1f} s of CPU, beside the embedded AWS's), "
         f"{report['calls']:,} calls ({report['calls'] / seconds:.0f} a second), "
         f"{len(report['denied']):,} denied, {sum(report['entries'].values()):,} entries in "
-        f"{len(report['lists'])} lists, {peak:.0f} MiB with the embedded AWS"
+        f"{len(report['lists'])} lists, {peak:.0f} MiB"
     )
     return seconds
+
+
+@contextmanager
+def _estate() -> Iterator[str]:
+    """Give the URL of a filled AWS, in a process of its own so that it does not share ours."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_serve, args=(theirs,), daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        yield ours.recv()
+    finally:
+        ours.close()
+        process.join()
+
+
+def _serve(connection: Connection) -> None:
+    with EmbeddedAws() as aws, _environment(AWS_ENDPOINT_URL=aws.url):
+        _fill()
+        connection.send(aws.url)
+        with suppress(EOFError):  # the other end is closed when it is done
+            connection.recv()
 
 
 def _fill() -> None:

@@ -17,6 +17,8 @@ import boto3
 import pytest
 import yaml
 from botocore.exceptions import ClientError
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ecr.__main__ import main
 from ecr.admission import cluster, lists, registries
@@ -265,6 +267,31 @@ def test_every_entry_is_in_one_list_below_its_key() -> None:
     assert len(documents) > 1
     assert sorted(entry for _, entry in found) == entries
     assert all(key_of("vulnerable", entry) == key for key, entry in found)
+
+
+@given(
+    entries=st.sets(st.from_regex(r"s/[a-z]{1,3}:[A-Za-z0-9_][A-Za-z0-9_.-]{0,3}", fullmatch=True)),
+    per_key=st.integers(1, 3),
+)
+def test_no_entry_is_lost_or_twice_however_full_the_lists_are(
+    entries: set[str], per_key: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lists, "MOST_PER_KEY", per_key)
+        patch.setattr(lists, "MOST_BYTES", 100)
+        documents = lists.lists({"vulnerable": sorted(entries), "unscanned": sorted(entries)})
+    for kind in ("vulnerable", "unscanned"):
+        found = [
+            entry
+            for each in documents
+            for key, below in each["data"].items()
+            if key.startswith(kind)
+            for entry in below.split("\n")
+            if key_of(kind, entry) == key
+        ]
+        assert sorted(found) == sorted(entries)
+    keys = {key for each in documents for key in each["data"]}
+    assert all(re.fullmatch(r"[-._a-zA-Z0-9]{1,253}", key) for key in keys)
 
 
 def test_every_list_keeps_below_what_kubernetes_takes() -> None:
