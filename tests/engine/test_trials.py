@@ -15,9 +15,13 @@ QUICK = (
     "status-500 (once)",
     "json-cut (for ever)",
     "private-hidden (for ever)",
+    "a repository is renamed, and a new one takes its name",
+    "the state is lost altogether",
+    "DescribeRepositories is denied",
     "engine killed in the first up, after call 18",
     "engine and plugins killed in the first up, after call 15, without checkpoints",
     "engine killed in an update, after call 16, without checkpoints",
+    "engine killed in the second step of retiring, after DeleteRepository",
 )
 
 
