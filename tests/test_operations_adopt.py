@@ -1,6 +1,5 @@
 """Adoption from outside a deployment: what is compared, what is written, and what is never shown."""
 
-import asyncio
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,11 +10,7 @@ import pytest
 
 from ecr.__main__ import main
 from ecr.adoption import Adoption, Standing, import_file, settings_that_keep
-from ecr.errors import EstateError
-from ecr.inventory.github import ListingRefusedError, list_organisation
-from ecr.operations import adopt
 from ecr.plan.model import Registry
-from ecr.settings import GitHub
 from sandbox.aws import EmbeddedAws
 from sandbox.github import EmbeddedGitHub, synthetic_organisation
 from tests.builders import ARTIFACTS, SOURCE, config, plan, repository
@@ -128,63 +123,6 @@ def test_a_provider_that_the_state_holds_is_used_and_not_made() -> None:
     assert len(written["resources"]) == 1
 
 
-@pytest.mark.parametrize(
-    ("base", "address"),
-    [
-        ("https://github.com/", "https://api.github.com/"),
-        ("https://api.github.com", "https://api.github.com/"),
-        ("https://acme.ghe.com/", "https://api.acme.ghe.com/"),
-        ("https://github.example.com/", "https://github.example.com/api/v3/"),
-        ("https://github.example.com/api/v3", "https://github.example.com/api/v3/"),
-    ],
-)
-def test_each_kind_of_github_has_its_address(base: str, address: str) -> None:
-    assert adopt.api(base) == address
-
-
-def test_an_address_that_is_none_is_refused() -> None:
-    with pytest.raises(EstateError, match="address is wrong"):
-        adopt.api("file:///etc/passwd")
-
-
-def test_the_organisation_is_listed_by_plain_https() -> None:
-    with EmbeddedGitHub(synthetic_organisation(101)) as github:
-        environment = {"GITHUB_TOKEN": github.token, "GITHUB_BASE_URL": github.url}
-        settings = GitHub(organisation="sandbox-org")
-        listed = asyncio.run(list_organisation(adopt.https(settings, environment), settings))
-    assert len(listed.repositories) == 101
-
-
-@pytest.mark.parametrize(
-    ("fault", "said"),
-    [
-        ("status-502-html", "502"),
-        ("json-cut", "could not be trusted"),
-        ("request-id-missing", "without GitHub's request id"),
-        ("status-401", "set a new GITHUB_TOKEN"),
-    ],
-)
-def test_a_listing_that_cannot_be_trusted_is_refused_here_too(fault: str, said: str) -> None:
-    with EmbeddedGitHub(synthetic_organisation(3)) as github:
-        github.faults.arm(fault, times=None)
-        environment = {"GITHUB_TOKEN": github.token, "GITHUB_BASE_URL": github.url}
-        settings = GitHub(organisation="sandbox-org")
-        with pytest.raises(ListingRefusedError, match=said):
-            asyncio.run(list_organisation(adopt.https(settings, environment), settings))
-
-
-def test_a_github_that_cannot_be_reached_is_one_clear_error() -> None:
-    settings = GitHub(organisation="sandbox-org")
-    environment = {"GITHUB_TOKEN": "x", "GITHUB_BASE_URL": "http://127.0.0.1:1/"}
-    with pytest.raises(ListingRefusedError, match="got no answer"):
-        asyncio.run(list_organisation(adopt.https(settings, environment), settings))
-
-
-def test_nobody_is_asked_without_a_token() -> None:
-    with pytest.raises(EstateError, match="There is no GitHub token"):
-        adopt.https(GitHub(organisation="sandbox-org"), {})
-
-
 Pulumi = Callable[..., None]
 
 
@@ -206,7 +144,8 @@ def pulumi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pulumi:
     monkeypatch.chdir(tmp_path)
 
     def holding(*resources: Any, secret: str = "", **changes: Any) -> None:
-        values = config(static=[{"id": 1, "name": "api"}, {"id": 2, "name": "web"}], **changes)
+        listed = [{"id": 1, "name": "api"}, {"id": 2, "name": "web"}]
+        values = config(**{"static": listed, **changes})
         held: dict[str, Any] = {
             key: {"value": value, "secret": False} for key, value in values.items()
         }
@@ -300,6 +239,28 @@ def test_a_setting_that_is_a_secret_is_named_and_not_read(
     pulumi(secret="ecr-estate:awsOrganisation")
     assert main(["adopt"]) == 1
     assert "ecr-estate:awsOrganisation: store it in plain" in capsys.readouterr().err
+
+
+def test_nobody_is_asked_without_a_token(
+    pulumi: Pulumi, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("GITHUB_TOKEN", raising=False)
+    pulumi(static=None)
+    assert main(["adopt"]) == 1
+    assert "There is no GitHub token" in capsys.readouterr().err
+
+
+def test_the_organisation_is_asked_by_plain_https(
+    pulumi: Pulumi, aws: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with EmbeddedGitHub(synthetic_organisation(3)) as github:
+        monkeypatch.setenv("GITHUB_TOKEN", github.token)
+        monkeypatch.setenv("GITHUB_BASE_URL", github.url)
+        pulumi(static=None, github={"organisation": "sandbox-org"}, **IN_ROLE)
+        name = next(iter(github.organisation)).name.lower()
+        aws.create_repository(repositoryName=name)
+        assert main(["adopt", "--json"]) == 0
+    assert list(json.loads(capsys.readouterr().out)["adopt"]) == [f"{SOURCE}/{name}"]
 
 
 def test_without_the_engine_it_says_so(

@@ -8,7 +8,6 @@ the state; it never shows a secret.
 
 import argparse
 import asyncio
-import http.client
 import json
 import os
 import shlex
@@ -20,9 +19,6 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.error import HTTPError
-from urllib.parse import urlsplit
-from urllib.request import Request, urlopen
 
 from ecr.adoption import (
     PROVIDER,
@@ -35,8 +31,6 @@ from ecr.adoption import (
 )
 from ecr.aws import Aws, details_of, explained, names_of, policy_of
 from ecr.errors import EstateError
-from ecr.inventory.github import Fetch, ListingRefusedError, Reply, list_organisation
-from ecr.inventory.static import static_inventory
 from ecr.ledger import parse_ledger
 from ecr.plan import build_plan
 from ecr.plan.architectures import configured_registries
@@ -52,7 +46,7 @@ if TYPE_CHECKING:
     from ecr.ledger import Ledger
     from ecr.observation import Read
     from ecr.plan.model import EstatePlan
-    from ecr.settings import GitHub, Settings
+    from ecr.settings import Settings
 
 PROJECT = "ecr-estate"
 """The project's name in Pulumi.yaml: the prefix of its settings and of what it made."""
@@ -77,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
     """Compare, write the file if there is anything to adopt, and print what comes next."""
     stack = Stack(options.stack, options.config_file)
     settings, ledger = stack.settings(), stack.ledger()
-    inventory = read_inventory(settings, ledger)
+    inventory = asyncio.run(inventory_of(settings, ledger))
     registries = configured_registries(settings)
     aws = Aws(roles={each.account: role for each, role in registries.items() if role})
     plan, adoptions = compare(stack, settings, ledger, inventory, aws)
@@ -162,65 +156,22 @@ class Stack:
         return done.stdout
 
 
-def read_inventory(settings: "Settings", ledger: "Ledger") -> "Inventory":
+async def inventory_of(settings: "Settings", ledger: "Ledger") -> "Inventory":
     """Read the same inventory as a deployment, without the engine."""
-    if settings.static is not None:
-        return static_inventory(settings.static)
-    return asyncio.run(
-        list_organisation(https(settings.github, os.environ), settings.github, ledger.active)
-    )
+    from ecr.github_http import http_fetch  # noqa: PLC0415 - see ecr.operations
+    from ecr.inventory import read_inventory  # noqa: PLC0415
+    from ecr.inventory.github import list_organisation  # noqa: PLC0415
 
-
-def https(github: "GitHub", environment: Mapping[str, str]) -> Fetch:
-    """GET from GitHub's REST API with the token of the environment."""
-    token = environment.get("GITHUB_TOKEN")
+    if settings.static is not None or settings.static_file is not None:
+        return await read_inventory(settings, ledger.active)
+    token = os.environ.get("GITHUB_TOKEN")
     if not token:
         raise EstateError(
             "There is no GitHub token, and an anonymous listing would miss private repositories.",
             ["set GITHUB_TOKEN; this command reads no secret of the stack"],
         )
-    base = api(github.base_url or environment.get("GITHUB_BASE_URL") or "https://github.com/")
-
-    async def fetch(endpoint: str) -> Reply:
-        request = Request(f"{base}{endpoint}")  # noqa: S310 - api() lets only HTTP through
-        # Unredirected: a token is for the host that it was given for.
-        request.add_unredirected_header("Authorization", f"Bearer {token}")
-        request.add_header("Accept", "application/vnd.github+json")
-        try:
-            try:
-                answer = urlopen(request, timeout=github.timeout_seconds)  # noqa: ASYNC210, S310 - one after another
-            except HTTPError as refusal:
-                answer = refusal
-            with answer:
-                headers = {name.lower(): value for name, value in answer.headers.items()}
-                body = answer.read().decode(errors="replace")
-        except (OSError, http.client.HTTPException) as failure:
-            raise ListingRefusedError(
-                f"GET {endpoint} got no answer ({failure})",
-                "check that GitHub can be reached from here, and github.baseUrl",
-            ) from failure
-        if "x-github-request-id" not in headers:
-            raise ListingRefusedError(
-                f"GET {endpoint} came back without GitHub's request id",
-                "what answered may not be GitHub: check github.baseUrl and proxies",
-            )
-        return Reply(answer.status, headers, body)
-
-    return fetch
-
-
-def api(base_url: str) -> str:
-    """Give the address of the REST API ("Getting started with the REST API"; Enterprise's differs)."""
-    parts = urlsplit(base_url)
-    if parts.scheme not in {"http", "https"} or not parts.netloc:
-        raise EstateError(
-            "GitHub's address is wrong.", [f"{base_url!r}: write https://github.example.com/"]
-        )
-    if parts.netloc in {"github.com", "api.github.com"}:
-        return "https://api.github.com/"
-    if parts.netloc.endswith(".ghe.com"):
-        return f"https://api.{parts.netloc.removeprefix('api.')}/"
-    return f"{base_url.rstrip('/').removesuffix('/api/v3')}/api/v3/"
+    fetch = http_fetch(settings.github.base_url or os.environ.get("GITHUB_BASE_URL"), token)
+    return await list_organisation(fetch, settings.github, ledger.active)
 
 
 def reading(aws: Aws) -> "Read":
