@@ -5,9 +5,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from moto.ecr.models import ECRBackend
 
 from ecr.__main__ import main
 from ecr.operations import rescan
+from sandbox.aws.registry import EcrRefusal
 from tests.live import Live, live
 
 __all__ = ["live"]
@@ -26,7 +28,7 @@ def estate(live: Live) -> Live:
 def rescanned(
     live: Live, capsys: pytest.CaptureFixture[str], *arguments: str
 ) -> tuple[int, dict[str, int]]:
-    code = main(["rescan", *live.options, "--json", *arguments])
+    code = main(["rescan", *live.options, "--rate", "0", "--json", *arguments])
     return code, json.loads(capsys.readouterr().out)
 
 
@@ -44,7 +46,7 @@ def test_a_run_that_is_bounded_goes_on_where_the_last_one_stopped(
 def test_only_the_newest_tagged_images_are_scanned_and_progress_is_shown(
     estate: Live, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["rescan", *estate.options, "--newest", "2"]) == 0
+    assert main(["rescan", *estate.options, "--rate", "0", "--newest", "2"]) == 0
     shown, said = capsys.readouterr()
     assert shown.startswith("2 scans started, 0 scanned within the day already")
     assert "1 of 1, api: 2 started" in said
@@ -58,6 +60,27 @@ def test_what_ecr_scanned_within_the_day_is_not_asked_for_again() -> None:
     assert rescan._was_scanned(detail(23))
     assert not rescan._was_scanned(detail(25))
     assert not rescan._was_scanned({})
+
+
+@pytest.mark.parametrize(
+    ("code", "counted", "ended"),
+    [("ThrottlingException", "left", 3), ("UnsupportedImageTypeException", "unsupported", 0)],
+)
+def test_what_aws_throttles_is_left_and_what_it_cannot_scan_is_counted(
+    *,
+    code: str,
+    counted: str,
+    ended: int,
+    estate: Live,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise EcrRefusal(code, "not now")
+
+    monkeypatch.setattr(ECRBackend, "start_image_scan", refused)
+    found, done = rescanned(estate, capsys)
+    assert (found, done["started"], done[counted]) == (ended, 0, 3)
 
 
 def test_inspector_is_left_to_itself(estate: Live, capsys: pytest.CaptureFixture[str]) -> None:
