@@ -5,11 +5,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from moto.ecr.models import ECRBackend
+from botocore.exceptions import ClientError
 
 from ecr.__main__ import main
 from ecr.operations import rescan
-from sandbox.aws.registry import EcrRefusal
 from tests.live import Live, live
 
 __all__ = ["live"]
@@ -63,24 +62,21 @@ def test_what_ecr_scanned_within_the_day_is_not_asked_for_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "counted", "ended"),
-    [("ThrottlingException", "left", 3), ("UnsupportedImageTypeException", "unsupported", 0)],
+    ("code", "counted"),
+    [
+        ("ThrottlingException", "left"),
+        ("LimitExceededException", "recent"),
+        ("UnsupportedImageTypeException", "unsupported"),
+    ],
 )
 def test_what_aws_throttles_is_left_and_what_it_cannot_scan_is_counted(
-    *,
-    code: str,
-    counted: str,
-    ended: int,
-    estate: Live,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    code: str, counted: str
 ) -> None:
-    def refused(*_: object, **__: object) -> None:
-        raise EcrRefusal(code, "not now")
+    class Refusing:
+        def start_image_scan(self, **_: object) -> None:
+            raise ClientError({"Error": {"Code": code, "Message": "not now"}}, "StartImageScan")
 
-    monkeypatch.setattr(ECRBackend, "start_image_scan", refused)
-    found, done = rescanned(estate, capsys)
-    assert (found, done["started"], done[counted]) == (ended, 0, 3)
+    assert rescan._start(Refusing(), "api", "sha256:1") == counted
 
 
 def test_inspector_is_left_to_itself(estate: Live, capsys: pytest.CaptureFixture[str]) -> None:
