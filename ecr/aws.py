@@ -172,6 +172,7 @@ class Aws:
         self._role_name = role_name
         self._roles = roles or {}
         self._boto3 = boto3
+        self._once = Config(retries={"total_max_attempts": 1})
         self._retries = Config(retries={"mode": "adaptive", "max_attempts": 10})
         self._session = cache(self._open)
         self.client: Callable[[str, Registry], Any] = cache(self._client)
@@ -179,6 +180,12 @@ class Aws:
     def ecr(self, registry: Registry) -> "ECRClient":
         """Give the client of one registry."""
         client: ECRClient = self.client("ecr", registry)
+        return client
+
+    def ecr_once(self, registry: Registry) -> "ECRClient":
+        """Give a client that tries once: boto3 takes ECR's daily limit of scans for throttling."""
+        session = self._session(registry.account, registry.partition, registry.region)
+        client: ECRClient = session.client("ecr", region_name=registry.region, config=self._once)
         return client
 
     def _client(self, service: str, registry: Registry) -> Any:  # noqa: ANN401 - a service's client

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from ecr.__main__ import main
 from ecr.operations import rescan
@@ -26,7 +27,7 @@ def estate(live: Live) -> Live:
 def rescanned(
     live: Live, capsys: pytest.CaptureFixture[str], *arguments: str
 ) -> tuple[int, dict[str, int]]:
-    code = main(["rescan", *live.options, "--json", *arguments])
+    code = main(["rescan", *live.options, "--rate", "0", "--json", *arguments])
     return code, json.loads(capsys.readouterr().out)
 
 
@@ -44,7 +45,7 @@ def test_a_run_that_is_bounded_goes_on_where_the_last_one_stopped(
 def test_only_the_newest_tagged_images_are_scanned_and_progress_is_shown(
     estate: Live, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["rescan", *estate.options, "--newest", "2"]) == 0
+    assert main(["rescan", *estate.options, "--rate", "0", "--newest", "2"]) == 0
     shown, said = capsys.readouterr()
     assert shown.startswith("2 scans started, 0 scanned within the day already")
     assert "1 of 1, api: 2 started" in said
@@ -58,6 +59,24 @@ def test_what_ecr_scanned_within_the_day_is_not_asked_for_again() -> None:
     assert rescan._was_scanned(detail(23))
     assert not rescan._was_scanned(detail(25))
     assert not rescan._was_scanned({})
+
+
+@pytest.mark.parametrize(
+    ("code", "counted"),
+    [
+        ("ThrottlingException", "left"),
+        ("LimitExceededException", "recent"),
+        ("UnsupportedImageTypeException", "unsupported"),
+    ],
+)
+def test_what_aws_throttles_is_left_and_what_it_cannot_scan_is_counted(
+    code: str, counted: str
+) -> None:
+    class Refusing:
+        def start_image_scan(self, **_: object) -> None:
+            raise ClientError({"Error": {"Code": code, "Message": "not now"}}, "StartImageScan")
+
+    assert rescan._start(Refusing(), "api", "sha256:1") == counted
 
 
 def test_inspector_is_left_to_itself(estate: Live, capsys: pytest.CaptureFixture[str]) -> None:

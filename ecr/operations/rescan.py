@@ -8,6 +8,7 @@ scans, and changes nothing else. ECR scans an image once in 24 hours at most.
 import argparse
 import json
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -20,8 +21,9 @@ AGAIN = timedelta(hours=24)
 """How often ECR scans an image (Amazon ECR User Guide, "Scan images for OS vulnerabilities")."""
 
 UNFINISHED = 3
-"""The exit code where --limit left images for another run."""
+"""The exit code where --limit, or AWS, left images for another run."""
 
+_THROTTLED = ("ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded")
 _UNSCANNABLE = ("UnsupportedImageTypeException", "ImageNotFoundException", "ImageArchivedException")
 
 
@@ -48,6 +50,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="scans to start in this run (1000); exit code 3 where more are due",
     )
+    parser.add_argument(
+        "--rate",
+        type=float,
+        default=2.0,
+        metavar="N",
+        help="scans to start in a second (2); 0 for as fast as it goes. What AWS throttles is left",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a sentence")
 
 
@@ -56,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
     estate, access = aws.read_estate(options), aws.Aws(options.role_name)
     done: Counter[str] = Counter(started=0, recent=0, unsupported=0, left=0)
     for registry in estate.registries:
-        ecr = access.ecr(registry)
+        ecr, scanner = access.ecr(registry), access.ecr_once(registry)
         _expect_basic(ecr, registry.key)
         names = options.repository or aws.names_of(ecr)
         for number, name in enumerate(names, 1):
@@ -66,7 +75,9 @@ def run(options: argparse.Namespace) -> int:
                 elif done["started"] >= options.limit:
                     done["left"] += 1
                 else:
-                    done[_start(ecr, name, detail["imageDigest"])] += 1
+                    done[_start(scanner, name, detail["imageDigest"])] += 1
+                    if options.rate:
+                        time.sleep(1 / options.rate)
             sys.stderr.write(
                 f"{registry.key}: {number} of {len(names)}, {name}: {done['started']} started\n"
             )
@@ -117,6 +128,8 @@ def _start(ecr: Any, name: str, digest: str) -> str:  # noqa: ANN401 - boto3's c
     except EstateError as refused:
         if aws.is_refusal(refused.__cause__, "LimitExceededException"):
             return "recent"
+        if aws.is_refusal(refused.__cause__, *_THROTTLED):
+            return "left"
         if aws.is_refusal(refused.__cause__, *_UNSCANNABLE):
             return "unsupported"
         raise
