@@ -1,7 +1,6 @@
 """The verdict on trials, the table, and the recovery that the runbook documents."""
 
 import re
-import shlex
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +52,8 @@ def test_the_engine_is_killed_at_forty_points_half_of_them_without_checkpoints()
 
 def test_the_runbook_lists_exactly_the_commands_that_the_trials_run() -> None:
     blocks = re.findall(r"^ *```sh\n(.*?)^ *```$", RUNBOOK.read_text(), re.DOTALL | re.MULTILINE)
-    commands = [shlex.split(line) for block in blocks for line in block.splitlines()]
-    assert commands == [["pulumi", *arguments] for arguments in crashes.RECOVERY]
+    commands = [line.strip() for block in blocks for line in block.splitlines()]
+    assert commands == list(crashes.RECOVERY)
 
 
 def test_when_all_is_well_the_last_line_says_so_and_the_code_is_0() -> None:

@@ -18,9 +18,10 @@ QUICK = (
     "a repository is renamed, and a new one takes its name",
     "the state is lost altogether",
     "DescribeRepositories is denied",
-    "engine killed in the first up, after call 18",
-    "engine and plugins killed in the first up, after call 15, without checkpoints",
+    "engine killed in the first up, after call 14",
+    "engine and plugins killed in the first up, after call 12, without checkpoints",
     "engine killed in an update, after call 16, without checkpoints",
+    "engine killed in an update, while the file backend wrote its notes",
     "engine killed in the second step of retiring, after DeleteRepository",
 )
 
