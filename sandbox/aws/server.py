@@ -76,7 +76,16 @@ class _Application:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if environ["PATH_INFO"].startswith("/_sandbox/"):
             return self._sandbox(environ, start_response)
+        # An SDK that lost an answer on its way asks again under the same id, and would find that what
+        # it made exists already; here it gets the answer that it lost.
+        invocation = environ.get("HTTP_AMZ_SDK_INVOCATION_ID", "")
+        if invocation in self._created:
+            status, headers, body = self._created[invocation]
+            start_response(status, headers)
+            return [body]
         asked = _asked(environ)
+
+        answered: list[tuple[str, list[tuple[str, str]]]] = []
 
         def record(status: int) -> None:
             self._journal.add(ApiCall(**asked, status=status))
@@ -85,6 +94,7 @@ class _Application:
             status: str, headers: list[tuple[str, str]], exc_info: OptExcInfo | None = None, /
         ) -> Callable[[bytes], object]:
             record(int(status[:3]))
+            answered.append((status, headers))
             return start_response(status, headers, exc_info)
 
         if refusal := self._refusals.take(asked["service"], asked["action"]):
@@ -100,6 +110,14 @@ class _Application:
         except Exception:
             record(HTTPStatus.INTERNAL_SERVER_ERROR)
             raise
+        if (
+            asked["action"] == "CreateRepository"
+            and invocation
+            and answered[0][0].startswith("200")
+        ):
+            body = b"".join(answer)
+            self._created[invocation] = (*answered[0], body)
+            return [body]
         return answer
 
     def _sandbox(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
