@@ -67,6 +67,7 @@ class _Application:
 
     def __init__(self, journal: Journal, refusals: Refusals) -> None:
         self._journal = journal
+        self._created: dict[str, tuple[str, list[tuple[str, str]], bytes]] = {}
         self._refusals = refusals
         self._moto = DomainDispatcherApplication(create_backend_app)
         # Without the cache moto lists its modules on disk for every request: most of its time.
