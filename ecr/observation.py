@@ -74,6 +74,16 @@ async def held() -> frozenset[str]:
     )
 
 
+async def read_registries(
+    providers: Mapping[str, pulumi.ProviderResource],
+    settings: Settings,
+    inventory: Inventory,
+    ledger: Ledger,
+) -> Observed:
+    """Look at every registry of the settings with the providers of this deployment."""
+    return await observe(through(providers), held, settings, inventory, ledger)
+
+
 async def observe(
     read: Read, managed: Managed, settings: Settings, inventory: Inventory, ledger: Ledger
 ) -> Observed:
@@ -104,12 +114,13 @@ async def observe(
         for placement in map(Placement.at, sorted(there - known))
         if placement.name in names or not ledger.entries
     ]
-    retiring = [
-        Placement.at(location)
+    ending = {
+        location
         for entry in ledger.entries.values()
         for location, state in (*entry.placements.items(), *entry.replicas.items())
-        if state == "retiring" and location in there
-    ]
+        if state == "retiring"
+    }
+    retiring = [Placement.at(location) for location in sorted(ending & there)]
     gate = asyncio.Semaphore(AT_ONCE)
 
     async def look(
@@ -119,10 +130,13 @@ async def observe(
             found = await read(function, placement.registry, {argument: placement.name})
         return placement.location, found
 
+    absent = known - there - ending
     tags = await asyncio.gather(*(look("getRepository", "name", each) for each in unknown))
     images = await asyncio.gather(*(look("getImages", "repositoryName", each) for each in retiring))
     return Observed(
         unknown={location: dict(found.get("tags") or {}) for location, found in tags},
-        managed=await managed() if unknown else frozenset(),
+        managed=await managed() if unknown or absent else frozenset(),
+        absent=absent,
         images={location: len(found.get("imageIds") or ()) for location, found in images},
+        reads=len(registries) + len(unknown) + len(retiring),
     )

@@ -5,11 +5,12 @@ that. Everything that AWS would refuse half-way is found here, before the first 
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from ecr.errors import EstateError
+from ecr.errors import EstateError, Guard, GuardError
 from ecr.inventory import Inventory, Repository
 from ecr.ledger import Entry, Ledger
 from ecr.plan.access import functions_may_pull, organisation_may_pull, sources_may_replicate
@@ -22,6 +23,7 @@ from ecr.plan.architectures import (
     replicas_of,
     source_registries,
 )
+from ecr.plan.changes import changes_of
 from ecr.plan.identity import identify, made_by, recovered
 from ecr.plan.lifecycle import choose, lifecycle_document
 from ecr.plan.limits import check_limits
@@ -68,7 +70,9 @@ def build_plan(
             [f"{each.repository}: {each.reason}" for each in identities.left_out],
         )
     repositories = {repository.id: repository for repository in inventory.repositories}
-    entries, notes = settle(identities.entries, repositories, settings, place, observed)
+    entries, notes, ending = settle(identities.entries, repositories, settings, place, observed)
+    guards = (*identities.guards, ending)
+    _pass(guards)
     entries = dict(sorted(entries.items()))
     _all_reachable(entries, configured_registries(settings))
     _none_taken(entries, observed, settings, owner)
@@ -78,7 +82,7 @@ def build_plan(
     rules, bleeds = _replication(entries, repositories, settings, place)
     registries = tuple(_registries(settings, rules))
     near = check_limits(registries, image_repositories, first=not ledger.entries)
-    return EstatePlan(
+    plan = EstatePlan(
         registries=registries,
         image_repositories=image_repositories,
         ledger=Ledger(entries),
@@ -88,7 +92,16 @@ def build_plan(
         notes=(*identities.notes, *notes, *near),
         deselected=Counter(inventory.deselected.values()),
         stages=tuple(each.stage for each in place("") if each.stage),
+        guards=guards,
     )
+    return replace(plan, changes=changes_of(ledger, inventory, plan, observed))
+
+
+def _pass(guards: Iterable[Guard]) -> None:
+    """Stop where more changes at once than an operator has confirmed; all guards are said at once."""
+    tripped = [each for each in guards if each.tripped]
+    if tripped:
+        raise GuardError(tripped)
 
 
 def _all_reachable(entries: Mapping[int, Entry], configured: Container[Registry]) -> None:

@@ -2,8 +2,7 @@
 
 Owns who is who: a name is chosen once and frozen; a repository that is gone, archived or deselected
 is kept; a new one never takes what another had. What a lost or interrupted deployment left in AWS is
-known again by its tags. It deletes nothing on the word of a listing, and stops where too much has
-changed at once.
+known again by its tags. It deletes nothing on the word of a listing, and counts what changes at once.
 """
 
 from collections.abc import Container, Iterable, Iterator, Mapping
@@ -11,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from pydantic.alias_generators import to_camel
 
-from ecr.errors import EstateError
+from ecr.errors import Guard
 from ecr.inventory import Inventory, Repository
 from ecr.ledger import Entry, Ledger
 from ecr.plan.architectures import Architecture
@@ -31,15 +30,13 @@ class Identities:
     entries: Mapping[int, Entry]
     left_out: tuple[LeftOut, ...]
     notes: tuple[str, ...]
+    guards: tuple[Guard, ...] = ()
 
 
 def identify(
     inventory: Inventory, ledger: Ledger, settings: Settings, place: Architecture, today: str
 ) -> Identities:
-    """Carry the ledger forward to this inventory.
-
-    Raises EstateError when more services vanish or are renamed than an operator has confirmed.
-    """
+    """Carry the ledger forward to this inventory, and count what vanishes or is renamed."""
     selected = {
         repository.id: repository
         for repository in inventory.repositories
@@ -47,7 +44,7 @@ def identify(
     }
     notes: list[str] = []
     known = dict(_succeeded(ledger.entries, selected, settings, notes))
-    _guard(known, inventory, selected, settings)
+    guards = _guards(known, inventory, selected, settings)
     listed = {repository.id: repository for repository in inventory.repositories}
     entries: dict[int, Entry] = {}
     for number, entry in known.items():
@@ -66,7 +63,7 @@ def identify(
     _move(entries, selected, settings, place, owners=owners, notes=notes)
     newcomers = [selected[number] for number in sorted(selected.keys() - entries.keys())]
     left_out = _admit(newcomers, entries, settings, place, owners=owners, today=today)
-    return Identities(entries, left_out, tuple(notes))
+    return Identities(entries, left_out, tuple(notes), guards)
 
 
 def recovered(
@@ -228,12 +225,12 @@ def _admit(
     return tuple(left_out)
 
 
-def _guard(
+def _guards(
     entries: Mapping[int, Entry],
     inventory: Inventory,
     selected: Mapping[int, Repository],
     settings: Settings,
-) -> None:
+) -> tuple[Guard, ...]:
     active = {number: entry for number, entry in entries.items() if entry.state == "active"}
     vanished = [
         f"{entry.service}: {why_gone(number, inventory)}"
@@ -245,19 +242,19 @@ def _guard(
         for number, entry in active.items()
         if number in selected and selected[number].name != entry.repository
     ]
-    stop_unless_confirmed("services would vanish", "vanished", vanished, len(active), settings)
-    stop_unless_confirmed("repositories are renamed", "renamed", renamed, len(active), settings)
+    return (
+        guard("services would vanish", "vanished", vanished, len(active), settings),
+        guard("repositories are renamed", "renamed", renamed, len(active), settings),
+    )
 
 
-def stop_unless_confirmed(
-    what: str, key: str, offences: list[str], among: int, settings: Settings
-) -> None:
-    """Raise EstateError when more than max(3, 5 %) change at once and nobody has confirmed it."""
-    allowed = max(FEWEST_TO_STOP, int(among * SHARE_TO_STOP))
-    if len(offences) <= allowed or getattr(settings.confirm, key) == len(offences):
-        return
-    raise EstateError(
-        f"{len(offences)} of {among} {what} at once, more than {allowed}; nothing was changed. If "
-        f"that is right, set confirm.{to_camel(key)} to {len(offences)} for one deployment.",
-        offences,
+def guard(what: str, key: str, offences: list[str], among: int, settings: Settings) -> Guard:
+    """Give a guard that lets max(3, 5 %) change at once, or the number that was confirmed."""
+    return Guard(
+        key=to_camel(key),
+        what=what,
+        among=among,
+        allowed=max(FEWEST_TO_STOP, int(among * SHARE_TO_STOP)),
+        confirmed=getattr(settings.confirm, key),
+        offences=tuple(offences),
     )

@@ -7,10 +7,11 @@ retiring when an operator says so; it ends only when it was retiring already and
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from ecr.errors import Guard
 from ecr.inventory import Repository
 from ecr.ledger import Entry, State
 from ecr.plan.architectures import Architecture, replicas_of
-from ecr.plan.identity import stop_unless_confirmed
+from ecr.plan.identity import guard
 from ecr.plan.model import Observed, Placement
 from ecr.settings import Settings
 
@@ -21,10 +22,10 @@ def settle(
     settings: Settings,
     place: Architecture,
     observed: Observed,
-) -> tuple[dict[int, Entry], tuple[str, ...]]:
-    """Give every entry with its image repositories in their new states, and what to tell.
+) -> tuple[dict[int, Entry], tuple[str, ...], Guard]:
+    """Give every entry with its image repositories in their new states, what to tell, and a guard.
 
-    Raises EstateError when more replicas would no longer be filled than an operator has confirmed.
+    The guard counts the replicas that would no longer be filled.
     """
     settled: dict[int, Entry] = {}
     notes: list[str] = []
@@ -53,10 +54,8 @@ def settle(
     filled = sum(
         state == "active" for entry in entries.values() for state in entry.replicas.values()
     )
-    stop_unless_confirmed(
-        "replicas would no longer be filled", "ended_replicas", ended, filled, settings
-    )
-    return settled, tuple(notes)
+    ending = guard("replicas would no longer be filled", "ended_replicas", ended, filled, settings)
+    return settled, tuple(notes), ending
 
 
 def _carried(
