@@ -55,7 +55,7 @@ def test_the_plan_says_what_why_and_that_the_engine_agrees(
         "created: 1 service, 1 image repository; their image repositories are made",
         "  new on GitHub: batch",
         "The engine: 1 to create.",
-        "The engine creates 1 of the image repositories, as the plan says.",
+        "Of the image repositories, the engine creates 1; the plan agrees.",
     ]
 
 
@@ -127,7 +127,8 @@ def test_the_json_holds_the_whole_plan(engine: Engine, capsys: pytest.CaptureFix
     engine(step("create"), changes={"created": CREATED})
     assert main(["plan", "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
-    assert printed["imageRepositories"]["engine"] == printed["imageRepositories"]["planned"]
+    planned = {"create": 1, "import": 0, "delete": 0}
+    assert printed["imageRepositories"] == {"planned": planned, "engine": {**planned, "update": 0}}
     assert printed["changes"] == {"created": CREATED}
 
 

@@ -61,7 +61,7 @@ def document(asked: "Asked") -> dict[str, Any]:
         "import": _count(changes, "taken up"),
         "delete": _count(changes, "ended"),
     }
-    engine = {operation: steps[operation] for operation in planned}
+    engine = {operation: steps[operation] for operation in (*planned, "update")}
     error = report.get("error")
     if asked.code and not error:
         error = {"step": "engine", "problem": "The preview failed.", "offences": digest.errors}
@@ -72,7 +72,7 @@ def document(asked: "Asked") -> dict[str, Any]:
         "guards": report.get("guards", []),
         "error": error,
         "imageRepositories": {"planned": planned, "engine": engine},
-        "agrees": bool(error) or planned == engine,
+        "agrees": bool(error) or all(engine[each] == planned[each] for each in planned),
         "engine": dict(digest.counts),
         "seconds": digest.seconds,
         "report": report,
@@ -123,10 +123,8 @@ def _unit(what: str) -> str:
 def _agreement(plan: Mapping[str, Any]) -> str:
     planned, engine = (plan["imageRepositories"][each] for each in ("planned", "engine"))
     if plan["agrees"]:
-        words = {"create": "creates", "import": "imports", "delete": "deletes"}
-        said = [f"{words[each]} {number:,}" for each, number in engine.items() if number]
-        what = f"{', '.join(said)} of the image repositories" if said else "makes and ends none"
-        return f"The engine {what}, as the plan says."
+        said = [f"{each}s {number:,}" for each, number in engine.items() if number]
+        return f"Of the image repositories, the engine {', '.join(said) or 'changes none'}; the plan agrees."
     differing = [
         f"{planned[each]:,} to {each} by the plan, {engine[each]:,} by the engine"
         for each in planned
