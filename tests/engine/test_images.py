@@ -103,3 +103,21 @@ def task_of(session: Session, address: str, digests: list[str]) -> None:
         ],
     )["taskDefinition"]["taskDefinitionArn"]
     ecs.create_service(cluster="main", serviceName="api", taskDefinition=task, desiredCount=0)
+
+
+def test_further_images_settle_and_what_is_no_longer_declared_is_kept(open_session: Open) -> None:
+    images = {"named": {"services": {"api": ["worker"]}}, "count": True}
+    session = open_session("api", images=images, lambdaReplicas=ONE_LAMBDA_ACCOUNT)
+    deploy(session)
+    again = session.preview("--expect-no-changes")
+    assert again.code == 0, again.output
+    for account in (ARTIFACTS, LAMBDA):
+        names = Registries(session.environment).client(*account).describe_repositories()
+        assert [each["repositoryName"] for each in names["repositories"]] == ["api", "api/worker"]
+    assert set(session.outputs()["imageRepositories"]) == {"api", "api/worker"}
+    session.configure({"images": {}, "lambdaReplicas": ONE_LAMBDA_ACCOUNT})
+    deploy(session)
+    (entry,) = session.outputs()["ledger"]["services"].values()
+    assert sorted(entry["placements"].values()) == ["active", "kept"]
+    ecr = Registries(session.environment).client(*ARTIFACTS)
+    assert len(ecr.describe_repositories()["repositories"]) == 2
