@@ -8,7 +8,6 @@ Dockerfile, for only a team knows which of them it builds; it changes nothing.
 import argparse
 import asyncio
 import json
-import os
 import re
 import sys
 from dataclasses import dataclass
@@ -62,13 +61,7 @@ def run(options: argparse.Namespace) -> int:
     from ecr.stack_file import checked, read_stack_file  # noqa: PLC0415 - see ecr.operations
 
     settings = checked(read_stack_file(options.settings))
-    token = os.environ.get("GITHUB_TOKEN")
-    if not token:
-        raise EstateError(
-            "There is no GitHub token, and an anonymous listing would miss private repositories.",
-            ["set GITHUB_TOKEN; it needs the permission to read contents"],
-        )
-    read = asyncio.run(_read(settings, token))
+    read = asyncio.run(_read(settings))
     several = [each for each in read if len(each.files) > 1]
     unread = [each for each in read if each.unread]
     if options.json:
@@ -79,11 +72,11 @@ def run(options: argparse.Namespace) -> int:
     return UNDECLARED if any(not each.declared for each in several) else 0
 
 
-async def _read(settings: "Settings", token: str) -> list[Found]:
-    from ecr.github_http import http_fetch  # noqa: PLC0415
+async def _read(settings: "Settings") -> list[Found]:
+    from ecr.github_http import environment_fetch  # noqa: PLC0415
     from ecr.inventory.github import list_organisation  # noqa: PLC0415
 
-    fetch = http_fetch(settings.github.base_url or os.environ.get("GITHUB_BASE_URL"), token)
+    fetch = environment_fetch(settings.github.base_url)
     inventory: Inventory = await list_organisation(fetch, settings.github)
     selected = [each for each in inventory.repositories if each.id not in inventory.deselected]
     gate, done = asyncio.Semaphore(AT_ONCE), 0
