@@ -125,6 +125,14 @@ ImageName = Annotated[
         "use 2 to 256 lower-case letters and digits, joined by single `-`, `_`, `.` or `/`",
     ),
 ]
+ImagePart = Annotated[
+    str,
+    _shaped(
+        r"(?=.{1,100}\Z)[a-z0-9]+(?:[._-][a-z0-9]+)*",
+        "an image's name",
+        "use at most 100 lower-case letters and digits, joined by single `-`, `_` or `.`",
+    ),
+]
 TagPattern = Annotated[
     str,
     _shaped(
@@ -363,6 +371,22 @@ class ImagesOverride(ForServices, Mutability):
     """Another choice for some services, whole: nothing of it is taken from `images`."""
 
 
+class NamedImages(_Model):
+    """Services that build several images.
+
+    Each further image has image repositories of its own, SERVICE/IMAGE, beside the service's.
+    """
+
+    services: dict[
+        ImageName,
+        Annotated[tuple[ImagePart, ...], Field(min_length=1), AfterValidator(_distinct)],
+    ] = {}
+    """The further images of each service, by the service's name."""
+    property: PropertyName | None = None
+    """A custom property that lists a repository's further images: multi-select, or text with commas
+    between."""
+
+
 class Images(Mutability):
     """How every image repository is made. Encryption cannot be changed once it exists."""
 
@@ -370,6 +394,11 @@ class Images(Mutability):
     """A KMS key for placements, in the artifacts account and Region; without the key AES-256."""
     overrides: tuple[ImagesOverride, ...] = ()
     """Other choices of which tags may move, for some services."""
+    named: NamedImages = NamedImages()
+    """The services that build several images."""
+    count: bool = False
+    """Whether a preview counts the images of every image repository, to warn before one is full. It
+    costs a request for each."""
 
 
 LifecycleTag = Annotated[

@@ -66,7 +66,8 @@ class Observed:
     ``unknown`` are the tags of image repositories that the ledger does not know, and ``managed``
     locations that the engine's state holds, read only where something is unknown or absent;
     ``absent`` are image repositories that the ledger knows and no registry lists; ``images`` are the
-    numbers of images in those that are retiring. All by location. ``reads`` counts the questions.
+    numbers of images in those that are retiring, and in all where the settings ask for it. All by
+    location. ``reads`` counts the questions.
     """
 
     unknown: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
