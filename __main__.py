@@ -21,7 +21,7 @@ async def main() -> dict[str, Any]:
     try:
         run = begin_run()
         settings = run.step("settings", load_settings)
-        ledger = await run.wait("ledger", read_ledger())
+        ledger = await run.wait("ledger", read_ledger(settings.shards))
         inventory = await run.wait("inventory", read_inventory(settings, ledger.active))
         providers = declare_providers(configured_registries(settings))
         reading = read_registries(providers, settings, inventory, ledger)

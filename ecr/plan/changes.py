@@ -29,12 +29,12 @@ MEANINGS: Mapping[str, str] = {
 
 
 def changes_of(
-    before: Ledger, inventory: Inventory, plan: EstatePlan, observed: Observed
+    before: Ledger, after: Ledger, inventory: Inventory, plan: EstatePlan, observed: Observed
 ) -> tuple[Change, ...]:
-    """Give everything that the plan changes, in the order of ``MEANINGS``."""
+    """Give everything that the plan changes in the ledger, in the order of ``MEANINGS``."""
     found = [
-        *_of_locations(before, plan, observed),
-        *_of_services(before, inventory, plan),
+        *_of_locations(before, after, plan, observed),
+        *_of_services(before, after, inventory),
         *(Change("left out", each.repository, each.reason) for each in plan.left_out),
     ]
     order = list(MEANINGS)
@@ -54,9 +54,11 @@ def to_be_made(location: str, before: Mapping[str, State], observed: Observed) -
     )
 
 
-def _of_locations(before: Ledger, plan: EstatePlan, observed: Observed) -> Iterator[Change]:
-    old, new = _states(before.entries.values()), _states(plan.ledger.entries.values())
-    for number, entry in plan.ledger.entries.items():
+def _of_locations(
+    before: Ledger, after: Ledger, plan: EstatePlan, observed: Observed
+) -> Iterator[Change]:
+    old, new = _states(before.entries.values()), _states(after.entries.values())
+    for number, entry in after.entries.items():
         held = _states([entry])
         new_one = number not in before.entries
         kinds: tuple[tuple[What, str, list[str]], ...] = (
@@ -99,13 +101,13 @@ def _grouped(what: What, why: str, found: Iterable[tuple[str, str]]) -> Iterator
     return (Change(what, name, why, tuple(locations)) for name, locations in groups.items())
 
 
-def _of_services(before: Ledger, inventory: Inventory, plan: EstatePlan) -> Iterator[Change]:
+def _of_services(before: Ledger, after: Ledger, inventory: Inventory) -> Iterator[Change]:
     owners = {
         location: entry
         for entry in before.entries.values()
         for location in (*entry.placements, *entry.replicas)
     }
-    for number, entry in plan.ledger.entries.items():
+    for number, entry in after.entries.items():
         held = _states([entry])
         was = before.entries.get(number)
         if was is None:

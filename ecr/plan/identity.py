@@ -5,6 +5,7 @@ is kept; a new one never takes what another had. What a lost or interrupted depl
 known again by its tags. It deletes nothing on the word of a listing, and counts what changes at once.
 """
 
+from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -18,6 +19,9 @@ from ecr.plan.images import image_names
 from ecr.plan.model import LeftOut, Observed, Placement, Registry
 from ecr.plan.naming import NameRefusedError, chosen_name, service_name, why_refused
 from ecr.settings import Settings
+
+Notes = dict[int, list[str]]
+"""What to tell of each service, by GitHub id."""
 
 FEWEST_TO_STOP = 3
 SHARE_TO_STOP = 0.05
@@ -41,26 +45,32 @@ class Identities:
 def identify(
     inventory: Inventory, ledger: Ledger, settings: Settings, place: Architecture, today: str
 ) -> Identities:
-    """Carry the ledger forward to this inventory, and count what vanishes or is renamed."""
+    """Carry the ledger forward to this inventory, and count what vanishes or is renamed.
+
+    The entries are the whole estate's, so that no two of its stacks choose alike; what is told and
+    counted is this stack's.
+    """
     selected = {
         repository.id: repository
         for repository in inventory.repositories
         if repository.id not in inventory.deselected
     }
-    notes: list[str] = []
-    known = dict(_succeeded(ledger.entries, selected, settings, notes))
-    guards = _guards(known, inventory, selected, settings)
+    notes: Notes = defaultdict(list)
+    owns = ledger.shard.owns
+    known = dict(_succeeded(ledger, selected, settings, notes))
+    mine = {number: entry for number, entry in known.items() if owns(number)}
+    guards = _guards(mine, inventory, selected, settings)
     listed = {repository.id: repository for repository in inventory.repositories}
     entries: dict[int, Entry] = {}
     for number, entry in known.items():
         seen = listed.get(number)
         if seen and seen.name != entry.repository:
-            notes.append(
+            notes[number].append(
                 f"{entry.repository} is now called {seen.name}; its image repositories stay "
                 f"{entry.service}"
             )
         if number not in selected and entry.state == "active":
-            notes.append(f"{entry.service} is kept: {why_gone(number, inventory)}")
+            notes[number].append(f"{entry.service} is kept: {why_gone(number, inventory)}")
         entries[number] = replace(
             entry, repository=seen.name if seen else entry.repository
         ).moved_to("active" if number in selected else "kept", today)
@@ -69,17 +79,27 @@ def identify(
     newcomers = [selected[number] for number in sorted(selected.keys() - entries.keys())]
     left_out = _admit(newcomers, entries, settings, place, owners=owners, today=today)
     images, refused = _images(entries, selected, settings, place, owners)
-    notes += [
+    idle = [
         f"images.named.services: there is no active service {service}"
         for service in sorted(
             settings.images.named.services.keys() - {names[0] for names in images.values()}
         )
     ]
-    return Identities(entries, images, (*left_out, *refused), tuple(notes), guards)
+    return Identities(
+        entries,
+        images,
+        tuple(each for each in (*left_out, *refused) if owns(each.id)),
+        (*(each for number, said in notes.items() if owns(number) for each in said), *idle),
+        guards,
+    )
 
 
 def recovered(
-    ledger: Ledger, observed: Observed, sources: Container[Registry], owner: str, today: str
+    ledger: Ledger,
+    observed: Observed,
+    sources: Container[Registry],
+    owners: Container[str],
+    today: str,
 ) -> Ledger:
     """Give the ledger with what this stack made but the ledger does not know.
 
@@ -88,7 +108,7 @@ def recovered(
     """
     entries = dict(ledger.entries)
     for location, tags in sorted(observed.unknown.items()):
-        if not made_by(tags, owner):
+        if not made_by(tags, owners) or not ledger.shard.owns(int(tags["github-id"])):
             continue
         number, placement = int(tags["github-id"]), Placement.at(location)
         entry = entries.get(number) or Entry(
@@ -101,12 +121,15 @@ def recovered(
             entries[number] = replace(entry, placements={**entry.placements, location: "kept"})
         else:
             entries[number] = replace(entry, replicas={**entry.replicas, location: "kept"})
-    return Ledger(entries)
+    return replace(ledger, entries=entries)
 
 
-def made_by(tags: Mapping[str, str], owner: str) -> bool:
-    """Whether an image repository's tags say that this stack made it, and for which repository."""
-    return tags.get("managed-by") == owner and tags.get("github-id", "").isdecimal()
+def made_by(tags: Mapping[str, str], owners: Container[str]) -> bool:
+    """Whether an image repository's tags say that the estate made it, and for which repository.
+
+    ``owners`` are PROJECT/STACK of all its stacks.
+    """
+    return tags.get("managed-by") in owners and tags.get("github-id", "").isdecimal()
 
 
 def why_gone(number: int, inventory: Inventory) -> str:
@@ -117,32 +140,43 @@ def why_gone(number: int, inventory: Inventory) -> str:
 
 
 def _succeeded(
-    entries: Mapping[int, Entry],
+    ledger: Ledger,
     selected: Mapping[int, Repository],
     settings: Settings,
-    notes: list[str],
+    notes: Notes,
 ) -> Iterator[tuple[int, Entry]]:
     """Give kept services to the repositories that an operator named as their successors."""
+    entries, of = ledger.entries, ledger.shard.of
     for number, entry in entries.items():
         successor = settings.successors.get(entry.service)
         if successor is None or successor == number:
             yield number, entry
         elif entry.state == "active" and number in selected:
-            notes.append(
+            notes[number].append(
                 f"successors: {entry.service} is ignored, for its repository is still there"
             )
             yield number, entry
         elif successor not in selected:
-            notes.append(f"successors: {entry.service} waits, for {successor} is not selected")
+            notes[number].append(
+                f"successors: {entry.service} waits, for {successor} is not selected"
+            )
+            yield number, entry
+        elif successor % of != number % of:
+            notes[number].append(
+                f"successors: {entry.service} is ignored, for {successor} belongs to another "
+                "stack of the estate"
+            )
             yield number, entry
         elif successor in entries:
-            notes.append(
+            notes[number].append(
                 f"successors: {entry.service} is ignored, for {successor} is "
                 f"{entries[successor].service} already"
             )
             yield number, entry
         else:
-            notes.append(f"{entry.service} goes to {selected[successor].name} ({successor})")
+            notes[number].append(
+                f"{entry.service} goes to {selected[successor].name} ({successor})"
+            )
             yield successor, entry
 
 
@@ -166,7 +200,7 @@ def _move(
     place: Architecture,
     *,
     owners: dict[str, str],
-    notes: list[str],
+    notes: Notes,
 ) -> None:
     """Give services the other names that an operator chose; what they had is kept beside it."""
     for number, entry in entries.items():
@@ -183,11 +217,11 @@ def _move(
             None,
         )
         if owner:
-            notes.append(
+            notes[number].append(
                 f"names: {entry.repository} stays {entry.service}, for {name} belongs to {owner}"
             )
             continue
-        notes.append(
+        notes[number].append(
             f"{entry.repository} goes to {name} from now on; the images that it has in "
             f"{entry.service} are kept there"
         )
