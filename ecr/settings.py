@@ -657,10 +657,8 @@ def parse_settings(
         settings = Settings.model_validate({key: _decode(value) for key, value in raw.items()})
         offences = list(_contradictions(settings))
     except ValidationError as error:
-        offences = [
-            _describe(detail, hidden={key.removeprefix(f"{namespace}:") for key in secret_keys})
-            for detail in error.errors(include_url=False)
-        ]
+        hidden = {key.removeprefix(f"{namespace}:") for key in secret_keys}
+        offences = _described(error, hidden=hidden)
     if offences:
         raise EstateError(
             f"The settings of this stack are wrong in {len(offences)} place(s); nothing was changed.",
@@ -678,9 +676,7 @@ def parse_static(entries: object) -> tuple[StaticRepository, ...]:
         listed = _STATIC.validate_python({"static": entries})["static"]
         offences = list(_repeats("static", listed))
     except ValidationError as error:
-        offences = [
-            _describe(detail, hidden=frozenset()) for detail in error.errors(include_url=False)
-        ]
+        offences = _described(error, hidden=frozenset())
     if offences:
         raise EstateError("The list of repositories is wrong; nothing was changed.", offences)
     return listed
@@ -831,6 +827,15 @@ _REMEDIES = {
     "less_than_equal": "is too large; write at most {le}",
     "literal_error": "is not one of the choices; write {expected}",
 }
+
+
+def _described(error: ValidationError, *, hidden: AbstractSet[str]) -> list[str]:
+    """Describe every offence but a list's shortness where only its wrong entries were not counted."""
+    return [
+        _describe(detail, hidden=hidden)
+        for detail in error.errors(include_url=False)
+        if detail["type"] != "too_short" or len(detail["input"]) < detail["ctx"]["min_length"]
+    ]
 
 
 def _describe(detail: ErrorDetails, *, hidden: AbstractSet[str]) -> str:
