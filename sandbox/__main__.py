@@ -15,6 +15,8 @@ from typing import Any
 from sandbox.session import PROJECT, SESSION_FILE, STACK, Session
 
 DIRECTORY = PROJECT / ".sandbox"
+OUTPUTS = "outputs.json"
+"""What `make sandbox` leaves in that folder: the stack's outputs, for the site's estate page."""
 
 
 def _account(number: str) -> dict[str, str]:
@@ -117,7 +119,9 @@ def _run(options: argparse.Namespace) -> int:
         if again.code:
             _say("the preview found changes, though nothing was changed; they are above")
             return again.code
-        _print_estate(session.environment, session.outputs())
+        outputs = session.outputs()
+        (DIRECTORY / OUTPUTS).write_text(json.dumps(outputs), encoding="utf-8")
+        _print_estate(session.environment, outputs)
         aws = Counter(f"{each.service}:{each.action}" for each in session.aws.calls())
         print(f"\npulumi up took {took:.1f} s and made {len(calls)} GitHub calls", end="; ")
         print(f"both runs together made {aws.total()} AWS calls.")

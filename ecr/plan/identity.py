@@ -59,9 +59,12 @@ def identify(
             )
         if number not in selected and entry.state == "active":
             notes.append(f"{entry.service} is kept: {why_gone(number, inventory)}")
-        entries[number] = replace(
-            entry, repository=seen.name if seen else entry.repository
-        ).moved_to("active" if number in selected else "kept", today)
+        renamed = replace(entry, repository=seen.name if seen else entry.repository)
+        entries[number] = (
+            renamed.moved_to("active", today)
+            if number in selected
+            else renamed.moved_to("kept", today, why_gone(number, inventory))
+        )
     owners = _owners(entries.values(), place)
     _move(entries, selected, settings, place, owners=owners, notes=notes)
     newcomers = [selected[number] for number in sorted(selected.keys() - entries.keys())]
