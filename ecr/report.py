@@ -67,11 +67,11 @@ def outputs(settings: Settings, plan: EstatePlan) -> dict[str, Any]:
 
 
 def _urls(plan: EstatePlan, kind: str) -> dict[str, list[str]]:
-    """Give the addresses of one kind by service, in the order of promotion."""
+    """Give the addresses of one kind by service or named image, in the order of promotion."""
     urls: dict[str, list[str]] = defaultdict(list)
     for each in plan.image_repositories:
         if each.kind == kind:
-            urls[each.tags["service"]].append(each.url)
+            urls[each.tags.get("image", each.tags["service"])].append(each.url)
     return dict(urls)
 
 

@@ -68,16 +68,30 @@ def build_plan(
             [f"{each.repository}: {each.reason}" for each in identities.left_out],
         )
     repositories = {repository.id: repository for repository in inventory.repositories}
-    entries, notes = settle(identities.entries, repositories, settings, place, observed)
+    entries, notes = settle(identities, repositories, settings, place, observed)
     entries = dict(sorted(entries.items()))
     _all_reachable(entries, configured_registries(settings))
     _none_taken(entries, observed, settings, owner)
     image_repositories = tuple(
-        _image_repositories(entries, repositories, observed, settings, owner)
+        _image_repositories(
+            entries,
+            {
+                placement.name: image
+                for images in identities.images.values()
+                for image in images[1:]
+                for placement in place(image)
+            },
+            repositories,
+            observed,
+            settings,
+            owner,
+        )
     )
-    rules, bleeds = _replication(entries, repositories, settings, place)
+    rules, bleeds = _replication(entries, identities.images, repositories, settings, place)
     registries = tuple(_registries(settings, rules))
-    near = check_limits(registries, image_repositories, first=not ledger.entries)
+    near = check_limits(
+        registries, image_repositories, images=observed.images, first=not ledger.entries
+    )
     return EstatePlan(
         registries=registries,
         image_repositories=image_repositories,
@@ -139,26 +153,28 @@ def _found(location: str, observed: Observed) -> bool:
     return location in observed.unknown and location not in observed.managed
 
 
-def _image_repositories(
+def _image_repositories(  # noqa: PLR0917 - the whole of the plan's input
     entries: Mapping[int, Entry],
+    further: Mapping[str, str],
     repositories: Mapping[int, Repository],
     observed: Observed,
     settings: Settings,
     owner: str,
 ) -> Iterator[ImageRepository]:
+    """Give every image repository; ``further`` are the images beside a service's own, by name there."""
     document = cache(lifecycle_document)
     policies: dict[Registry, str] = {}
     for number, entry in entries.items():
         tagging = _mutability(settings.images, entry.service, repositories.get(number))
+        tags = {
+            **settings.tags,
+            "managed-by": owner,
+            "github-owner": settings.github.organisation,
+            "github-repository": entry.repository,
+            "github-id": str(number),
+            "service": entry.service,
+        }
         common: dict[str, Any] = {
-            "tags": {
-                **settings.tags,
-                "managed-by": owner,
-                "github-owner": settings.github.organisation,
-                "github-repository": entry.repository,
-                "github-id": str(number),
-                "service": entry.service,
-            },
             "immutable": tagging.immutable,
             "mutable_tags": tagging.mutable_tags,
             "lifecycle": document(
@@ -172,6 +188,7 @@ def _image_repositories(
                 placement=placement,
                 kind="placement",
                 state=state,
+                tags=_named(tags, placement.name, further),
                 kms_key=settings.images.kms_key if ours else None,
                 found=_found(location, observed),
                 **common,
@@ -183,10 +200,16 @@ def _image_repositories(
                 placement=placement,
                 kind="replica",
                 state=state,
+                tags=_named(tags, placement.name, further),
                 policy=policies.setdefault(registry, functions_may_pull(registry)),
                 found=_found(location, observed),
                 **common,
             )
+
+
+def _named(tags: dict[str, str], name: str, further: Mapping[str, str]) -> dict[str, str]:
+    """Add to the tags of a service which of its further images this is, if it is one."""
+    return {**tags, "image": further[name]} if name in further else tags
 
 
 def _mutability(images: Images, service: str, repository: Repository | None) -> Mutability:
@@ -196,6 +219,7 @@ def _mutability(images: Images, service: str, repository: Repository | None) -> 
 
 def _replication(
     entries: Mapping[int, Entry],
+    images: Mapping[int, tuple[str, ...]],
     repositories: Mapping[int, Repository],
     settings: Settings,
     place: Architecture,
@@ -207,9 +231,8 @@ def _replication(
         for location in entry.placements:
             held = Placement.at(location)
             names[held.registry].add(held.name)
-        if entry.state == "active":
-            pairs = replicas_of(place(entry.service), repositories[number], settings)
-            for placement, replica in pairs:
+        for image in images.get(number, ()):
+            for placement, replica in replicas_of(place(image), repositories[number], settings):
                 wanted[placement.registry][replica.registry].add(replica.name)
     done = {source: replication_rules(wants, names[source]) for source, wants in wanted.items()}
     return (

@@ -15,6 +15,7 @@ from ecr.errors import EstateError
 from ecr.inventory import Inventory, Repository
 from ecr.ledger import Entry, Ledger
 from ecr.plan.architectures import Architecture
+from ecr.plan.images import image_names
 from ecr.plan.model import LeftOut, Observed, Placement, Registry
 from ecr.plan.naming import NameRefusedError, chosen_name, service_name, why_refused
 from ecr.settings import Settings
@@ -26,9 +27,13 @@ SHARE_TO_STOP = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Identities:
-    """Every service that the estate holds, by GitHub id, and what an operator should hear."""
+    """Every service that the estate holds, by GitHub id, and what an operator should hear.
+
+    ``images`` are the names of the images of each active service, its own the first.
+    """
 
     entries: Mapping[int, Entry]
+    images: Mapping[int, tuple[str, ...]]
     left_out: tuple[LeftOut, ...]
     notes: tuple[str, ...]
 
@@ -69,7 +74,14 @@ def identify(
     _move(entries, selected, settings, place, owners=owners, notes=notes)
     newcomers = [selected[number] for number in sorted(selected.keys() - entries.keys())]
     left_out = _admit(newcomers, entries, settings, place, owners=owners, today=today)
-    return Identities(entries, left_out, tuple(notes))
+    images, refused = _images(entries, selected, settings, place, owners)
+    notes += [
+        f"images.named.services: there is no active service {service}"
+        for service in sorted(
+            settings.images.named.services.keys() - {names[0] for names in images.values()}
+        )
+    ]
+    return Identities(entries, images, (*left_out, *refused), tuple(notes))
 
 
 def recovered(
@@ -229,6 +241,42 @@ def _admit(
         owners.update(dict.fromkeys(locations, repository.name))
         entries[repository.id] = Entry(repository.name, name, "active", today)
     return tuple(left_out)
+
+
+def _images(
+    entries: Mapping[int, Entry],
+    selected: Mapping[int, Repository],
+    settings: Settings,
+    place: Architecture,
+    owners: dict[str, str],
+) -> tuple[dict[int, tuple[str, ...]], list[LeftOut]]:
+    """Give the images of every active service, and those that cannot be placed."""
+    images: dict[int, tuple[str, ...]] = {}
+    left_out = []
+    for number, entry in entries.items():
+        if number not in selected:
+            continue
+        names = []
+        for name in image_names(entry.service, selected[number], settings.images.named):
+            placements = place(name)
+            refusal = next(filter(None, (why_refused(each.name) for each in placements)), None)
+            taken = {owners.get(each.location, entry.repository) for each in placements}
+            if others := sorted(taken - {entry.repository}):
+                refusal = f"the image repository belongs to {others[0]}"
+            # The service's own name was settled before; only a further image can be refused.
+            if refusal and name != entry.service:
+                left_out.append(
+                    LeftOut(
+                        number,
+                        entry.repository,
+                        f"its image {name}: {refusal}; declare it under another name",
+                    )
+                )
+                continue
+            owners.update({each.location: entry.repository for each in placements})
+            names.append(name)
+        images[number] = tuple(names)
+    return images, left_out
 
 
 def _guard(

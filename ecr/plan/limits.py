@@ -1,13 +1,13 @@
 """Limits: what AWS would refuse half-way through a deployment, found before it begins.
 
 Owns the quotas and sizes; each names the AWS page it comes from. It changes nothing in the plan. What
-is near a limit becomes a note, what is past it an error. How many images there are is not in the
-plan: `python -m ecr simulate` and `audit` read live registries.
+is near a limit becomes a note, what is past it an error.
 """
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from ecr.errors import EstateError
@@ -17,6 +17,9 @@ from ecr.plan.replication import MAX_DESTINATIONS, MAX_RULES
 
 REPOSITORIES = 100_000
 """Image repositories a registry (Amazon ECR User Guide, "Amazon ECR service quotas")."""
+
+IMAGES = 100_000
+"""Images of an image repository (Amazon ECR User Guide, "Amazon ECR service quotas")."""
 
 POLICY = 10_240
 """Characters of a registry or repository policy (Amazon ECR API Reference)."""
@@ -62,14 +65,29 @@ def check_limits(
     registries: Iterable[RegistryPlan],
     image_repositories: Iterable[ImageRepository],
     *,
+    images: Mapping[str, int] = MappingProxyType({}),
     first: bool = False,
 ) -> tuple[str, ...]:
-    """Give what is near a limit of AWS, as notes. ``first`` says that nothing is deployed yet.
+    """Give what is near a limit of AWS, as notes.
+
+    ``images`` are numbers of images by location, as far as they are known; ``first`` says that
+    nothing is deployed yet.
 
     Raises EstateError, naming every offender, where the plan is over a limit.
     """
     planned = tuple(image_repositories)
     uses = [*_of_registries(registries), *_of_image_repositories(planned)]
+    # An image repository that is full refuses pushes, but nothing of the deployment.
+    full = [
+        _Use(
+            location,
+            "it holds {} images",
+            count,
+            IMAGES,
+            "try a shorter lifecycle with `python -m ecr simulate`",
+        )
+        for location, count in sorted(images.items())
+    ]
     offences = [
         f"{use.where}: {use.what.format(use.used)}, and AWS takes {use.limit}; {use.remedy}"
         for use in uses
@@ -80,7 +98,7 @@ def check_limits(
     notes = [
         f"{use.where}: {use.what.format(use.used)}, {use.used / use.limit:.0%} of the {use.limit} "
         f"that AWS takes; {use.remedy}"
-        for use in uses
+        for use in (*uses, *full)
         if use.limit > EXCLUSIONS and use.used >= NEAR * use.limit
     ]
     return (*notes, *(_duration(planned) if first else ()))

@@ -10,13 +10,13 @@ from dataclasses import replace
 from ecr.inventory import Repository
 from ecr.ledger import Entry, State
 from ecr.plan.architectures import Architecture, replicas_of
-from ecr.plan.identity import stop_unless_confirmed
+from ecr.plan.identity import Identities, stop_unless_confirmed
 from ecr.plan.model import Observed, Placement
 from ecr.settings import Settings
 
 
 def settle(
-    entries: Mapping[int, Entry],
+    identities: Identities,
     repositories: Mapping[int, Repository],
     settings: Settings,
     place: Architecture,
@@ -29,8 +29,10 @@ def settle(
     settled: dict[int, Entry] = {}
     notes: list[str] = []
     ended: list[str] = []
+    entries = identities.entries
     for number, entry in entries.items():
-        placements = place(entry.service) if entry.state == "active" else ()
+        names = identities.images.get(number, ())
+        placements = tuple(placement for name in names for placement in place(name))
         repository = repositories.get(number)
         pairs = replicas_of(placements, repository, settings) if repository else ()
         replicas = [replica for _, replica in pairs]

@@ -63,7 +63,7 @@ class Observed:
 
     ``unknown`` are the tags of image repositories that the ledger does not know, and ``managed``
     those among them that the engine's state holds all the same; ``images`` are the numbers of images
-    in those that are retiring. All by location.
+    in those that are retiring, and in all where the settings ask for it. All by location.
     """
 
     unknown: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
