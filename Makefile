@@ -40,6 +40,7 @@ check: $(INSTALLED) ## Check format, lint, types, generated pages, documents and
 	@echo "check: lint";      $(BIN)/ruff check $(STYLE)
 	@echo "check: types";     $(BIN)/mypy && $(BIN)/mypy examples/service/__main__.py
 	@echo "check: reference"; $(BIN)/python -m ecr settings --check docs/reference/settings.md
+	@echo "check: commands, outputs, limits"; $(BIN)/python -m pages --check
 	@echo "check: comparison"; $(BIN)/python -m ecr compare $(COMPARISON) --check
 	@echo "check: spelling";  $(BIN)/codespell $(SPELLED)
 	@echo "check: documents and links"; NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --site-dir site

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ecr.errors import EstateError
 from ecr.operations import estate as estate_command
-from pages import playground, vendor
+from pages import playground, reference, vendor
 from pages.estate import sandbox_outputs
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -36,8 +36,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         action="store_true",
         help="fail where a part that runs in the browser cannot be had, rather than leave it out",
     )
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="write nothing, and fail if a page that is written from the code is stale",
+    )
     options = parser.parse_args(arguments)
     try:
+        if options.check:
+            check_reference()
+            return 0
+        write_reference()
         write_estate(options.outputs, options.stack)
         write_playground()
         bring_parts(whole=options.whole)
@@ -45,6 +54,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     return 0
+
+
+def write_reference(docs: Path = DOCS) -> None:
+    """Write the reference pages."""
+    for name, text in reference.pages().items():
+        (docs / name).write_text(text, encoding="utf-8")
+
+
+def check_reference(docs: Path = DOCS) -> None:
+    """Compare the reference pages with the code. Raises EstateError, naming all that are stale."""
+    stale = [
+        name
+        for name, text in reference.pages().items()
+        if not (docs / name).exists() or (docs / name).read_text(encoding="utf-8") != text
+    ]
+    if stale:
+        raise EstateError(
+            "Pages of the reference are stale.",
+            [f"docs/{name}: run `python -m pages`" for name in stale],
+        )
 
 
 def write_estate(outputs: Path | None, stack: str | None, docs: Path = DOCS) -> None:

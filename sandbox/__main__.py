@@ -56,8 +56,8 @@ STARTING = 900.0
 """Seconds that a background session may take to come up; the toolchain may have to be built."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and give its exit code."""
+def command_line() -> argparse.ArgumentParser:
+    """Give the parser of all commands; what it parses has the command as ``act``."""
     parser = argparse.ArgumentParser(
         prog="python -m sandbox",
         description="Run the project for real: Pulumi's engine and providers, against an AWS and a "
@@ -83,7 +83,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command("serve", _serve, "bring everything up in the foreground, until Ctrl-C")
     organisation = command("org", _org, "look at, change or break the embedded organisation")
     _add_organisation_commands(organisation)
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and give its exit code."""
+    options = command_line().parse_args(arguments)
     try:
         code: int = options.act(options)
     except KeyboardInterrupt:

@@ -1,5 +1,6 @@
 """What the site is given beyond its pages: fresh, pinned, and said to be missing where it is."""
 
+import argparse
 import base64
 import hashlib
 import io
@@ -10,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from ecr.errors import EstateError
+from ecr.operations import operations
+from ecr.report import OUTPUTS
 from pages import __main__ as pages
-from pages import browser, vendor
+from pages import browser, reference, vendor
 from pages.estate import sandbox_outputs
 from pages.playground import MODULES, sources
 
@@ -124,3 +127,45 @@ def test_the_estates_data_is_the_sandboxs_unless_a_stack_is_given(tmp_path: Path
     pages.write_estate(tmp_path / "outputs.json", "prod", tmp_path)
     assert '"stack":"prod"' in script.read_text()
     assert '"2026-01-02"' in script.read_text()
+
+
+def test_the_reference_is_fresh() -> None:
+    pages.check_reference()
+
+
+def test_a_stale_reference_is_named_with_the_remedy(tmp_path: Path) -> None:
+    (tmp_path / "reference").mkdir()
+    pages.write_reference(tmp_path)
+    pages.check_reference(tmp_path)
+    with (tmp_path / "reference/limits.md").open("a") as page:
+        page.write("\nmore\n")
+    with pytest.raises(EstateError) as stale:
+        pages.check_reference(tmp_path)
+    assert stale.value.offences == ("docs/reference/limits.md: run `python -m pages`",)
+
+
+@pytest.mark.parametrize("name", sorted(operations()))
+def test_the_reference_has_every_command_and_each_of_its_options(name: str) -> None:
+    page = reference.commands()
+    section = page.partition(f"### `python -m ecr {name}`")[2].partition("\n### ")[0]
+    parser = argparse.ArgumentParser()
+    operations()[name].configure(parser)
+    options = [action.option_strings[-1] for action in parser._actions if action.option_strings]
+    assert [option for option in options[1:] if f"<code>{option}" not in section] == []
+    assert str(operations()[name].__doc__).partition("\n")[0] in section
+
+
+def test_the_reference_has_every_output_and_none_besides() -> None:
+    assert set(OUTPUTS) == set(sandbox_outputs())
+
+
+def test_a_limit_is_shown_with_the_docstring_below_it(tmp_path: Path) -> None:
+    module = tmp_path / "module.py"
+    module.write_text(
+        'A = 1_000\nB, C = 2, 0.5\n"""Of\nall."""\n_D = 4\n"""Not public."""\nE = 5\nF = []\n'
+    )
+    assert list(reference.constants(module)) == [
+        ("A", "1,000", "Of all."),
+        ("B", "2", "Of all."),
+        ("C", "0.5", "Of all."),
+    ]
