@@ -5,7 +5,7 @@ without changes stays empty.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pulumi
@@ -15,6 +15,19 @@ from ecr.plan.architectures import configured_registries
 from ecr.plan.model import EstatePlan
 from ecr.service import for_services
 from ecr.settings import Settings
+
+OUTPUTS: Mapping[str, str] = {
+    "ledger": "which GitHub repository owns which image repositories, with its schema's number; the "
+    "next deployment reads it before it decides anything",
+    "imageRepositories": "for each service, and for each further image of one, where to push and "
+    "pull, in the order of promotion",
+    "replicas": "the same for replicas",
+    "leftOut": "repositories that were selected but cannot be placed, each with the reason",
+    "forServices": "what a service's own program needs to know of the artifacts registry",
+    "report": "counts by state and kind, the stages in the order of promotion, the registries, what "
+    "was deselected and why, the topics of the alerts, and which replication prefixes bleed",
+}
+"""What each output of a stack means, for the reference."""
 
 SHOWN = 10
 """How many names a message lists before it only counts the rest."""
