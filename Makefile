@@ -35,10 +35,11 @@ test: $(INSTALLED) ## Run all tests, those on the real engine included
 browser: $(INSTALLED) ## Bring what the browser tests need: Chromium, and parts that come by npm
 	$(BIN)/python -m pages.browser
 
-check: $(INSTALLED) ## Check format, lint, types, generated pages, documents and their links
+check: $(INSTALLED) ## Check format, lint, types, workflows, generated pages, documents and their links
 	@echo "check: format";    $(BIN)/ruff format --check $(STYLE)
 	@echo "check: lint";      $(BIN)/ruff check $(STYLE)
 	@echo "check: types";     $(BIN)/mypy && $(BIN)/mypy examples/service/__main__.py
+	@echo "check: workflows"; $(BIN)/python -m sandbox.workflows
 	@echo "check: reference"; $(BIN)/python -m ecr settings --check docs/reference/settings.md
 	@echo "check: commands, outputs, limits"; $(BIN)/python -m pages --check
 	@echo "check: comparison"; $(BIN)/python -m ecr compare $(COMPARISON) --check

@@ -75,6 +75,16 @@ async def held() -> frozenset[str]:
     )
 
 
+async def read_registries(
+    providers: Mapping[str, pulumi.ProviderResource],
+    settings: Settings,
+    inventory: Inventory,
+    ledger: Ledger,
+) -> Observed:
+    """Look at every registry of the settings with the providers of this deployment."""
+    return await observe(through(providers), held, settings, inventory, ledger)
+
+
 def _images(settings: Settings, inventory: Inventory, ledger: Ledger) -> Iterator[str]:
     """Give every name that an image may have, whatever becomes of its repository."""
     chosen = {each.lower(): name for each, name in settings.names.items()}
@@ -123,11 +133,20 @@ async def observe(
         for placement in map(Placement.at, sorted(there - known))
         if placement.name in names or not ledger.entries
     ]
+    own = {
+        location
+        for entry in ledger.owned.values()
+        for location in (*entry.placements, *entry.replicas)
+    }
+    ending = {
+        location
+        for entry in ledger.owned.values()
+        for location, state in (*entry.placements.items(), *entry.replicas.items())
+        if state == "retiring"
+    }
     counted = [
         Placement.at(location)
-        for entry in ledger.entries.values()
-        for location, state in (*entry.placements.items(), *entry.replicas.items())
-        if (state == "retiring" or settings.images.count) and location in there
+        for location in sorted((own if settings.images.count else ending) & there)
     ]
     gate = asyncio.Semaphore(AT_ONCE)
 
@@ -138,10 +157,14 @@ async def observe(
             found = await read(function, placement.registry, {argument: placement.name})
         return placement.location, found
 
+    absent = own - there - ending
+    moving = ledger.arriving or ledger.leaving
     tags = await asyncio.gather(*(look("getRepository", "name", each) for each in unknown))
     images = await asyncio.gather(*(look("getImages", "repositoryName", each) for each in counted))
     return Observed(
         unknown={location: dict(found.get("tags") or {}) for location, found in tags},
-        managed=await managed() if unknown else frozenset(),
+        managed=await managed() if unknown or absent or moving else frozenset(),
+        absent=absent,
         images={location: len(found.get("imageIds") or ()) for location, found in images},
+        reads=len(registries) + len(unknown) + len(counted),
     )

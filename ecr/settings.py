@@ -174,6 +174,10 @@ Url = Annotated[
 FilePath = Annotated[
     str, _shaped(r"[^\0\n]{1,1024}", "a file's path", "write it from the project's folder on")
 ]
+Stack = Annotated[
+    str,
+    _shaped(r"[A-Za-z0-9_.-]{1,100}", "the name of a stack", "write it as `pulumi stack ls` does"),
+]
 StageName = Annotated[
     str,
     _shaped(
@@ -589,6 +593,11 @@ class Settings(_Model):
     change in place; see `python -m ecr adopt` first."""
     confirm: Confirm = Confirm()
     """What an operator has looked at and lets pass, for one deployment."""
+    shards: Annotated[tuple[Stack, ...], Field(max_length=100), AfterValidator(_distinct)] = ()
+    """The stacks of this program that share the estate, in every one's file alike: each has the
+    services whose GitHub id leaves its place in this list, from 0, when divided by the length of
+    the list, and the first has what is set once for a registry. Without the key the estate is one
+    stack."""
     strict: bool = False
     """Whether a repository that cannot be placed stops the deployment, instead of being left
     out."""

@@ -86,7 +86,8 @@ async def list_organisation(
         return await fetch(endpoint)
 
     unsettled = ""
-    for _ in range(PASSES):
+    readings = 0
+    for readings in range(1, PASSES + 1):  # noqa: B007 - told in the inventory
         try:
             organisation = await _organisation(counted, github)
             older = await _pass(counted, github.organisation, "asc")
@@ -110,7 +111,7 @@ async def list_organisation(
     repositories = tuple(sorted(map(_repository, rows.values()), key=lambda each: each.id))
     reasons = ((each.id, why_deselected(each, github.selection)) for each in repositories)
     deselected = {number: reason for number, reason in reasons if reason}
-    return Inventory(repositories, deselected, gone, calls, notes)
+    return Inventory(repositories, deselected, gone, calls=calls, readings=readings, notes=notes)
 
 
 async def _what_became_of(fetch: Fetch, number: int, login: str) -> str:

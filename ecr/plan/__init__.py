@@ -5,11 +5,13 @@ that. Everything that AWS would refuse half-way is found here, before the first 
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from ecr.errors import EstateError
+from ecr.errors import EstateError, Guard, GuardError
 from ecr.inventory import Inventory, Repository
 from ecr.ledger import Entry, Ledger
 from ecr.plan.access import functions_may_pull, organisation_may_pull, sources_may_replicate
@@ -22,6 +24,7 @@ from ecr.plan.architectures import (
     replicas_of,
     source_registries,
 )
+from ecr.plan.changes import changes_of
 from ecr.plan.identity import identify, made_by, recovered
 from ecr.plan.lifecycle import choose, lifecycle_document
 from ecr.plan.limits import check_limits
@@ -36,6 +39,7 @@ from ecr.plan.model import (
     RegistryPlan,
     ReplicationRule,
 )
+from ecr.plan.moves import all_moved
 from ecr.plan.overrides import is_for
 from ecr.plan.replication import replication_rules
 from ecr.settings import Images, Mutability, Settings
@@ -59,7 +63,11 @@ def build_plan(
     """
     place = architecture_of(settings)
     sources = source_registries(settings)
-    known = recovered(ledger, observed, sources, owner, today)
+    shard = ledger.shard
+    project = owner.partition("/")[0]
+    owners = {owner, *(f"{project}/{stack}" for stack in settings.shards)}
+    all_moved(ledger, observed.managed)
+    known = recovered(ledger, observed, sources, owners, today)
     identities = identify(inventory, known, settings, place, today)
     if settings.strict and identities.left_out:
         raise EstateError(
@@ -68,13 +76,18 @@ def build_plan(
             [f"{each.repository}: {each.reason}" for each in identities.left_out],
         )
     repositories = {repository.id: repository for repository in inventory.repositories}
-    entries, notes = settle(identities, repositories, settings, place, observed)
+    entries, notes, ending = settle(
+        identities, repositories, settings, place, observed, shard=shard
+    )
+    guards = (*identities.guards, ending)
+    _pass(guards)
     entries = dict(sorted(entries.items()))
+    own = {number: entry for number, entry in entries.items() if shard.owns(number)}
     _all_reachable(entries, configured_registries(settings))
-    _none_taken(entries, observed, settings, owner)
+    _none_taken(own, observed, settings, owners)
     image_repositories = tuple(
         _image_repositories(
-            entries,
+            own,
             {
                 placement.name: image
                 for images in identities.images.values()
@@ -88,21 +101,44 @@ def build_plan(
         )
     )
     rules, bleeds = _replication(entries, identities.images, repositories, settings, place)
-    registries = tuple(_registries(settings, rules))
+    registries = tuple(_registries(settings, rules)) if shard.first else ()
     near = check_limits(
-        registries, image_repositories, images=observed.images, first=not ledger.entries
+        registries,
+        image_repositories,
+        images=observed.images,
+        held=_held(entries),
+        first=not ledger.entries,
     )
-    return EstatePlan(
+    plan = EstatePlan(
         registries=registries,
         image_repositories=image_repositories,
-        ledger=Ledger(entries),
+        ledger=Ledger({**{each: ledger.entries[each] for each in ledger.waiting}, **own}),
         left_out=identities.left_out,
-        bleeds=bleeds,
+        bleeds=bleeds if shard.first else (),
         alerts=plan_alerts(settings.alerts, registries, bleeds),
         notes=(*identities.notes, *notes, *near),
         deselected=Counter(inventory.deselected.values()),
         stages=tuple(each.stage for each in place("") if each.stage),
+        guards=guards,
     )
+    before, after = Ledger(ledger.owned), Ledger(own)
+    return replace(plan, changes=changes_of(before, after, inventory, plan, observed))
+
+
+def _held(entries: Mapping[int, Entry]) -> Counter[Registry]:
+    """Count the image repositories of the whole estate in each registry."""
+    return Counter(
+        Placement.at(location).registry
+        for entry in entries.values()
+        for location in (*entry.placements, *entry.replicas)
+    )
+
+
+def _pass(guards: Iterable[Guard]) -> None:
+    """Stop where more changes at once than an operator has confirmed; all guards are said at once."""
+    tripped = [each for each in guards if each.tripped]
+    if tripped:
+        raise GuardError(tripped)
 
 
 def _all_reachable(entries: Mapping[int, Entry], configured: Container[Registry]) -> None:
@@ -126,7 +162,7 @@ def _all_reachable(entries: Mapping[int, Entry], configured: Container[Registry]
 
 
 def _none_taken(
-    entries: Mapping[int, Entry], observed: Observed, settings: Settings, owner: str
+    entries: Mapping[int, Entry], observed: Observed, settings: Settings, owners: AbstractSet[str]
 ) -> None:
     """Refuse to make what stands there already, by other hands, until an operator adopts it."""
     taken = [
@@ -134,7 +170,7 @@ def _none_taken(
         for entry in entries.values()
         for location in (*entry.placements, *entry.replicas)
         if _found(location, observed)
-        and not made_by(observed.unknown[location], owner)
+        and not made_by(observed.unknown[location], owners)
         and Placement.at(location).name not in settings.adopted
     ]
     if taken:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ecr.errors import EstateError
 from ecr.lifecycle_policy import MOST_RULES
-from ecr.plan.model import ImageRepository, RegistryPlan
+from ecr.plan.model import ImageRepository, Registry, RegistryPlan
 from ecr.plan.replication import MAX_DESTINATIONS, MAX_RULES
 
 REPOSITORIES = 100_000
@@ -66,17 +66,19 @@ def check_limits(
     image_repositories: Iterable[ImageRepository],
     *,
     images: Mapping[str, int] = MappingProxyType({}),
+    held: Mapping[Registry, int] | None = None,
     first: bool = False,
 ) -> tuple[str, ...]:
     """Give what is near a limit of AWS, as notes.
 
-    ``images`` are numbers of images by location, as far as they are known; ``first`` says that
-    nothing is deployed yet.
+    ``images`` are numbers of images by location, as far as they are known; ``held`` are the image
+    repositories of the whole estate by registry, where those planned are but a stack's; ``first``
+    says that nothing is deployed yet.
 
     Raises EstateError, naming every offender, where the plan is over a limit.
     """
     planned = tuple(image_repositories)
-    uses = [*_of_registries(registries), *_of_image_repositories(planned)]
+    uses = [*_of_registries(registries), *_of_image_repositories(planned, held)]
     # An image repository that is full refuses pushes, but nothing of the deployment.
     full = [
         _Use(
@@ -146,8 +148,11 @@ def _of_registries(registries: Iterable[RegistryPlan]) -> Iterator[_Use]:
         )
 
 
-def _of_image_repositories(image_repositories: tuple[ImageRepository, ...]) -> Iterator[_Use]:
-    held = Counter(each.placement.registry for each in image_repositories)
+def _of_image_repositories(
+    image_repositories: tuple[ImageRepository, ...], held: Mapping[Registry, int] | None
+) -> Iterator[_Use]:
+    if held is None:
+        held = Counter(each.placement.registry for each in image_repositories)
     for registry, count in held.items():
         yield _Use(
             f"registry {registry.key}",
