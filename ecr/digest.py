@@ -79,9 +79,10 @@ class Asked:
 
 def run_engine(arguments: Sequence[str], **more: str) -> subprocess.CompletedProcess[str]:
     """Run `pulumi` with the arguments and more variables. Raises EstateError where there is none."""
+    command = ["pulumi", "--non-interactive", *arguments]
     try:
         return subprocess.run(
-            ["pulumi", "--non-interactive", *arguments],
+            command,
             env={**os.environ, **more},
             capture_output=True,
             text=True,
