@@ -4,6 +4,7 @@
 
 PYTHON ?= python3
 ARCHITECTURE ?= central
+SETTINGS ?= Pulumi.sandbox.yaml
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 COMPARISON := --repositories sandbox/organisation.txt --page docs/reference/comparison.md \
@@ -14,7 +15,7 @@ help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 sandbox: $(INSTALLED) ## Run the whole program for real, against an embedded AWS and GitHub
-	$(BIN)/python -m sandbox run --architecture $(ARCHITECTURE)
+	$(BIN)/python -m sandbox run --architecture $(ARCHITECTURE) --settings $(SETTINGS)
 
 sandbox-start: $(INSTALLED) ## Bring the sandbox up in the background and leave it running
 	$(BIN)/python -m sandbox start

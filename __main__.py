@@ -9,7 +9,7 @@ from typing import Any
 import pulumi
 
 from ecr.errors import EstateError
-from ecr.inventory import read_inventory
+from ecr.inventory import connect, read_inventory
 from ecr.ledger import read_ledger
 from ecr.observation import held, observe, through
 from ecr.plan import build_plan
@@ -25,14 +25,14 @@ async def main() -> dict[str, Any]:
     try:
         settings = load_settings()
         ledger = await read_ledger()
-        inventory = await read_inventory(settings, ledger.active)
+        inventory = await read_inventory(settings, ledger.active, github := connect(settings))
         providers = declare_providers(configured_registries(settings))
         observed = await observe(through(providers), held, settings, inventory, ledger)
         plan = build_plan(settings, inventory, ledger, observed, owner=owner, today=today)
     except EstateError as error:
         raise pulumi.RunError(str(error)) from None
     announce(inventory, plan)
-    await declare(plan, providers)
+    await declare(plan, providers, github)
     return outputs(settings, plan)
 
 

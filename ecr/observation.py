@@ -18,6 +18,7 @@ from ecr.inventory import Inventory
 from ecr.ledger import Ledger
 from ecr.plan.architectures import architecture_of, configured_registries
 from ecr.plan.model import Observed, Placement, Registry
+from ecr.plan.namespaces import possible_names
 from ecr.settings import Settings
 
 Read = Callable[[str, Registry, Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
@@ -97,7 +98,7 @@ async def observe(
         for location in (*entry.placements, *entry.replicas)
     }
     place = architecture_of(settings)
-    services = {each.name.lower() for each in inventory.repositories} | set(settings.names.values())
+    services = set(possible_names(inventory.repositories, settings))
     names = {placement.name for service in services for placement in place(service)}
     unknown = [
         placement

@@ -43,7 +43,11 @@ def announce(inventory: Inventory, plan: EstatePlan) -> None:
 
 
 def outputs(settings: Settings, plan: EstatePlan) -> dict[str, Any]:
-    """Give the stack's outputs: ledger, imageRepositories, replicas, leftOut, forServices, report."""
+    """Give the stack's outputs: ledger, imageRepositories, replicas, leftOut, forServices, report.
+
+    With push roles, ``pushRoles`` has their ARNs by service; with namespaces, ``namespaces`` has the
+    identity policy for pulling from each.
+    """
     return {
         "ledger": plan.ledger.to_output(),
         "imageRepositories": _urls(plan, "placement"),
@@ -53,6 +57,12 @@ def outputs(settings: Settings, plan: EstatePlan) -> dict[str, Any]:
             for each in plan.left_out
         ],
         "forServices": for_services(settings, plan),
+        **(
+            {"pushRoles": {each.service: each.arn for each in plan.push_roles}}
+            if plan.push_roles
+            else {}
+        ),
+        **({"namespaces": dict(plan.namespaces)} if plan.namespaces else {}),
         "report": {
             "services": dict(Counter(entry.state for entry in plan.ledger.entries.values())),
             "imageRepositories": dict(Counter(each.kind for each in plan.image_repositories)),

@@ -6,13 +6,20 @@ that. Everything that AWS would refuse half-way is found here, before the first 
 
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
 from ecr.errors import EstateError
 from ecr.inventory import Inventory, Repository
 from ecr.ledger import Entry, Ledger
-from ecr.plan.access import functions_may_pull, organisation_may_pull, sources_may_replicate
+from ecr.plan.access import (
+    functions_may_pull,
+    namespace_policy,
+    placement_policy,
+    replica_policy,
+    source_policy,
+)
 from ecr.plan.alerts import plan_alerts
 from ecr.plan.architectures import (
     Architecture,
@@ -36,7 +43,9 @@ from ecr.plan.model import (
     RegistryPlan,
     ReplicationRule,
 )
-from ecr.plan.overrides import is_for
+from ecr.plan.namespaces import namespace_of
+from ecr.plan.overrides import is_for, selects
+from ecr.plan.push import plan_push_roles, providers_made
 from ecr.plan.replication import replication_rules
 from ecr.settings import Images, Mutability, Settings
 
@@ -77,18 +86,25 @@ def build_plan(
     )
     rules, bleeds = _replication(entries, repositories, settings, place)
     registries = tuple(_registries(settings, rules))
-    near = check_limits(registries, image_repositories, first=not ledger.entries)
-    return EstatePlan(
+    push_roles = plan_push_roles(entries, repositories, settings, place, inventory.owner)
+    plan = EstatePlan(
         registries=registries,
         image_repositories=image_repositories,
         ledger=Ledger(entries),
         left_out=identities.left_out,
         bleeds=bleeds,
         alerts=plan_alerts(settings.alerts, registries, bleeds),
-        notes=(*identities.notes, *notes, *near),
+        push_roles=push_roles,
+        identity_providers=tuple(providers_made(push_roles, settings)),
+        namespaces={
+            name: namespace_policy(name, sources) for name in sorted(settings.namespaces.known)
+        },
+        notes=(*identities.notes, *notes),
         deselected=Counter(inventory.deselected.values()),
         stages=tuple(each.stage for each in place("") if each.stage),
     )
+    near = check_limits(plan, first=not ledger.entries)
+    return replace(plan, notes=(*plan.notes, *near))
 
 
 def _all_reachable(entries: Mapping[int, Entry], configured: Container[Registry]) -> None:
@@ -148,7 +164,18 @@ def _image_repositories(
 ) -> Iterator[ImageRepository]:
     document = cache(lifecycle_document)
     policies: dict[Registry, str] = {}
+    functions = settings.access.functions
+
+    @cache
+    def granting(registry: Registry, namespace: str | None, runs: bool) -> str | None:  # noqa: FBT001 - a part of the cache's key
+        return placement_policy(registry, namespace, settings, functions=runs)
+
     for number, entry in entries.items():
+        repository = repositories.get(number)
+        # What GitHub no longer lists may still run: it is not refused to whom it may concern.
+        runs = functions is not None and (
+            repository is None or selects(functions.services, repository)
+        )
         tagging = _mutability(settings.images, entry.service, repositories.get(number))
         common: dict[str, Any] = {
             "tags": {
@@ -173,6 +200,7 @@ def _image_repositories(
                 kind="placement",
                 state=state,
                 kms_key=settings.images.kms_key if ours else None,
+                policy=granting(placement.registry, namespace_of(placement.name, settings), runs),
                 found=_found(location, observed),
                 **common,
             )
@@ -227,9 +255,9 @@ def _registries(
         yield RegistryPlan(
             registry=registry,
             role=role,
-            policy=organisation_may_pull(registry, settings.aws_organisation)
+            policy=source_policy(registry, settings, role)
             if registry in sources
-            else sources_may_replicate(registry, sources),
+            else replica_policy(registry, sources, settings, role),
             policy_scope=settings.registry_policy_scope,
             scan_type=settings.scanning.type,
             scan_frequency="SCAN_ON_PUSH" if basic else "CONTINUOUS_SCAN",

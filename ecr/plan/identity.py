@@ -16,7 +16,8 @@ from ecr.inventory import Inventory, Repository
 from ecr.ledger import Entry, Ledger
 from ecr.plan.architectures import Architecture
 from ecr.plan.model import LeftOut, Observed, Placement, Registry
-from ecr.plan.naming import NameRefusedError, chosen_name, service_name, why_refused
+from ecr.plan.namespaces import misplaced, placed_name
+from ecr.plan.naming import NameRefusedError, chosen_name, why_refused
 from ecr.settings import Settings
 
 FEWEST_TO_STOP = 3
@@ -62,6 +63,7 @@ def identify(
         entries[number] = replace(
             entry, repository=seen.name if seen else entry.repository
         ).moved_to("active" if number in selected else "kept", today)
+    notes += misplaced(entries, listed, settings)
     owners = _owners(entries.values(), place)
     _move(entries, selected, settings, place, owners=owners, notes=notes)
     newcomers = [selected[number] for number in sorted(selected.keys() - entries.keys())]
@@ -199,11 +201,9 @@ def _admit(
     left_out = []
     for repository in newcomers:
         try:
-            name = service_name(repository.name, settings.names)
+            name = placed_name(repository, settings)
         except NameRefusedError as refused:
-            left_out.append(
-                LeftOut(repository.id, repository.name, f"{refused}; choose one under `names`")
-            )
+            left_out.append(LeftOut(repository.id, repository.name, f"{refused}; {refused.remedy}"))
             continue
         refusal = next(filter(None, (why_refused(each.name) for each in place(name))), None)
         if refusal:
