@@ -297,8 +297,9 @@ def declare_push_role(
         key,
         name=planned.name,
         path=PUSH_ROLE_PATH,
-        description=f"Pushes {planned.service} from the workflows of {planned.repository}",
+        description=f"Pushes images of {planned.service}",
         assume_role_policy=planned.trust,
+        permissions_boundary=planned.boundary,
         opts=pulumi.ResourceOptions(provider=provider, depends_on=trusted),
     )
     aws.iam.RolePolicy(

@@ -85,6 +85,14 @@ RoleArn = Annotated[
         "write arn:aws:iam::ACCOUNT:role/NAME",
     ),
 ]
+PolicyArn = Annotated[
+    str,
+    _shaped(
+        r"arn:aws[a-z-]*:iam::(\d{12}|aws):policy/[\w+=,.@/-]{1,576}",
+        "the ARN of an IAM policy",
+        "write arn:aws:iam::ACCOUNT:policy/NAME",
+    ),
+]
 KeyArn = Annotated[
     str,
     _shaped(
@@ -599,6 +607,9 @@ class PushRoles(_Model):
     create_provider: bool = False
     """Whether the accounts get GitHub's identity provider too; an account has one at most, and
     otherwise it must be there."""
+    permissions_boundary: PolicyArn | None = None
+    """A managed policy that bounds whatever these roles may ever do. With it the role that deploys need
+    not be trusted to write any role it likes."""
     variables: bool = False
     """Whether each repository gets AWS_REGION, ECR_PUSH_ROLE and ECR_REPOSITORY as Actions variables."""
     organisation_id: Annotated[int, Field(gt=0)] | None = None

@@ -135,7 +135,7 @@ class RegistryPlan:
 class PushRole:
     """The role by which the workflows of one repository push the images of its service.
 
-    ``trust`` and ``policy`` are JSON documents; ``repository`` is the repository's name on GitHub.
+    ``trust`` and ``policy`` are JSON documents, and ``boundary`` is the ARN of a policy; ``repository`` is the repository's name on GitHub.
     ``variables`` are those that it gets there for the role's sake, beside the role's own ARN.
     """
 
@@ -145,6 +145,7 @@ class PushRole:
     name: str
     trust: str
     policy: str
+    boundary: str | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
 
     @property

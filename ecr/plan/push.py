@@ -93,6 +93,7 @@ def _role(
         name=role_name(service, repository.id),
         trust=push_trust(registry, repository, subjects(chosen)),
         policy=push_policy(mine),
+        boundary=chosen.permissions_boundary,
         variables={
             "AWS_REGION": registry.region,
             "ECR_REPOSITORY": f"{registry.host}/{first.name}",
