@@ -10,6 +10,7 @@ INSTALLED := .venv/.installed
 COMPARISON := --repositories sandbox/organisation.txt --page docs/reference/comparison.md \
   --picture docs/diagrams/comparison.svg
 ACCESS := --settings examples/access/Pulumi.access.yaml --matrix
+ROLES := --settings Pulumi.prod.yaml --roles --page
 STYLE := __main__.py ecr sandbox tests benchmarks examples
 
 help: ## Say what each target does
@@ -38,12 +39,14 @@ check: $(INSTALLED) ## Check format, lint, types, generated pages, documents and
 	@echo "check: types";     $(BIN)/mypy && $(BIN)/mypy examples/service/__main__.py
 	@echo "check: reference"; $(BIN)/python -m ecr settings --check docs/reference/settings.md
 	@echo "check: access";    $(BIN)/python -m ecr policies $(ACCESS) --check docs/reference/access.md
+	@echo "check: roles";     $(BIN)/python -m ecr policies $(ROLES) --check docs/reference/roles.md
 	@echo "check: comparison"; $(BIN)/python -m ecr compare $(COMPARISON) --check
 	@echo "check: documents and links"; NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --site-dir site
 
 docs: $(INSTALLED) ## Build the decision site into site/
 	$(BIN)/python -m ecr settings --output docs/reference/settings.md
 	$(BIN)/python -m ecr policies $(ACCESS) --output docs/reference/access.md
+	$(BIN)/python -m ecr policies $(ROLES) --output docs/reference/roles.md
 	$(BIN)/python -m ecr compare $(COMPARISON)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir site
 	@echo "docs: open site/index.html"

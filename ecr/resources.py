@@ -321,5 +321,8 @@ def declare_push_role(
             variable_name=name,
             value=value,
             # A renamed repository takes its variables along: the old must end before the new is made.
-            opts=pulumi.ResourceOptions(parent=role, provider=github, delete_before_replace=True),
+            # One that is gone or archived takes no call any more: there they end with the role.
+            opts=pulumi.ResourceOptions(
+                parent=role, provider=github, delete_before_replace=True, deleted_with=role
+            ),
         )

@@ -36,6 +36,30 @@ stack of yours. This page is written by that command.
 """
 
 
+ROLES = """\
+# The roles that deploy and preview
+
+One role in each account, for `Pulumi.prod.yaml`: the one that `pulumi up` assumes, and one that is enough for
+`pulumi preview`, with or without `--refresh`, and changes nothing. `python -m ecr policies --roles` prints them
+for a stack of yours.
+
+They allow the calls that the AWS provider makes for what the settings ask for, and no others. A test on the real
+engine compares them with the calls that reach the embedded AWS, and fails where a call is missing or too many
+are allowed. Only what AWS asks for beside a call is added: for the roles of services, for Amazon Inspector and
+for a key of your own.
+
+- **When a feature is taken out of the settings**, deploy once more with the documents from before: they have the
+  permission to clear it away.
+- **Deleting image repositories** is in them only while `retire` names some.
+- The keys of alerts have no names that could be foreseen, so `key/*` stands for them. The deploy role can schedule
+  the deletion of a key of that account and Region only as far as that key's own policy leaves it to IAM.
+- Without `pushRoles.permissionsBoundary`, whoever deploys can give a role under `/ecr-estate/push-*` any policy.
+- Replicas need `iam:CreateServiceLinkedRole` once, when AWS makes replication's own role.
+
+This page is written by that command.
+"""
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.add_argument("--stack", metavar="NAME", help="the stack, if not the one selected")
@@ -60,7 +84,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--matrix", action="store_true", help="the access matrix instead, as Markdown"
     )
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON")
+    form.add_argument("--page", action="store_true", help="with --roles: a page, in Markdown")
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--output", type=Path, metavar="FILE", help="write to a file")
     where.add_argument(
@@ -91,7 +117,7 @@ def _text(options: argparse.Namespace) -> str:
     settings, ledger = _stack(options)
     roles = [each for pair in deployment_documents(settings).values() for each in pair]
     if options.roles:
-        return _listed(roles, as_json=options.json)
+        return _page(roles) if options.page else _listed(roles, as_json=options.json)
     plan = _plan(settings, ledger)
     if options.matrix:
         from ecr.access_matrix import page  # noqa: PLC0415
@@ -146,6 +172,17 @@ def _listed(documents: "Iterable[Document]", *, as_json: bool) -> str:
             + "\n"
         )
     return "\n".join(_shown(documents))
+
+
+def _page(documents: "Iterable[Document]") -> str:
+    parts = [ROLES]
+    for each in documents:
+        document = json.dumps(json.loads(each.text), indent=2)
+        title = each.where[0].upper() + each.where[1:]
+        parts.append(
+            f"## {title}\n\n{len(each.text):,} of {each.limit:,} characters.\n\n```json\n{document}\n```\n"
+        )
+    return "\n".join(parts)
 
 
 def _shown(documents: "Iterable[Document]") -> Iterator[str]:

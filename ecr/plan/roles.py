@@ -74,8 +74,8 @@ def _parts(registries: list[Registry], settings: Settings) -> Iterator[_Part]:
         (
             "ecr:DescribeRepositories",
             "ecr:GetLifecyclePolicy",
+            "ecr:GetRepositoryPolicy",  # `python -m ecr adopt` reads it too
             "ecr:ListTagsForResource",
-            *(("ecr:GetRepositoryPolicy",) if policies else ()),
             *(("ecr:ListImages",) if settings.retire else ()),
         ),
         (
