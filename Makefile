@@ -33,10 +33,11 @@ test: $(INSTALLED) ## Run all tests, those on the real engine included
 	-$(BIN)/python -m sandbox.kubernetes # without it, the tests that need it are skipped, and say so
 	$(BIN)/python -m pytest
 
-check: $(INSTALLED) ## Check format, lint, types, generated pages, documents and their links
+check: $(INSTALLED) ## Check format, lint, types, workflows, generated pages, documents and their links
 	@echo "check: format";    $(BIN)/ruff format --check $(STYLE)
 	@echo "check: lint";      $(BIN)/ruff check $(STYLE)
 	@echo "check: types";     $(BIN)/mypy && $(BIN)/mypy examples/service/__main__.py
+	@echo "check: workflows"; $(BIN)/python -m sandbox.workflows
 	@echo "check: reference"; $(BIN)/python -m ecr settings --check docs/reference/settings.md
 	@echo "check: access";    $(BIN)/python -m ecr policies $(ACCESS) --check docs/reference/access.md
 	@echo "check: roles";     $(BIN)/python -m ecr policies $(ROLES) --check docs/reference/roles.md

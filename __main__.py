@@ -1,9 +1,5 @@
-"""Keep an estate of ECR image repositories equal to a GitHub organisation.
+"""Keep an estate of ECR image repositories equal to a GitHub organisation, a module of ``ecr`` a step."""
 
-Settings, ledger, inventory, observation, plan, resources: each step is a module of ``ecr``.
-"""
-
-from datetime import UTC, datetime
 from typing import Any
 
 import pulumi
@@ -11,29 +7,32 @@ import pulumi
 from ecr.errors import EstateError
 from ecr.inventory import connect, read_inventory
 from ecr.ledger import read_ledger
-from ecr.observation import held, observe, through
+from ecr.observation import read_registries
 from ecr.plan import build_plan
 from ecr.plan.architectures import configured_registries
 from ecr.report import announce, outputs
 from ecr.resources import declare, declare_providers
+from ecr.run_report import begin_run
 from ecr.settings import load_settings
 
 
 async def main() -> dict[str, Any]:
     """Deploy the estate of this stack."""
-    today, owner = datetime.now(UTC).date().isoformat(), f"ecr-estate/{pulumi.get_stack()}"
     try:
-        settings = load_settings()
-        ledger = await read_ledger()
-        inventory = await read_inventory(settings, ledger.active, github := connect(settings))
+        run = begin_run()
+        settings = run.step("settings", load_settings)
+        ledger = await run.wait("ledger", read_ledger(settings.shards))
+        github = connect(settings)
+        inventory = await run.wait("inventory", read_inventory(settings, ledger.active, github))
         providers = declare_providers(configured_registries(settings))
-        observed = await observe(through(providers), held, settings, inventory, ledger)
-        plan = build_plan(settings, inventory, ledger, observed, owner=owner, today=today)
+        reading = read_registries(providers, settings, inventory, ledger)
+        read = settings, inventory, ledger, await run.wait("observation", reading)
+        plan = run.step("plan", build_plan, *read, owner=run.owner, today=run.today)
     except EstateError as error:
         raise pulumi.RunError(str(error)) from None
     announce(inventory, plan)
-    await declare(plan, providers, github)
-    return outputs(settings, plan)
+    await run.wait("resources", declare(plan, providers, github))
+    return run.end(outputs(settings, plan))
 
 
 pulumi.run(main)

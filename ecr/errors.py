@@ -4,6 +4,7 @@ Every step raises it, with all its offences at once; ``__main__`` hands the text
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 
 class EstateError(Exception):
@@ -16,3 +17,45 @@ class EstateError(Exception):
         self.problem = problem
         self.offences = tuple(offences)
         super().__init__("\n".join([problem, *(f"  - {offence}" for offence in self.offences)]))
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """One guard, and what it counted.
+
+    ``key`` is the setting under ``confirm`` that lets it pass; ``what`` finishes the sentence "N of M
+    ..."; ``offences`` are the changes that it counts, one line each.
+    """
+
+    key: str
+    what: str
+    among: int
+    allowed: int
+    confirmed: int
+    offences: tuple[str, ...]
+
+    @property
+    def count(self) -> int:
+        """How many changes there are."""
+        return len(self.offences)
+
+    @property
+    def tripped(self) -> bool:
+        """Whether it stops the deployment: too many at once, and another number was confirmed."""
+        return self.count > self.allowed and self.confirmed != self.count
+
+
+class GuardError(EstateError):
+    """More changes at once than an operator has confirmed; ``guards`` are those that tripped."""
+
+    def __init__(self, guards: Sequence[Guard]) -> None:
+        self.guards = tuple(guards)
+        counted = "; ".join(
+            f"{each.count} of {each.among} {each.what} at once, more than {each.allowed}"
+            for each in self.guards
+        )
+        confirmed = " and ".join(f"confirm.{each.key} to {each.count}" for each in self.guards)
+        super().__init__(
+            f"{counted}; nothing was changed. If that is right, set {confirmed} for one deployment.",
+            [offence for each in self.guards for offence in each.offences],
+        )

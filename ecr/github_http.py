@@ -5,6 +5,7 @@ followed. It changes nothing at GitHub.
 """
 
 import asyncio
+import os
 from email.message import Message
 from http.client import HTTPException, HTTPMessage
 from typing import IO
@@ -12,10 +13,25 @@ from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
+from ecr.errors import EstateError
 from ecr.inventory.github import Fetch, ListingRefusedError, Reply
 
 TIMEOUT = 60
 """Seconds that one answer may take."""
+
+
+def environment_fetch(base_url: str | None) -> Fetch:
+    """Give a fetch with GITHUB_TOKEN, at ``base_url`` or else at GITHUB_BASE_URL.
+
+    Raises EstateError where there is no token.
+    """
+    token = os.environ.get("GITHUB_TOKEN")
+    if not token:
+        raise EstateError(
+            "There is no GitHub token, and an anonymous listing would miss private repositories.",
+            ["set GITHUB_TOKEN"],
+        )
+    return http_fetch(base_url or os.environ.get("GITHUB_BASE_URL"), token)
 
 
 def http_fetch(base_url: str | None, token: str) -> Fetch:

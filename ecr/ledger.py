@@ -1,15 +1,18 @@
 """The ledger: which GitHub repository owns which image repositories, kept in the stack's outputs.
 
-Owns its schema and its reading and writing. Reads the outputs of the stack's own last deployment and
-nothing else. Never guesses: a ledger that cannot be read, or that a newer program wrote, stops the
+Owns its schema and its reading and writing. Reads the outputs of the stack's own last deployment and,
+where an estate is several stacks, of the others', whose ledgers make one: a name is chosen in view of
+all of them. Never guesses: a ledger that cannot be read, or that a newer program wrote, stops the
 deployment, because a lost ledger would make every image repository look unknown.
 """
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self
 
 from ecr.errors import EstateError
+from ecr.shards import WHOLE, Shard, shard_of
 
 SCHEMA = 1
 
@@ -40,14 +43,30 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """All entries by GitHub id."""
+    """All entries by GitHub id.
+
+    The rest is for an estate on several stacks, of which ``shard`` is this stack's part: the ids that
+    are ``arriving`` from another stack's ledger, those that are ``leaving`` this stack's own, and
+    among the latter those for which it is ``waiting`` until the other stack has them.
+    """
 
     entries: Mapping[int, Entry] = field(default_factory=dict)
+    shard: Shard = WHOLE
+    arriving: frozenset[int] = frozenset()
+    leaving: frozenset[int] = frozenset()
+    waiting: frozenset[int] = frozenset()
 
     @property
     def active(self) -> tuple[int, ...]:
-        """The ids of the services whose repositories should still be there."""
-        return tuple(number for number, entry in self.entries.items() if entry.state == "active")
+        """The ids of this stack's services whose repositories should still be there."""
+        return tuple(number for number, entry in self.owned.items() if entry.state == "active")
+
+    @property
+    def owned(self) -> Mapping[int, Entry]:
+        """The entries that belong to this stack."""
+        if self.shard == WHOLE:
+            return self.entries
+        return {key: entry for key, entry in self.entries.items() if self.shard.owns(key)}
 
     def to_output(self) -> dict[str, Any]:
         """Give the plain value that is exported as the stack output ``ledger``."""
@@ -91,16 +110,61 @@ def parse_ledger(output: object) -> Ledger:
     return Ledger(entries)
 
 
-async def read_ledger() -> Ledger:
-    """Read the ledger from the last outputs of the stack that is being deployed."""
+def gather(own: Ledger, others: Mapping[int, Ledger], shard: Shard) -> Ledger:
+    """Make one ledger of the stack's own and the others', which are by their index.
+
+    Of a service that several know, the stack that it belongs to is believed.
+    """
+    ledgers = {**others, shard.index: own}
+    entries: dict[int, Entry] = {}
+    waiting = []
+    for index, ledger in ledgers.items():
+        for number, entry in ledger.entries.items():
+            owner = ledgers[number % shard.of].entries.get(number)
+            entries[number] = owner or entry
+            if index == shard.index and not owner:
+                waiting.append(number)
+    return Ledger(
+        dict(sorted(entries.items())),
+        shard,
+        arriving=frozenset(filter(shard.owns, entries)) - own.entries.keys(),
+        leaving=frozenset(number for number in own.entries if not shard.owns(number)),
+        waiting=frozenset(waiting),
+    )
+
+
+async def read_ledger(stacks: Sequence[str] = ()) -> Ledger:
+    """Read the ledger of the estate that is being deployed, from all the ``stacks`` that it is.
+
+    Raises EstateError when one cannot be read, or this stack is none of them.
+    """
     import pulumi  # noqa: PLC0415 - the ledger itself needs no engine
 
-    name = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
+    stack = pulumi.get_stack()
+    shard = shard_of(stack, stacks)
+    own, *rest = await asyncio.gather(
+        *map(_read, (stack, *(each for each in stacks if each != stack)))
+    )
+    indexes = [index for index, each in enumerate(stacks) if each != stack]
+    return gather(own, dict(zip(indexes, rest, strict=True)), shard)
+
+
+async def _read(stack: str) -> Ledger:
+    """Read the ledger from the last outputs of one stack of this project.
+
+    By a function of the engine, for a StackReference would keep all those outputs in the state of
+    this stack too.
+    """
+    import pulumi  # noqa: PLC0415 - the ledger itself needs no engine
+    from pulumi.runtime import invoke_async  # noqa: PLC0415
+
+    name = f"{pulumi.get_organization()}/{pulumi.get_project()}/{stack}"
     try:
-        details = await pulumi.StackReference(name).get_output_details("ledger")
+        answer = await invoke_async("pulumi:pulumi:readStackOutputs", {"name": name})
     except Exception as error:
-        raise _unreadable(f"the outputs of {name} were not given ({error})") from error
-    return parse_ledger(details.value)
+        said = " ".join(str(error).split())
+        raise _unreadable(f"the outputs of {name} were not given ({said})") from error
+    return parse_ledger((answer or {}).get("outputs", {}).get("ledger"))
 
 
 def _entry(raw: Mapping[str, Any]) -> Entry:

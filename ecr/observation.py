@@ -2,12 +2,12 @@
 
 Owns the reading of registries through the AWS providers of the deployment, before anything is
 planned. It looks at names, at the tags of image repositories that may be in the way and whether the
-engine's state holds them, and at how full the retiring ones are. It changes nothing, and reads no
-image.
+engine's state holds them, and at how full the retiring ones are, or all where the settings ask for
+it. It changes nothing, and reads no image.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Container, Mapping
+from collections.abc import Awaitable, Callable, Container, Iterator, Mapping
 from typing import Any
 
 import pulumi
@@ -17,6 +17,7 @@ from ecr.errors import EstateError
 from ecr.inventory import Inventory
 from ecr.ledger import Ledger
 from ecr.plan.architectures import architecture_of, configured_registries
+from ecr.plan.images import image_names
 from ecr.plan.model import Observed, Placement, Registry
 from ecr.plan.namespaces import possible_names
 from ecr.settings import Settings
@@ -75,6 +76,32 @@ async def held() -> frozenset[str]:
     )
 
 
+async def read_registries(
+    providers: Mapping[str, pulumi.ProviderResource],
+    settings: Settings,
+    inventory: Inventory,
+    ledger: Ledger,
+) -> Observed:
+    """Look at every registry of the settings with the providers of this deployment."""
+    return await observe(through(providers), held, settings, inventory, ledger)
+
+
+def _images(settings: Settings, inventory: Inventory, ledger: Ledger) -> Iterator[str]:
+    """Give every name that an image may have, whatever becomes of its repository."""
+    chosen = {each.lower(): name for each, name in settings.names.items()}
+    yield from chosen.values()
+    for repository in inventory.repositories:
+        known = ledger.entries.get(repository.id)
+        service = known.service if known else repository.name.lower()
+        for name in {
+            service,
+            repository.name.lower(),
+            chosen.get(repository.name.lower(), service),
+            *possible_names([repository], settings),
+        }:
+            yield from image_names(name, repository, settings.images.named)
+
+
 async def observe(
     read: Read, managed: Managed, settings: Settings, inventory: Inventory, ledger: Ledger
 ) -> Observed:
@@ -98,18 +125,30 @@ async def observe(
         for location in (*entry.placements, *entry.replicas)
     }
     place = architecture_of(settings)
-    services = set(possible_names(inventory.repositories, settings))
-    names = {placement.name for service in services for placement in place(service)}
+    names = {
+        placement.name
+        for image in _images(settings, inventory, ledger)
+        for placement in place(image)
+    }
     unknown = [
         placement
         for placement in map(Placement.at, sorted(there - known))
         if placement.name in names or not ledger.entries
     ]
-    retiring = [
-        Placement.at(location)
-        for entry in ledger.entries.values()
+    own = {
+        location
+        for entry in ledger.owned.values()
+        for location in (*entry.placements, *entry.replicas)
+    }
+    ending = {
+        location
+        for entry in ledger.owned.values()
         for location, state in (*entry.placements.items(), *entry.replicas.items())
-        if state == "retiring" and location in there
+        if state == "retiring"
+    }
+    counted = [
+        Placement.at(location)
+        for location in sorted((own if settings.images.count else ending) & there)
     ]
     gate = asyncio.Semaphore(AT_ONCE)
 
@@ -120,10 +159,14 @@ async def observe(
             found = await read(function, placement.registry, {argument: placement.name})
         return placement.location, found
 
+    absent = own - there - ending
+    moving = ledger.arriving or ledger.leaving
     tags = await asyncio.gather(*(look("getRepository", "name", each) for each in unknown))
-    images = await asyncio.gather(*(look("getImages", "repositoryName", each) for each in retiring))
+    images = await asyncio.gather(*(look("getImages", "repositoryName", each) for each in counted))
     return Observed(
         unknown={location: dict(found.get("tags") or {}) for location, found in tags},
-        managed=await managed() if unknown else frozenset(),
+        managed=await managed() if unknown or absent or moving else frozenset(),
+        absent=absent,
         images={location: len(found.get("imageIds") or ()) for location, found in images},
+        reads=len(registries) + len(unknown) + len(counted),
     )

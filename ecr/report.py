@@ -11,6 +11,7 @@ from typing import Any
 import pulumi
 
 from ecr.inventory import Inventory
+from ecr.plan.architectures import configured_registries
 from ecr.plan.model import EstatePlan
 from ecr.service import for_services
 from ecr.settings import Settings
@@ -67,7 +68,7 @@ def outputs(settings: Settings, plan: EstatePlan) -> dict[str, Any]:
             "services": dict(Counter(entry.state for entry in plan.ledger.entries.values())),
             "imageRepositories": dict(Counter(each.kind for each in plan.image_repositories)),
             "stages": list(plan.stages),
-            "registries": [each.registry.key for each in plan.registries],
+            "registries": [each.key for each in configured_registries(settings)],
             "deselected": dict(plan.deselected),
             "leftOut": len(plan.left_out),
             "alertTopics": [each.topic_arn for each in plan.alerts],
@@ -77,11 +78,11 @@ def outputs(settings: Settings, plan: EstatePlan) -> dict[str, Any]:
 
 
 def _urls(plan: EstatePlan, kind: str) -> dict[str, list[str]]:
-    """Give the addresses of one kind by service, in the order of promotion."""
+    """Give the addresses of one kind by service or named image, in the order of promotion."""
     urls: dict[str, list[str]] = defaultdict(list)
     for each in plan.image_repositories:
         if each.kind == kind:
-            urls[each.tags["service"]].append(each.url)
+            urls[each.tags.get("image", each.tags["service"])].append(each.url)
     return dict(urls)
 
 

@@ -133,6 +133,14 @@ ImageName = Annotated[
         "use 2 to 256 lower-case letters and digits, joined by single `-`, `_`, `.` or `/`",
     ),
 ]
+ImagePart = Annotated[
+    str,
+    _shaped(
+        r"(?=.{1,100}\Z)[a-z0-9]+(?:[._-][a-z0-9]+)*",
+        "an image's name",
+        "use at most 100 lower-case letters and digits, joined by single `-`, `_` or `.`",
+    ),
+]
 TagPattern = Annotated[
     str,
     _shaped(
@@ -173,6 +181,10 @@ Url = Annotated[
 ]
 FilePath = Annotated[
     str, _shaped(r"[^\0\n]{1,1024}", "a file's path", "write it from the project's folder on")
+]
+Stack = Annotated[
+    str,
+    _shaped(r"[A-Za-z0-9_.-]{1,100}", "the name of a stack", "write it as `pulumi stack ls` does"),
 ]
 StageName = Annotated[
     str,
@@ -405,6 +417,22 @@ class ImagesOverride(ForServices, Mutability):
     """Another choice for some services, whole: nothing of it is taken from `images`."""
 
 
+class NamedImages(_Model):
+    """Services that build several images.
+
+    Each further image has image repositories of its own, SERVICE/IMAGE, beside the service's.
+    """
+
+    services: dict[
+        ImageName,
+        Annotated[tuple[ImagePart, ...], Field(min_length=1), AfterValidator(_distinct)],
+    ] = {}
+    """The further images of each service, by the service's name."""
+    property: PropertyName | None = None
+    """A custom property that lists a repository's further images: multi-select, or text with commas
+    between."""
+
+
 class Images(Mutability):
     """How every image repository is made. Encryption cannot be changed once it exists."""
 
@@ -412,6 +440,11 @@ class Images(Mutability):
     """A KMS key for placements, in the artifacts account and Region; without the key AES-256."""
     overrides: tuple[ImagesOverride, ...] = ()
     """Other choices of which tags may move, for some services."""
+    named: NamedImages = NamedImages()
+    """The services that build several images."""
+    count: bool = False
+    """Whether a preview counts the images of every image repository, to warn before one is full. It
+    costs a request for each."""
 
 
 LifecycleTag = Annotated[
@@ -689,6 +722,11 @@ class Settings(_Model):
     change in place; see `python -m ecr adopt` first."""
     confirm: Confirm = Confirm()
     """What an operator has looked at and lets pass, for one deployment."""
+    shards: Annotated[tuple[Stack, ...], Field(max_length=100), AfterValidator(_distinct)] = ()
+    """The stacks of this program that share the estate, in every one's file alike: each has the
+    services whose GitHub id leaves its place in this list, from 0, when divided by the length of
+    the list, and the first has what is set once for a registry. Without the key the estate is one
+    stack."""
     strict: bool = False
     """Whether a repository that cannot be placed stops the deployment, instead of being left
     out."""
@@ -748,10 +786,8 @@ def parse_settings(
         settings = Settings.model_validate({key: _decode(value) for key, value in raw.items()})
         offences = list(_contradictions(settings))
     except ValidationError as error:
-        offences = [
-            _describe(detail, hidden={key.removeprefix(f"{namespace}:") for key in secret_keys})
-            for detail in error.errors(include_url=False)
-        ]
+        hidden = {key.removeprefix(f"{namespace}:") for key in secret_keys}
+        offences = _described(error, hidden=hidden)
     if offences:
         raise EstateError(
             f"The settings of this stack are wrong in {len(offences)} place(s); nothing was changed.",
@@ -769,9 +805,7 @@ def parse_static(entries: object) -> tuple[StaticRepository, ...]:
         listed = _STATIC.validate_python({"static": entries})["static"]
         offences = list(_repeats("static", listed))
     except ValidationError as error:
-        offences = [
-            _describe(detail, hidden=frozenset()) for detail in error.errors(include_url=False)
-        ]
+        offences = _described(error, hidden=frozenset())
     if offences:
         raise EstateError("The list of repositories is wrong; nothing was changed.", offences)
     return listed
@@ -969,6 +1003,15 @@ _REMEDIES = {
     "less_than_equal": "is too large; write at most {le}",
     "literal_error": "is not one of the choices; write {expected}",
 }
+
+
+def _described(error: ValidationError, *, hidden: AbstractSet[str]) -> list[str]:
+    """Describe every offence but a list's shortness where only its wrong entries were not counted."""
+    return [
+        _describe(detail, hidden=hidden)
+        for detail in error.errors(include_url=False)
+        if detail["type"] != "too_short" or len(detail["input"]) < detail["ctx"]["min_length"]
+    ]
 
 
 def _describe(detail: ErrorDetails, *, hidden: AbstractSet[str]) -> str:

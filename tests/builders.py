@@ -3,7 +3,10 @@
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
+
+import yaml
 
 from ecr.inventory import Inventory, Repository, why_deselected
 from ecr.ledger import Ledger
@@ -32,6 +35,17 @@ def config(**settings: Any) -> dict[str, str]:
         for key, value in values.items()
         if value is not None
     }
+
+
+def stack_file(folder: Path, **changes: Any) -> str:
+    """The path of a stack's file in this folder, with the plainest settings and these changes."""
+    values = {
+        key: json.loads(value) if value.startswith(("{", "[")) else value
+        for key, value in config(**changes).items()
+    }
+    file = folder / "Pulumi.test.yaml"
+    file.write_text(yaml.safe_dump({"config": values}))
+    return str(file)
 
 
 def settings(**changes: Any) -> Settings:

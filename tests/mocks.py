@@ -75,16 +75,17 @@ class Monitor(mocks.MockMonitor):
 
 
 class _Provider(mocks.Mocks):
-    def __init__(self, invoke: Invoke, last_outputs: Mapping[str, Any]) -> None:
+    def __init__(self, invoke: Invoke, last_outputs: Mapping[str, Mapping[str, Any]]) -> None:
         self._invoke = invoke
         self._last_outputs = last_outputs
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
-        if args.typ == "pulumi:pulumi:StackReference":
-            return args.name, {**args.inputs, "outputs": dict(self._last_outputs)}
         return args.name, args.inputs
 
     def call(self, args: mocks.MockCallArgs) -> dict[Any, Any]:  # type: ignore[override] # plain results are taken too
+        if args.token == "pulumi:pulumi:readStackOutputs":
+            stack = args.args["name"].rpartition("/")[2]
+            return {"name": stack, "outputs": dict(self._last_outputs.get(stack, {}))}
         return self._invoke(args.token, args.args)
 
 
@@ -106,15 +107,21 @@ def deploy(
     invoke: Invoke,
     *,
     last_outputs: Mapping[str, Any] | None = None,
+    other_outputs: Mapping[str, Mapping[str, Any]] | None = None,
+    stack: str = "test",
     secret_keys: tuple[str, ...] = (),
     preview: bool = False,
     program: Callable[[], Awaitable[None] | None] | None = None,
 ) -> Deployment:
-    """Run the program to its end. Raises what it raises."""
+    """Run the program to its end. Raises what it raises.
+
+    ``other_outputs`` are those of other stacks, by name.
+    """
     log: list[str] = []
 
     def run() -> Deployment:
-        monitor = Monitor(_Provider(invoke, last_outputs or {}))
+        outputs = {**(other_outputs or {}), stack: last_outputs or {}}
+        monitor = Monitor(_Provider(invoke, outputs))
         features = monitor.GetDeploymentInfo(None).supportedFeatures  # type: ignore[no-untyped-call]
         configure(
             mocks.MockSettings(  # type: ignore[no-untyped-call]
@@ -122,7 +129,7 @@ def deploy(
                 monitor_features=set(features),
                 engine=mocks.MockEngine(_logger(log)),
                 project="ecr-estate",
-                stack="test",
+                stack=stack,
                 organization="organization",
                 dry_run=preview,
             )
@@ -165,9 +172,11 @@ def _main() -> None:
 
 
 def no_invoke(token: str, _: Mapping[str, Any]) -> dict[str, Any]:
-    """Answer for registries that are empty; refuse every other function."""
+    """Answer for registries and a state that are empty; refuse every other function."""
     if token == "aws:ecr/getRepositories:getRepositories":
         return {"id": "eu-west-1", "names": []}
+    if token == "pulumi:pulumi:readStackResourceOutputs":
+        return {"outputs": {}}
     raise AssertionError(f"unexpected call of {token}")
 
 

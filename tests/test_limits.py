@@ -4,7 +4,8 @@ import pytest
 
 from ecr.errors import EstateError
 from ecr.plan import documents, limits
-from tests.builders import plan, repositories, with_replicas
+from ecr.plan.model import Observed
+from tests.builders import SOURCE, plan, repositories, with_replicas
 
 
 def test_too_many_tags_are_refused_with_the_remedy() -> None:
@@ -50,6 +51,15 @@ def test_a_first_deployment_says_how_long_it_will_take_and_a_second_does_not() -
     (note,) = planned.notes
     assert note.startswith("a first deployment of 57,000 requests to AWS takes about 1.8 hours")
     assert plan(*many, ledger=planned.ledger, **with_replicas()).notes == ()
+
+
+def test_an_image_repository_that_is_nearly_full_is_noted_and_stops_nothing() -> None:
+    counts = {f"{SOURCE}/api": 100_000, f"{SOURCE}/web": 79_999}
+    (note,) = plan(*repositories("api", "web"), observed=Observed(images=counts)).notes
+    assert note == (
+        "111111111111/eu-west-1/api: it holds 100000 images, 100% of the 100000 that AWS takes; try a "
+        "shorter lifecycle with `python -m ecr simulate`"
+    )
 
 
 def test_a_plan_within_the_limits_passes() -> None:

@@ -111,6 +111,21 @@ def test_the_images_of_what_is_retiring_are_counted_and_of_nothing_else() -> Non
     assert aws.asked == [f"getImages {SOURCE}/web"]
 
 
+def test_the_images_of_everything_are_counted_where_the_settings_ask_for_it() -> None:
+    locations = [f"{SOURCE}/api", f"{SOURCE}/web"]
+    aws = Aws({each: {} for each in locations}, images=dict.fromkeys(locations, 7))
+    found = aws.observed("api", "web", ledger=knowing(*locations), images={"count": True})
+    assert found.images == dict.fromkeys(locations, 7)
+
+
+def test_a_further_image_that_stands_already_is_looked_at() -> None:
+    aws = Aws({f"{SOURCE}/api/worker": {"team": "a"}})
+    ledger = knowing(f"{SOURCE}/other")
+    named = {"named": {"services": {"api": ["worker"]}}}
+    found = aws.observed("web", "api", ledger=ledger, images=named)
+    assert found.unknown == {f"{SOURCE}/api/worker": {"team": "a"}}
+
+
 def test_what_was_retiring_and_is_gone_already_is_not_asked_for() -> None:
     aws = Aws({})
     ledger = knowing(f"{SOURCE}/web", state="retiring")

@@ -35,6 +35,13 @@ STAGES: dict[str, Any] = {
 }
 
 
+def serving(*stages: str) -> dict[str, Any]:
+    """The Lambda accounts, each naming the stage or set whose images it runs."""
+    accounts = zip(STAGES["lambdaReplicas"]["accounts"], stages, strict=True)
+    named = [{**account, "serves": stage} for account, stage in accounts]
+    return {**STAGES["lambdaReplicas"], "accounts": named}
+
+
 def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[dict[str, Any]]:
     assert main(["compare", *arguments, "--json"]) == 0
     rows: list[dict[str, Any]] = json.loads(capsys.readouterr().out)
@@ -59,7 +66,9 @@ def test_every_architecture_is_counted_without_replicas_and_with_them(
         (0, {"lambdaReplicas": None}),
         (1, {}),
         (2, {"architecture": "per-stage", "lambdaReplicas": None}),
+        (3, {"architecture": "per-stage", "lambdaReplicas": serving("dev", "prod")}),
         (4, {"architecture": "per-account-set", "lambdaReplicas": None}),
+        (5, {"architecture": "per-account-set", "lambdaReplicas": serving("nonprod", "prod")}),
     ],
 )
 def test_the_resources_are_those_that_the_program_registers(
@@ -67,7 +76,7 @@ def test_the_resources_are_those_that_the_program_registers(
 ) -> None:
     names = ("api", "web", "mail-lambda")
     counted = list(compare(settings(**STAGES), inventory(*repositories(*names))))[row]
-    chosen = {**STAGES, "accountSets": STAGES["accountSets"] if row == 4 else (), **changes}
+    chosen = {**STAGES, "accountSets": STAGES["accountSets"] if row in {4, 5} else (), **changes}
     static = [{"id": number, "name": name} for number, name in enumerate(names, 1)]
     registered = deploy(config(static=static, **chosen), no_invoke).registrations
     ours = [each for each in registered if re.match("aws:|pulumi:providers:aws", each.type)]

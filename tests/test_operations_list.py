@@ -4,7 +4,6 @@ import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -16,7 +15,7 @@ from ecr.inventory import Repository, read_inventory
 from ecr.inventory.github import Fetch, ListingRefusedError, Reply
 from ecr.inventory.static import read_list, static_inventory, written_list
 from sandbox.github import EmbeddedGitHub, Organisation
-from tests.builders import config, plan, repository, settings, with_replicas
+from tests.builders import plan, repository, settings, stack_file, with_replicas
 
 
 @pytest.fixture
@@ -38,20 +37,9 @@ def got(fetch: Fetch) -> Reply:
     return asyncio.run(get())
 
 
-def stack(folder: Path, **changes: Any) -> str:
-    """A stack's file of the plainest settings."""
-    values = {
-        key: json.loads(value) if value.startswith(("{", "[")) else value
-        for key, value in config(**changes).items()
-    }
-    file = folder / "Pulumi.test.yaml"
-    file.write_text(yaml.safe_dump({"config": values}))
-    return str(file)
-
-
 def test_the_list_has_what_the_selection_lets_in(github: EmbeddedGitHub, tmp_path: Path) -> None:
     output = tmp_path / "services.yaml"
-    assert main(["list", "--settings", stack(tmp_path), "--output", str(output)]) == 0
+    assert main(["list", "--settings", stack_file(tmp_path), "--output", str(output)]) == 0
     assert [(each.name, each.properties) for each in read_list(output)] == [
         ("api", {"lambda": "true"}),
         ("web", {}),
@@ -64,7 +52,7 @@ def test_the_list_has_what_the_selection_lets_in(github: EmbeddedGitHub, tmp_pat
 def test_it_is_printed_unless_a_file_is_named(
     github: EmbeddedGitHub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["list", "--settings", stack(tmp_path)]) == 0
+    assert main(["list", "--settings", stack_file(tmp_path)]) == 0
     assert "name: web" in capsys.readouterr().out
     assert len(github.calls()) == 3
 
@@ -74,7 +62,7 @@ def test_a_listing_that_cannot_be_trusted_writes_nothing(
 ) -> None:
     github.faults.arm("status-502-html", times=None)
     output = tmp_path / "services.yaml"
-    assert main(["list", "--settings", stack(tmp_path), "--output", str(output)]) == 1
+    assert main(["list", "--settings", stack_file(tmp_path), "--output", str(output)]) == 1
     assert "502" in capsys.readouterr().err
     assert not output.exists()
 
@@ -86,7 +74,7 @@ def test_without_a_token_nobody_is_asked(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.delenv("GITHUB_TOKEN")
-    assert main(["list", "--settings", stack(tmp_path)]) == 1
+    assert main(["list", "--settings", stack_file(tmp_path)]) == 1
     assert "set GITHUB_TOKEN" in capsys.readouterr().err
     assert not github.calls()
 
@@ -118,7 +106,7 @@ def test_outputs_give_the_properties_that_explain_the_replicas(
     held = plan(repository(1, "api", properties={"lambda": "true"}), repository(2, "web"), **rules)
     outputs = tmp_path / "outputs.json"
     outputs.write_text(json.dumps({"ledger": held.ledger.to_output()}))
-    where = stack(tmp_path, **rules)
+    where = stack_file(tmp_path, **rules)
     assert main(["list", "--settings", where, "--outputs", str(outputs)]) == 0
     entries = tmp_path / "services.yaml"
     entries.write_text(capsys.readouterr().out)

@@ -83,6 +83,20 @@ def test_an_assumed_role_lands_in_its_own_account(aws: EmbeddedAws) -> None:
     assert sts(aws, keys).get_caller_identity()["Account"] == LAMBDA
 
 
+def test_a_creation_that_is_asked_for_again_gives_the_answer_that_was_lost(
+    aws: EmbeddedAws,
+) -> None:
+    def invocation(request: Any, **_: Any) -> None:
+        request.headers["amz-sdk-invocation-id"] = "one"
+
+    again, anew = ecr(aws, ARTIFACTS), ecr(aws, ARTIFACTS)
+    again.meta.events.register("before-send.ecr.CreateRepository", invocation)
+    first, second = (again.create_repository(repositoryName="service") for _ in range(2))
+    assert first["repository"] == second["repository"]
+    with pytest.raises(ClientError, match="RepositoryAlreadyExistsException"):
+        anew.create_repository(repositoryName="service")
+
+
 def test_every_account_and_region_is_a_registry_of_its_own(aws: EmbeddedAws) -> None:
     ecr(aws, ARTIFACTS).create_repository(repositoryName="service")
     assert names(ecr(aws, ARTIFACTS)) == ["service"]

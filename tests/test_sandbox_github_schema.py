@@ -12,6 +12,7 @@ import pytest
 from githubkit_schemas.latest.models import (
     BasicError,
     FullRepository,
+    GitTree,
     MinimalRepository,
     OrganizationFull,
     PublicUser,
@@ -48,6 +49,7 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
     "/organizations/{0.id}": OrganizationFull,
     "/repos/{0.login}/atmos": FullRepository,
     "/repositories/{1.id}": FullRepository,  # one that was transferred out
+    "/repos/{0.login}/atmos/git/trees/HEAD?recursive=1": GitTree,
     "/user": PublicUser,
     "/rate_limit": RateLimitOverview,
     "/nowhere": BasicError,

@@ -44,6 +44,11 @@ def test_every_offence_is_reported_in_one_error() -> None:
     ]
 
 
+def test_a_list_of_one_wrong_entry_is_not_called_short_as_well() -> None:
+    (found,) = offences(images={"named": {"services": {"api": ["Worker"]}}})
+    assert found.startswith('ecr-estate:images.named.services.api[0] = "Worker": is not an image')
+
+
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [

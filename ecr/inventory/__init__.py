@@ -37,7 +37,9 @@ class Repository:
 class Inventory:
     """Every repository of the source, proven complete, in the order of their ids.
 
-    ``owner`` is the organisation's own id, where GitHub was asked; ``calls`` counts the requests made to GitHub; ``deselected`` says of each repository that does
+    ``owner`` is the organisation's own id, where GitHub was asked; ``calls`` counts the requests made
+    to GitHub, and ``readings`` how often the organisation was read before two passes agreed;
+    ``deselected`` says of each repository that does
     not become a service which rule left it out; ``gone`` says of each repository that was asked for,
     because a service is waiting for it, what became of it; ``notes`` is what an operator should hear.
     """
@@ -46,6 +48,7 @@ class Inventory:
     deselected: Mapping[int, str] = field(default_factory=dict)
     gone: Mapping[int, str] = field(default_factory=dict)
     calls: int = 0
+    readings: int = 0
     notes: tuple[str, ...] = ()
     owner: int | None = None
 

@@ -88,7 +88,8 @@ async def list_organisation(
         return await fetch(endpoint)
 
     unsettled = ""
-    for _ in range(PASSES):
+    readings = 0
+    for readings in range(1, PASSES + 1):  # noqa: B007 - told in the inventory
         try:
             organisation = await _organisation(counted, github)
             older = await _pass(counted, github.organisation, "asc")
@@ -114,7 +115,13 @@ async def list_organisation(
     deselected = {number: reason for number, reason in reasons if reason}
     owner = organisation.get("id")
     return Inventory(
-        repositories, deselected, gone, calls, notes, owner if type(owner) is int else None
+        repositories,
+        deselected,
+        gone,
+        calls=calls,
+        readings=readings,
+        notes=notes,
+        owner=owner if type(owner) is int else None,
     )
 
 

@@ -7,13 +7,10 @@ GITHUB_BASE_URL where the settings name no other. Changes nothing but the file.
 
 import argparse
 import asyncio
-import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from ecr.errors import EstateError
 
 if TYPE_CHECKING:
     from ecr.inventory import Repository
@@ -57,16 +54,10 @@ def run(options: argparse.Namespace) -> int:
 
 def _of_github(settings: "Settings") -> list["Repository"]:
     """List the organisation with all the proofs that a deployment asks for."""
-    from ecr.github_http import http_fetch  # noqa: PLC0415
+    from ecr.github_http import environment_fetch  # noqa: PLC0415
     from ecr.inventory.github import list_organisation  # noqa: PLC0415
 
-    token = os.environ.get("GITHUB_TOKEN")
-    if not token:
-        raise EstateError(
-            "There is no GitHub token, and an anonymous listing would miss private repositories.",
-            ["set GITHUB_TOKEN"],
-        )
-    fetch = http_fetch(settings.github.base_url or os.environ.get("GITHUB_BASE_URL"), token)
+    fetch = environment_fetch(settings.github.base_url)
     inventory = asyncio.run(list_organisation(fetch, settings.github))
     return [each for each in inventory.repositories if each.id not in inventory.deselected]
 

@@ -5,12 +5,12 @@ that. Everything that AWS would refuse half-way is found here, before the first 
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from ecr.errors import EstateError
+from ecr.errors import EstateError, Guard, GuardError
 from ecr.inventory import Inventory, Repository
 from ecr.ledger import Entry, Ledger
 from ecr.plan.access import (
@@ -29,6 +29,7 @@ from ecr.plan.architectures import (
     replicas_of,
     source_registries,
 )
+from ecr.plan.changes import changes_of
 from ecr.plan.identity import identify, made_by, recovered
 from ecr.plan.lifecycle import choose, lifecycle_document
 from ecr.plan.limits import check_limits
@@ -43,6 +44,7 @@ from ecr.plan.model import (
     RegistryPlan,
     ReplicationRule,
 )
+from ecr.plan.moves import all_moved
 from ecr.plan.namespaces import namespace_of
 from ecr.plan.overrides import is_for, selects
 from ecr.plan.push import plan_push_roles, providers_made
@@ -68,7 +70,11 @@ def build_plan(
     """
     place = architecture_of(settings)
     sources = source_registries(settings)
-    known = recovered(ledger, observed, sources, owner, today)
+    shard = ledger.shard
+    project = owner.partition("/")[0]
+    owners = {owner, *(f"{project}/{stack}" for stack in settings.shards)}
+    all_moved(ledger, observed.managed)
+    known = recovered(ledger, observed, sources, owners, today)
     identities = identify(inventory, known, settings, place, today)
     if settings.strict and identities.left_out:
         raise EstateError(
@@ -77,34 +83,72 @@ def build_plan(
             [f"{each.repository}: {each.reason}" for each in identities.left_out],
         )
     repositories = {repository.id: repository for repository in inventory.repositories}
-    entries, notes = settle(identities.entries, repositories, settings, place, observed)
-    entries = dict(sorted(entries.items()))
-    _all_reachable(entries, configured_registries(settings))
-    _none_taken(entries, observed, settings, owner)
-    image_repositories = tuple(
-        _image_repositories(entries, repositories, observed, settings, owner)
+    entries, notes, ending = settle(
+        identities, repositories, settings, place, observed, shard=shard
     )
-    rules, bleeds = _replication(entries, repositories, settings, place)
-    registries = tuple(_registries(settings, rules))
-    push_roles = plan_push_roles(entries, repositories, settings, place, inventory.owner)
+    guards = (*identities.guards, ending)
+    _pass(guards)
+    entries = dict(sorted(entries.items()))
+    own = {number: entry for number, entry in entries.items() if shard.owns(number)}
+    _all_reachable(entries, configured_registries(settings))
+    _none_taken(own, observed, settings, owners)
+    image_repositories = tuple(
+        _image_repositories(
+            own,
+            {
+                placement.name: image
+                for images in identities.images.values()
+                for image in images[1:]
+                for placement in place(image)
+            },
+            repositories,
+            observed,
+            settings,
+            owner,
+        )
+    )
+    rules, bleeds = _replication(entries, identities.images, repositories, settings, place)
+    registries = tuple(_registries(settings, rules)) if shard.first else ()
+    push_roles = plan_push_roles(
+        own, identities.images, repositories, settings, place, owner_id=inventory.owner
+    )
     plan = EstatePlan(
         registries=registries,
         image_repositories=image_repositories,
-        ledger=Ledger(entries),
+        ledger=Ledger({**{each: ledger.entries[each] for each in ledger.waiting}, **own}),
         left_out=identities.left_out,
-        bleeds=bleeds,
+        bleeds=bleeds if shard.first else (),
         alerts=plan_alerts(settings.alerts, registries, bleeds),
         push_roles=push_roles,
-        identity_providers=tuple(providers_made(push_roles, settings)),
+        identity_providers=tuple(providers_made(push_roles, settings)) if shard.first else (),
         namespaces={
             name: namespace_policy(name, sources) for name in sorted(settings.namespaces.known)
         },
         notes=(*identities.notes, *notes),
         deselected=Counter(inventory.deselected.values()),
         stages=tuple(each.stage for each in place("") if each.stage),
+        guards=guards,
     )
-    near = check_limits(plan, first=not ledger.entries)
-    return replace(plan, notes=(*plan.notes, *near))
+    near = check_limits(plan, images=observed.images, held=_held(entries), first=not ledger.entries)
+    plan = replace(plan, notes=(*plan.notes, *near))
+    before, after = Ledger(ledger.owned), Ledger(own)
+    return replace(plan, changes=changes_of(before, after, inventory, plan, observed))
+
+
+def _held(entries: Mapping[int, Entry]) -> Counter[Registry]:
+    """Count the image repositories of the whole estate in each registry."""
+    return Counter(
+        Placement.at(location).registry
+        for entry in entries.values()
+        for location in (*entry.placements, *entry.replicas)
+    )
+
+
+def _pass(guards: Iterable[Guard]) -> None:
+    """Stop where more changes at once than an operator has confirmed; all guards are said at once."""
+    tripped = [each for each in guards if each.tripped]
+    if tripped:
+        raise GuardError(tripped)
 
 
 def _all_reachable(entries: Mapping[int, Entry], configured: Container[Registry]) -> None:
@@ -128,7 +172,7 @@ def _all_reachable(entries: Mapping[int, Entry], configured: Container[Registry]
 
 
 def _none_taken(
-    entries: Mapping[int, Entry], observed: Observed, settings: Settings, owner: str
+    entries: Mapping[int, Entry], observed: Observed, settings: Settings, owners: Container[str]
 ) -> None:
     """Refuse to make what stands there already, by other hands, until an operator adopts it."""
     taken = [
@@ -136,7 +180,7 @@ def _none_taken(
         for entry in entries.values()
         for location in (*entry.placements, *entry.replicas)
         if _found(location, observed)
-        and not made_by(observed.unknown[location], owner)
+        and not made_by(observed.unknown[location], owners)
         and Placement.at(location).name not in settings.adopted
     ]
     if taken:
@@ -155,13 +199,15 @@ def _found(location: str, observed: Observed) -> bool:
     return location in observed.unknown and location not in observed.managed
 
 
-def _image_repositories(
+def _image_repositories(  # noqa: PLR0917 - the whole of the plan's input
     entries: Mapping[int, Entry],
+    further: Mapping[str, str],
     repositories: Mapping[int, Repository],
     observed: Observed,
     settings: Settings,
     owner: str,
 ) -> Iterator[ImageRepository]:
+    """Give every image repository; ``further`` are the images beside a service's own, by name there."""
     document = cache(lifecycle_document)
     policies: dict[Registry, str] = {}
     functions = settings.access.functions
@@ -177,15 +223,15 @@ def _image_repositories(
             repository is None or selects(functions.services, repository)
         )
         tagging = _mutability(settings.images, entry.service, repositories.get(number))
+        tags = {
+            **settings.tags,
+            "managed-by": owner,
+            "github-owner": settings.github.organisation,
+            "github-repository": entry.repository,
+            "github-id": str(number),
+            "service": entry.service,
+        }
         common: dict[str, Any] = {
-            "tags": {
-                **settings.tags,
-                "managed-by": owner,
-                "github-owner": settings.github.organisation,
-                "github-repository": entry.repository,
-                "github-id": str(number),
-                "service": entry.service,
-            },
             "immutable": tagging.immutable,
             "mutable_tags": tagging.mutable_tags,
             "lifecycle": document(
@@ -199,6 +245,7 @@ def _image_repositories(
                 placement=placement,
                 kind="placement",
                 state=state,
+                tags=_named(tags, placement.name, further),
                 kms_key=settings.images.kms_key if ours else None,
                 policy=granting(placement.registry, namespace_of(placement.name, settings), runs),
                 found=_found(location, observed),
@@ -211,10 +258,16 @@ def _image_repositories(
                 placement=placement,
                 kind="replica",
                 state=state,
+                tags=_named(tags, placement.name, further),
                 policy=policies.setdefault(registry, functions_may_pull(registry)),
                 found=_found(location, observed),
                 **common,
             )
+
+
+def _named(tags: dict[str, str], name: str, further: Mapping[str, str]) -> dict[str, str]:
+    """Add to the tags of a service which of its further images this is, if it is one."""
+    return {**tags, "image": further[name]} if name in further else tags
 
 
 def _mutability(images: Images, service: str, repository: Repository | None) -> Mutability:
@@ -224,6 +277,7 @@ def _mutability(images: Images, service: str, repository: Repository | None) -> 
 
 def _replication(
     entries: Mapping[int, Entry],
+    images: Mapping[int, tuple[str, ...]],
     repositories: Mapping[int, Repository],
     settings: Settings,
     place: Architecture,
@@ -235,9 +289,8 @@ def _replication(
         for location in entry.placements:
             held = Placement.at(location)
             names[held.registry].add(held.name)
-        if entry.state == "active":
-            pairs = replicas_of(place(entry.service), repositories[number], settings)
-            for placement, replica in pairs:
+        for image in images.get(number, ()):
+            for placement, replica in replicas_of(place(image), repositories[number], settings):
                 wanted[placement.registry][replica.registry].add(replica.name)
     done = {source: replication_rules(wants, names[source]) for source, wants in wanted.items()}
     return (

@@ -2,23 +2,27 @@
 
 Owns who is who: a name is chosen once and frozen; a repository that is gone, archived or deselected
 is kept; a new one never takes what another had. What a lost or interrupted deployment left in AWS is
-known again by its tags. It deletes nothing on the word of a listing, and stops where too much has
-changed at once.
+known again by its tags. It deletes nothing on the word of a listing, and counts what changes at once.
 """
 
+from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from pydantic.alias_generators import to_camel
 
-from ecr.errors import EstateError
+from ecr.errors import Guard
 from ecr.inventory import Inventory, Repository
 from ecr.ledger import Entry, Ledger
 from ecr.plan.architectures import Architecture
+from ecr.plan.images import image_names
 from ecr.plan.model import LeftOut, Observed, Placement, Registry
-from ecr.plan.namespaces import misplaced, placed_name
+from ecr.plan.namespaces import misplaced, namespace_of, placed_name
 from ecr.plan.naming import NameRefusedError, chosen_name, why_refused
 from ecr.settings import Settings
+
+Notes = dict[int, list[str]]
+"""What to tell of each service, by GitHub id."""
 
 FEWEST_TO_STOP = 3
 SHARE_TO_STOP = 0.05
@@ -27,52 +31,80 @@ SHARE_TO_STOP = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Identities:
-    """Every service that the estate holds, by GitHub id, and what an operator should hear."""
+    """Every service that the estate holds, by GitHub id, and what an operator should hear.
+
+    ``images`` are the names of the images of each active service, its own the first.
+    """
 
     entries: Mapping[int, Entry]
+    images: Mapping[int, tuple[str, ...]]
     left_out: tuple[LeftOut, ...]
     notes: tuple[str, ...]
+    guards: tuple[Guard, ...] = ()
 
 
 def identify(
     inventory: Inventory, ledger: Ledger, settings: Settings, place: Architecture, today: str
 ) -> Identities:
-    """Carry the ledger forward to this inventory.
+    """Carry the ledger forward to this inventory, and count what vanishes or is renamed.
 
-    Raises EstateError when more services vanish or are renamed than an operator has confirmed.
+    The entries are the whole estate's, so that no two of its stacks choose alike; what is told and
+    counted is this stack's.
     """
     selected = {
         repository.id: repository
         for repository in inventory.repositories
         if repository.id not in inventory.deselected
     }
-    notes: list[str] = []
-    known = dict(_succeeded(ledger.entries, selected, settings, notes))
-    _guard(known, inventory, selected, settings)
+    notes: Notes = defaultdict(list)
+    owns = ledger.shard.owns
+    known = dict(_succeeded(ledger, selected, settings, notes))
+    mine = {number: entry for number, entry in known.items() if owns(number)}
+    guards = _guards(mine, inventory, selected, settings)
     listed = {repository.id: repository for repository in inventory.repositories}
     entries: dict[int, Entry] = {}
     for number, entry in known.items():
         seen = listed.get(number)
         if seen and seen.name != entry.repository:
-            notes.append(
+            notes[number].append(
                 f"{entry.repository} is now called {seen.name}; its image repositories stay "
                 f"{entry.service}"
             )
         if number not in selected and entry.state == "active":
-            notes.append(f"{entry.service} is kept: {why_gone(number, inventory)}")
+            notes[number].append(f"{entry.service} is kept: {why_gone(number, inventory)}")
         entries[number] = replace(
             entry, repository=seen.name if seen else entry.repository
         ).moved_to("active" if number in selected else "kept", today)
-    notes += misplaced(entries, listed, settings)
     owners = _owners(entries.values(), place)
     _move(entries, selected, settings, place, owners=owners, notes=notes)
     newcomers = [selected[number] for number in sorted(selected.keys() - entries.keys())]
     left_out = _admit(newcomers, entries, settings, place, owners=owners, today=today)
-    return Identities(entries, left_out, tuple(notes))
+    images, refused = _images(entries, selected, settings, place, owners)
+    idle = [
+        f"images.named.services: there is no active service {service}"
+        for service in sorted(
+            settings.images.named.services.keys() - {names[0] for names in images.values()}
+        )
+    ]
+    return Identities(
+        entries,
+        images,
+        tuple(each for each in (*left_out, *refused) if owns(each.id)),
+        (
+            *(each for number, said in notes.items() if owns(number) for each in said),
+            *misplaced({each: entries[each] for each in entries if owns(each)}, listed, settings),
+            *idle,
+        ),
+        guards,
+    )
 
 
 def recovered(
-    ledger: Ledger, observed: Observed, sources: Container[Registry], owner: str, today: str
+    ledger: Ledger,
+    observed: Observed,
+    sources: Container[Registry],
+    owners: Container[str],
+    today: str,
 ) -> Ledger:
     """Give the ledger with what this stack made but the ledger does not know.
 
@@ -81,7 +113,7 @@ def recovered(
     """
     entries = dict(ledger.entries)
     for location, tags in sorted(observed.unknown.items()):
-        if not made_by(tags, owner):
+        if not made_by(tags, owners) or not ledger.shard.owns(int(tags["github-id"])):
             continue
         number, placement = int(tags["github-id"]), Placement.at(location)
         entry = entries.get(number) or Entry(
@@ -94,12 +126,15 @@ def recovered(
             entries[number] = replace(entry, placements={**entry.placements, location: "kept"})
         else:
             entries[number] = replace(entry, replicas={**entry.replicas, location: "kept"})
-    return Ledger(entries)
+    return replace(ledger, entries=entries)
 
 
-def made_by(tags: Mapping[str, str], owner: str) -> bool:
-    """Whether an image repository's tags say that this stack made it, and for which repository."""
-    return tags.get("managed-by") == owner and tags.get("github-id", "").isdecimal()
+def made_by(tags: Mapping[str, str], owners: Container[str]) -> bool:
+    """Whether an image repository's tags say that the estate made it, and for which repository.
+
+    ``owners`` are PROJECT/STACK of all its stacks.
+    """
+    return tags.get("managed-by") in owners and tags.get("github-id", "").isdecimal()
 
 
 def why_gone(number: int, inventory: Inventory) -> str:
@@ -110,32 +145,43 @@ def why_gone(number: int, inventory: Inventory) -> str:
 
 
 def _succeeded(
-    entries: Mapping[int, Entry],
+    ledger: Ledger,
     selected: Mapping[int, Repository],
     settings: Settings,
-    notes: list[str],
+    notes: Notes,
 ) -> Iterator[tuple[int, Entry]]:
     """Give kept services to the repositories that an operator named as their successors."""
+    entries, of = ledger.entries, ledger.shard.of
     for number, entry in entries.items():
         successor = settings.successors.get(entry.service)
         if successor is None or successor == number:
             yield number, entry
         elif entry.state == "active" and number in selected:
-            notes.append(
+            notes[number].append(
                 f"successors: {entry.service} is ignored, for its repository is still there"
             )
             yield number, entry
         elif successor not in selected:
-            notes.append(f"successors: {entry.service} waits, for {successor} is not selected")
+            notes[number].append(
+                f"successors: {entry.service} waits, for {successor} is not selected"
+            )
+            yield number, entry
+        elif successor % of != number % of:
+            notes[number].append(
+                f"successors: {entry.service} is ignored, for {successor} belongs to another "
+                "stack of the estate"
+            )
             yield number, entry
         elif successor in entries:
-            notes.append(
+            notes[number].append(
                 f"successors: {entry.service} is ignored, for {successor} is "
                 f"{entries[successor].service} already"
             )
             yield number, entry
         else:
-            notes.append(f"{entry.service} goes to {selected[successor].name} ({successor})")
+            notes[number].append(
+                f"{entry.service} goes to {selected[successor].name} ({successor})"
+            )
             yield successor, entry
 
 
@@ -159,7 +205,7 @@ def _move(
     place: Architecture,
     *,
     owners: dict[str, str],
-    notes: list[str],
+    notes: Notes,
 ) -> None:
     """Give services the other names that an operator chose; what they had is kept beside it."""
     for number, entry in entries.items():
@@ -176,11 +222,11 @@ def _move(
             None,
         )
         if owner:
-            notes.append(
+            notes[number].append(
                 f"names: {entry.repository} stays {entry.service}, for {name} belongs to {owner}"
             )
             continue
-        notes.append(
+        notes[number].append(
             f"{entry.repository} goes to {name} from now on; the images that it has in "
             f"{entry.service} are kept there"
         )
@@ -228,12 +274,52 @@ def _admit(
     return tuple(left_out)
 
 
-def _guard(
+def _images(
+    entries: Mapping[int, Entry],
+    selected: Mapping[int, Repository],
+    settings: Settings,
+    place: Architecture,
+    owners: dict[str, str],
+) -> tuple[dict[int, tuple[str, ...]], list[LeftOut]]:
+    """Give the images of every active service, and those that cannot be placed."""
+    images: dict[int, tuple[str, ...]] = {}
+    left_out = []
+    for number, entry in entries.items():
+        if number not in selected:
+            continue
+        names = []
+        for name in image_names(entry.service, selected[number], settings.images.named):
+            placements = place(name)
+            refusal = next(filter(None, (why_refused(each.name) for each in placements)), None)
+            taken = {owners.get(each.location, entry.repository) for each in placements}
+            if others := sorted(taken - {entry.repository}):
+                refusal = f"the image repository belongs to {others[0]}"
+            if {namespace_of(each.name, settings) for each in placements} - {
+                namespace_of(entry.service, settings)
+            }:
+                refusal = f"{entry.service} is the name of a namespace"
+            # The service's own name was settled before; only a further image can be refused.
+            if refusal and name != entry.service:
+                left_out.append(
+                    LeftOut(
+                        number,
+                        entry.repository,
+                        f"its image {name}: {refusal}; declare it under another name",
+                    )
+                )
+                continue
+            owners.update({each.location: entry.repository for each in placements})
+            names.append(name)
+        images[number] = tuple(names)
+    return images, left_out
+
+
+def _guards(
     entries: Mapping[int, Entry],
     inventory: Inventory,
     selected: Mapping[int, Repository],
     settings: Settings,
-) -> None:
+) -> tuple[Guard, ...]:
     active = {number: entry for number, entry in entries.items() if entry.state == "active"}
     vanished = [
         f"{entry.service}: {why_gone(number, inventory)}"
@@ -245,19 +331,19 @@ def _guard(
         for number, entry in active.items()
         if number in selected and selected[number].name != entry.repository
     ]
-    stop_unless_confirmed("services would vanish", "vanished", vanished, len(active), settings)
-    stop_unless_confirmed("repositories are renamed", "renamed", renamed, len(active), settings)
+    return (
+        guard("services would vanish", "vanished", vanished, len(active), settings),
+        guard("repositories are renamed", "renamed", renamed, len(active), settings),
+    )
 
 
-def stop_unless_confirmed(
-    what: str, key: str, offences: list[str], among: int, settings: Settings
-) -> None:
-    """Raise EstateError when more than max(3, 5 %) change at once and nobody has confirmed it."""
-    allowed = max(FEWEST_TO_STOP, int(among * SHARE_TO_STOP))
-    if len(offences) <= allowed or getattr(settings.confirm, key) == len(offences):
-        return
-    raise EstateError(
-        f"{len(offences)} of {among} {what} at once, more than {allowed}; nothing was changed. If "
-        f"that is right, set confirm.{to_camel(key)} to {len(offences)} for one deployment.",
-        offences,
+def guard(what: str, key: str, offences: list[str], among: int, settings: Settings) -> Guard:
+    """Give a guard that lets max(3, 5 %) change at once, or the number that was confirmed."""
+    return Guard(
+        key=to_camel(key),
+        what=what,
+        among=among,
+        allowed=max(FEWEST_TO_STOP, int(among * SHARE_TO_STOP)),
+        confirmed=getattr(settings.confirm, key),
+        offences=tuple(offences),
     )

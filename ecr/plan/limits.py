@@ -1,19 +1,19 @@
 """Limits: what AWS would refuse half-way through a deployment, found before it begins.
 
 Owns the quotas and sizes; each names the AWS page it comes from. It changes nothing in the plan. What
-is near a limit becomes a note, what is past it an error. How many images there are is not in the
-plan: `python -m ecr simulate` and `audit` read live registries.
+is near a limit becomes a note, what is past it an error.
 """
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from ecr.errors import EstateError
 from ecr.lifecycle_policy import MOST_RULES
 from ecr.plan.documents import LIMITS, REMEDIES, Document
-from ecr.plan.model import EstatePlan, ImageRepository, PushRole, RegistryPlan
+from ecr.plan.model import EstatePlan, ImageRepository, PushRole, Registry, RegistryPlan
 from ecr.plan.replication import MAX_DESTINATIONS, MAX_RULES
 
 REPOSITORIES = 100_000
@@ -21,6 +21,9 @@ REPOSITORIES = 100_000
 
 ROLES = 1_000
 """IAM roles an account, unless AWS has raised it (IAM User Guide, "IAM and AWS STS quotas")."""
+
+IMAGES = 100_000
+"""Images of an image repository (Amazon ECR User Guide, "Amazon ECR service quotas")."""
 
 LIFECYCLE = 30_720
 """Characters of a lifecycle policy (Amazon ECR API Reference, PutLifecyclePolicy)."""
@@ -63,8 +66,18 @@ class _Use(NamedTuple):
     remedy: str
 
 
-def check_limits(plan: EstatePlan, *, first: bool = False) -> tuple[str, ...]:
-    """Give what is near a limit of AWS, as notes. ``first`` says that nothing is deployed yet.
+def check_limits(
+    plan: EstatePlan,
+    *,
+    images: Mapping[str, int] = MappingProxyType({}),
+    held: Mapping[Registry, int] | None = None,
+    first: bool = False,
+) -> tuple[str, ...]:
+    """Give what is near a limit of AWS, as notes.
+
+    ``images`` are numbers of images by location, as far as they are known; ``held`` are the image
+    repositories of the whole estate by registry, where those planned are but a stack's; ``first``
+    says that nothing is deployed yet.
 
     Raises EstateError, naming every offender, where the plan is over a limit or has a policy document
     that AWS would refuse.
@@ -77,9 +90,20 @@ def check_limits(plan: EstatePlan, *, first: bool = False) -> tuple[str, ...]:
         )
     uses = [
         *_of_registries(plan.registries),
-        *_of_image_repositories(plan.image_repositories),
+        *_of_image_repositories(plan.image_repositories, held),
         *_of_documents(documents),
         *_of_push_roles(plan.push_roles),
+    ]
+    # An image repository that is full refuses pushes, but nothing of the deployment.
+    full = [
+        _Use(
+            location,
+            "it holds {} images",
+            count,
+            IMAGES,
+            "try a shorter lifecycle with `python -m ecr simulate`",
+        )
+        for location, count in sorted(images.items())
     ]
     offences = [
         f"{use.where}: {use.what.format(use.used)}, and AWS takes {use.limit}; {use.remedy}"
@@ -91,7 +115,7 @@ def check_limits(plan: EstatePlan, *, first: bool = False) -> tuple[str, ...]:
     notes = [
         f"{use.where}: {use.what.format(use.used)}, {use.used / use.limit:.0%} of the {use.limit} "
         f"that AWS takes; {use.remedy}"
-        for use in uses
+        for use in (*uses, *full)
         if use.limit > EXCLUSIONS and use.used >= NEAR * use.limit
     ]
     return (*notes, *(_duration(plan.image_repositories) if first else ()))
@@ -153,8 +177,11 @@ def _of_registries(registries: Iterable[RegistryPlan]) -> Iterator[_Use]:
         )
 
 
-def _of_image_repositories(image_repositories: tuple[ImageRepository, ...]) -> Iterator[_Use]:
-    held = Counter(each.placement.registry for each in image_repositories)
+def _of_image_repositories(
+    image_repositories: tuple[ImageRepository, ...], held: Mapping[Registry, int] | None
+) -> Iterator[_Use]:
+    if held is None:
+        held = Counter(each.placement.registry for each in image_repositories)
     for registry, count in held.items():
         yield _Use(
             f"registry {registry.key}",

@@ -7,39 +7,47 @@ retiring when an operator says so; it ends only when it was retiring already and
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from ecr.errors import Guard
 from ecr.inventory import Repository
 from ecr.ledger import Entry, State
 from ecr.plan.architectures import Architecture, replicas_of
-from ecr.plan.identity import stop_unless_confirmed
+from ecr.plan.identity import Identities, guard
 from ecr.plan.model import Observed, Placement
 from ecr.settings import Settings
+from ecr.shards import Shard
 
 
 def settle(
-    entries: Mapping[int, Entry],
+    identities: Identities,
     repositories: Mapping[int, Repository],
     settings: Settings,
     place: Architecture,
     observed: Observed,
-) -> tuple[dict[int, Entry], tuple[str, ...]]:
-    """Give every entry with its image repositories in their new states, and what to tell.
+    *,
+    shard: Shard,
+) -> tuple[dict[int, Entry], tuple[str, ...], Guard]:
+    """Give every entry with its image repositories in their new states, what to tell, and a guard.
 
-    Raises EstateError when more replicas would no longer be filled than an operator has confirmed.
+    The entries are the whole estate's. What is told, and the replicas that would no longer be filled,
+    which the guard counts, are this stack's.
     """
     settled: dict[int, Entry] = {}
     notes: list[str] = []
     ended: list[str] = []
+    entries = identities.entries
     for number, entry in entries.items():
-        placements = place(entry.service) if entry.state == "active" else ()
+        told = notes if shard.owns(number) else []
+        names = identities.images.get(number, ())
+        placements = tuple(placement for name in names for placement in place(name))
         repository = repositories.get(number)
         pairs = replicas_of(placements, repository, settings) if repository else ()
         replicas = [replica for _, replica in pairs]
         done = replace(
             entry,
-            placements=_carried(entry.placements, placements, settings, observed, notes),
-            replicas=_carried(entry.replicas, replicas, settings, observed, notes),
+            placements=_carried(entry.placements, placements, settings, observed, told),
+            replicas=_carried(entry.replicas, replicas, settings, observed, told),
         )
-        if entry.state == "active":
+        if entry.state == "active" and shard.owns(number):
             ended += [
                 f"{location}: its service no longer asks for a replica"
                 for location, state in entry.replicas.items()
@@ -51,12 +59,13 @@ def settle(
         elif states:
             settled[number] = replace(done, state="retiring" if states == {"retiring"} else "kept")
     filled = sum(
-        state == "active" for entry in entries.values() for state in entry.replicas.values()
+        state == "active"
+        for number, entry in entries.items()
+        if shard.owns(number)
+        for state in entry.replicas.values()
     )
-    stop_unless_confirmed(
-        "replicas would no longer be filled", "ended_replicas", ended, filled, settings
-    )
-    return settled, tuple(notes)
+    ending = guard("replicas would no longer be filled", "ended_replicas", ended, filled, settings)
+    return settled, tuple(notes), ending
 
 
 def _carried(

@@ -1,9 +1,11 @@
 """The plan as plain data: everything that will exist, and why. No behaviour beyond names."""
 
 from collections.abc import Container, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Literal, Self
 
+from ecr.errors import Guard
 from ecr.ledger import Ledger, State
 
 PUSH_ROLE_PATH = "/ecr-estate/"
@@ -65,13 +67,17 @@ class Observed:
     """What the registries hold, as far as the ledger does not say.
 
     ``unknown`` are the tags of image repositories that the ledger does not know, and ``managed``
-    those among them that the engine's state holds all the same; ``images`` are the numbers of images
-    in those that are retiring. All by location.
+    locations that the engine's state holds, read only where something is unknown or absent;
+    ``absent`` are image repositories that the ledger knows and no registry lists; ``images`` are the
+    numbers of images in those that are retiring, and in all where the settings ask for it. All by
+    location. ``reads`` counts the questions.
     """
 
     unknown: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     managed: Container[str] = frozenset()
+    absent: AbstractSet[str] = frozenset()
     images: Mapping[str, int] = field(default_factory=dict)
+    reads: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +201,34 @@ class AlertPlan:
     rules: tuple[AlertRule, ...]
 
 
+What = Literal[
+    "created",
+    "taken up",
+    "renamed",
+    "returned",
+    "kept",
+    "retiring",
+    "ended",
+    "missing",
+    "left out",
+]
+"""The kinds of change; ``ecr.plan.changes`` says what each means."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What becomes of one service, or of one repository that is none.
+
+    ``name`` is what an operator would look for; ``locations`` are the image repositories that it
+    touches.
+    """
+
+    what: What
+    name: str
+    reason: str
+    locations: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class EstatePlan:
     """Everything that will exist after the deployment, and what was decided on the way.
@@ -215,3 +249,5 @@ class EstatePlan:
     notes: tuple[str, ...] = ()
     deselected: Mapping[str, int] = field(default_factory=dict)
     stages: tuple[str, ...] = ()
+    guards: tuple[Guard, ...] = field(default=(), compare=False)
+    changes: tuple[Change, ...] = field(default=(), compare=False)

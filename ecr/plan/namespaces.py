@@ -38,14 +38,12 @@ def namespace_of(name: str, settings: Settings) -> str | None:
 
 
 def possible_names(repositories: Iterable[Repository], settings: Settings) -> Iterator[str]:
-    """Give the names that repositories may have or get, legal or not."""
+    """Give the names that repositories would get now."""
     for repository in repositories:
-        yield repository.name.lower()
         try:
             yield placed_name(repository, settings)
         except NameRefusedError:
             continue
-    yield from settings.names.values()
 
 
 def misplaced(

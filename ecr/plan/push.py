@@ -44,14 +44,16 @@ class GitHubRepository:
 
 def plan_push_roles(
     entries: Mapping[int, Entry],
+    images: Mapping[int, Sequence[str]],
     repositories: Mapping[int, Repository],
     settings: Settings,
     place: Architecture,
+    *,
     owner_id: int | None,
 ) -> tuple[PushRole, ...]:
     """Give the roles of the active services that the settings select; none without the setting.
 
-    ``owner_id`` is the organisation's id where GitHub was asked. Raises EstateError where nobody says.
+    ``images`` are the names of the images of each service, its own the first. ``owner_id`` is the organisation's id where GitHub was asked. Raises EstateError where nobody says.
     """
     chosen = settings.push_roles
     if chosen is None:
@@ -68,7 +70,7 @@ def plan_push_roles(
                 settings.github.organisation, owner, repositories[number].name, number
             ),
             entry.service,
-            place(entry.service),
+            [placement for image in images[number] for placement in place(image)],
             chosen,
         )
         for number, entry in entries.items()

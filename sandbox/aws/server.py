@@ -76,6 +76,8 @@ class _Application:
         self._journal = journal
         self._created: dict[str, tuple[str, list[tuple[str, str]], bytes]] = {}
         self._refusals = refusals
+        # Moto's models are not made for threads, and a thread gains nothing here: all of it is Python.
+        self._one_at_a_time = threading.Lock()
         self._moto = DomainDispatcherApplication(create_backend_app)
         # Without the cache moto lists its modules on disk for every request: most of its time.
         lookup = cache(self._moto.get_backend_for_host)
@@ -109,7 +111,8 @@ class _Application:
             record(refusal.status)
             return _refused(environ, start_response, refusal)
         try:
-            answer: Iterable[bytes] = self._moto(environ, recording)
+            with self._one_at_a_time:
+                answer: Iterable[bytes] = self._moto(environ, recording)
         except (NotImplementedError, OperationNotFoundError) as gap:
             # As a 500 the SDKs would retry it for minutes; a 501 they report at once.
             record(HTTPStatus.NOT_IMPLEMENTED)

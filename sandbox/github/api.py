@@ -221,6 +221,16 @@ class Api:
             return self.moved(request, f"/repositories/{repository.id}")
         return self._repository_by_id(request, token, str(repository.id))
 
+    def _tree(self, request: Request, token: Token, login: str, name: str) -> Reply:
+        if login.casefold() != self.organisation.login.casefold():
+            return self._missing(request)
+        repository, redirected = self.organisation.find(name)
+        if repository is None or redirected or not _visible(repository, token):
+            return self._missing(request)
+        if not repository.files:
+            return self.refusal(request, 409, "Git Repository is empty.")
+        return self._reply(request, token, documents.tree(self.organisation, repository, self.base))
+
     def _user(self, request: Request, token: Token) -> Reply:
         if token is ANONYMOUS:
             return self.refusal(request, 401, "Requires authentication")
@@ -329,6 +339,7 @@ class Api:
         (r"/organizations/(?P<identity>[0-9]+)/repos", _listing_by_id),
         (r"/repositories/(?P<identity>[0-9]+)", _repository_by_id),
         (r"/repos/(?P<login>[^/]+)/(?P<name>[^/]+)", _repository),
+        (r"/repos/(?P<login>[^/]+)/(?P<name>[^/]+)/git/trees/HEAD", _tree),
         (
             r"/repos/(?P<login>[^/]+)/(?P<name>[^/]+)/actions/variables/(?P<variable>\w+)",
             _variable,

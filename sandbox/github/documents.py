@@ -7,6 +7,7 @@ what: callers pass only what their reader may see.
 from __future__ import annotations
 
 import base64
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -140,6 +141,28 @@ def repository(
     if not repository.other_owner:
         row["organization"] = row["owner"]
     return {**row, "network_count": 0, "subscribers_count": 0}
+
+
+def tree(organisation: Organisation, repository: Repository, base: str) -> Document:
+    """Return every file of the default branch (schema: git-tree)."""
+    url = f"{base}api/v3/repos/{organisation.login}/{repository.name}/git"
+    files = [
+        {
+            "path": path,
+            "mode": "100644",
+            "type": "blob",
+            "sha": _sha(path),
+            "size": len(path),
+            "url": f"{url}/blobs/{_sha(path)}",
+        }
+        for path in repository.files
+    ]
+    sha = _sha(*repository.files)
+    return {"sha": sha, "url": f"{url}/trees/{sha}", "tree": files, "truncated": False}
+
+
+def _sha(*texts: str) -> str:
+    return sha256("\n".join(texts).encode()).hexdigest()[:40]
 
 
 def organization(organisation: Organisation, base: str, *, counts: bool) -> Document:

@@ -46,6 +46,7 @@ class Facts(TypedDict, total=False):
     default_branch: str
     topics: Sequence[str]
     properties: Mapping[str, str]
+    files: Sequence[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +67,7 @@ class Repository:
     default_branch: str = "main"
     topics: tuple[str, ...] = ()
     properties: Mapping[str, str] = field(default_factory=dict)
+    files: tuple[str, ...] = ("README.md",)  # by path; none is a repository without a commit
     other_owner: str | None = None  # who holds it after a transfer out of the organisation
 
     @property
@@ -371,6 +373,7 @@ _FACT_CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "default_branch": (lambda value: isinstance(value, str), "is a text"),
     "topics": (_topics, "is a list of at most 20 words of a-z 0-9 -, up to 50 long"),
     "properties": (_properties, "is an object of texts"),
+    "files": (_texts, "is a list of paths"),
 }
 
 
@@ -385,7 +388,11 @@ def _checked(facts: Mapping[str, Any]) -> dict[str, Any]:
     ]
     if problems:
         raise OrganisationError(f"{'; '.join(problems)}.")
-    copies: dict[str, Callable[[Any], Any]] = {"topics": tuple, "properties": dict}
+    copies: dict[str, Callable[[Any], Any]] = {
+        "topics": tuple,
+        "properties": dict,
+        "files": tuple,
+    }
     return {fact: copies.get(fact, lambda same: same)(value) for fact, value in facts.items()}
 
 

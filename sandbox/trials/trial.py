@@ -19,7 +19,7 @@ from sandbox import processes
 from sandbox.aws import ApiCall
 from sandbox.estate import ROLE, Registries
 from sandbox.github import Organisation
-from sandbox.session import ORGANISATION, Run, Session
+from sandbox.session import ORGANISATION, STACK, Run, Session
 from sandbox.toolchain import Toolchain
 from sandbox.trials.verdict import Ending, Expectation, Finding, line_that_says
 
@@ -68,6 +68,7 @@ class Stage:
         self.ground = ground
         self.seen: set[str] = set()
         self.notes: list[str] = []
+        self.stacks = [STACK]
         self._registries = Registries(session.environment)
 
     def ecr(self, registry: tuple[str, str] = ARTIFACTS) -> Any:  # noqa: ANN401 - a client of boto3
@@ -87,9 +88,9 @@ class Stage:
         self.seen |= held
         return held
 
-    def state(self) -> dict[str, Any]:
+    def state(self, stack: str = STACK) -> dict[str, Any]:
         """Give the engine's state as `pulumi stack export` writes it."""
-        done = self.session.pulumi("stack", "export")
+        done = self.session.pulumi("stack", "export", "--stack", stack)
         if done.code:
             raise RuntimeError(f"the state cannot be read:\n{done.output}")
         exported: dict[str, Any] = json.loads(done.output)
@@ -104,11 +105,11 @@ class Stage:
             raise RuntimeError(f"the state could not be imported:\n{done.output}")
 
     def managed(self) -> set[str]:
-        """Give the locations of the image repositories that the engine's state holds."""
-        resources = self.state()["deployment"].get("resources") or []
+        """Give the locations of the image repositories that the engine's states hold."""
         return {
             each["urn"].split("::")[-1]
-            for each in resources
+            for stack in self.stacks
+            for each in self.state(stack)["deployment"].get("resources") or []
             if each["type"] == "aws:ecr/repository:Repository"
         }
 

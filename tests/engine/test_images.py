@@ -67,7 +67,7 @@ def test_a_replica_whose_image_runs_is_found_pinned_and_safe(
         )["image"]["imageId"]["imageDigest"]
         for tag in ("first", "second")
     ]  # fmt: skip
-    task_of(session, f"{LAMBDA[0]}.dkr.ecr.{LAMBDA[1]}.amazonaws.com/api", digests)
+    runs(session, f"{LAMBDA[0]}.dkr.ecr.{LAMBDA[1]}.amazonaws.com/api", digests)
     outputs = tmp_path / "outputs.json"
     outputs.write_text(json.dumps(session.outputs()))
     reach = ["--outputs", str(outputs), "--role-name", ROLE]
@@ -82,24 +82,50 @@ def test_a_replica_whose_image_runs_is_found_pinned_and_safe(
     assert operate(session, "replicas", *reach) == (0, {"gaps": [], "damaged": []})
 
 
-def task_of(session: Session, address: str, digests: list[str]) -> None:
-    """Have a service of the Lambda account run these images, through the real AWS API client."""
+def runs(session: Session, address: str, digests: list[str]) -> None:
+    """Have functions of the Lambda account run these images, through the real AWS API client."""
+    iam, functions = (client(session, service) for service in ("iam", "lambda"))
+    role = iam.create_role(
+        RoleName="function",
+        AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": []}),
+    )["Role"]["Arn"]
+    for digest in digests:
+        functions.create_function(
+            FunctionName=digest[7:19],
+            PackageType="Image",
+            Role=role,
+            Code={"ImageUri": f"{address}@{digest}"},
+            Publish=True,
+        )
+
+
+def client(session: Session, service: str) -> Any:
     registries = Registries(session.environment)
     given = registries._credentials(LAMBDA[0])
-    ecs = registries._session.client(
-        "ecs",
+    opened: Any = registries._session  # its client is typed by literal names only
+    return opened.client(
+        service,
         region_name=LAMBDA[1],
         endpoint_url=session.environment["AWS_ENDPOINT_URL"],
         aws_access_key_id=given["AccessKeyId"],
         aws_secret_access_key=given["SecretAccessKey"],
         aws_session_token=given["SessionToken"],
     )
-    ecs.create_cluster(clusterName="main")
-    task = ecs.register_task_definition(
-        family="api",
-        containerDefinitions=[
-            {"name": digest[7:19], "image": f"{address}@{digest}", "memory": 64}
-            for digest in digests
-        ],
-    )["taskDefinition"]["taskDefinitionArn"]
-    ecs.create_service(cluster="main", serviceName="api", taskDefinition=task, desiredCount=0)
+
+
+def test_further_images_settle_and_what_is_no_longer_declared_is_kept(open_session: Open) -> None:
+    images = {"named": {"services": {"api": ["worker"]}}, "count": True}
+    session = open_session("api", images=images, lambdaReplicas=ONE_LAMBDA_ACCOUNT)
+    deploy(session)
+    again = session.preview("--expect-no-changes")
+    assert again.code == 0, again.output
+    for account in (ARTIFACTS, LAMBDA):
+        names = Registries(session.environment).client(*account).describe_repositories()
+        assert [each["repositoryName"] for each in names["repositories"]] == ["api", "api/worker"]
+    assert set(session.outputs()["imageRepositories"]) == {"api", "api/worker"}
+    session.configure({"images": {}, "lambdaReplicas": ONE_LAMBDA_ACCOUNT})
+    deploy(session)
+    (entry,) = session.outputs()["ledger"]["services"].values()
+    assert sorted(entry["placements"].values()) == ["active", "kept"]
+    ecr = Registries(session.environment).client(*ARTIFACTS)
+    assert len(ecr.describe_repositories()["repositories"]) == 2

@@ -19,7 +19,7 @@ from ecr.__main__ import main
 from ecr.ledger import Entry, Ledger
 from ecr.promotion import RECORD
 from ecr.promotion.crane import EMPTY, crane, digest_of
-from sandbox.toolchain.images import ensure_crane
+from sandbox.toolchain.tools import CRANE, ensure_tool
 
 pytestmark = pytest.mark.engine
 
@@ -145,7 +145,7 @@ def serving(binary: Path) -> Iterator[str]:
 
 @pytest.fixture
 def stages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stages]:
-    binary = ensure_crane(print)
+    binary = ensure_tool(CRANE, print)
     monkeypatch.setenv("PATH", f"{binary.parent}{os.pathsep}{os.environ['PATH']}")
     with ExitStack() as running:
         hosts = [running.enter_context(serving(binary)) for _ in STAGES]

@@ -1,0 +1,216 @@
+"""The engine's digest: what `pulumi preview --json` and `pulumi refresh --json` say they would do.
+
+Owns the running of the engine's command line for the commands that explain it, the reading of what it
+prints, and its steps as lines of a diff. Reads no state and decides nothing.
+"""
+
+import json
+import os
+import re
+import subprocess
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ecr.errors import EstateError
+from ecr.run_report import REPORT
+
+UNTOUCHED = frozenset({"same", "refresh", "read", "read-replacement", "discard"})
+"""Operations that change nothing in AWS."""
+
+SIGNS = {"create": "+", "import": "=", "delete": "-", "update": "!", "replace": "!"}
+"""What a line of the diff begins with; the rest of the engine's operations are named in full."""
+
+HIDDEN = frozenset({"tagsAll"})
+"""Properties that only repeat others."""
+
+LONGEST = 160
+"""Characters of a value that a line shows."""
+
+REPOSITORY = "aws:ecr/repository:Repository"
+
+
+@dataclass(frozen=True, slots=True)
+class Property:
+    """A property that changes: its path, and both values as JSON, None where there is none."""
+
+    path: str
+    old: str | None
+    new: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step: the operation, the engine's type and logical name, and what changes."""
+
+    operation: str
+    kind: str
+    name: str
+    properties: tuple[Property, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """What the engine said: the steps that change something, all counts, and its errors."""
+
+    steps: tuple[Step, ...]
+    counts: Mapping[str, int]
+    errors: tuple[str, ...]
+    seconds: float
+
+    def of_image_repositories(self) -> Counter[str]:
+        """Give how many image repositories each operation is for."""
+        return Counter(each.operation for each in self.steps if each.kind == REPOSITORY)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What came of asking the engine: its exit code, its digest, and the program's run report."""
+
+    arguments: tuple[str, ...]
+    code: int
+    digest: Digest
+    report: Mapping[str, Any]
+
+
+def ask(arguments: Sequence[str]) -> Asked:
+    """Run `pulumi` with the arguments and read its digest, and the report of the program's run.
+
+    Raises EstateError when there is no engine, or nothing that it said can be read.
+    """
+    command = ["pulumi", "--non-interactive", *arguments, "--json"]
+    with tempfile.TemporaryDirectory() as folder:
+        # A report that was asked for is written where it was asked for.
+        file = Path(os.environ.get(REPORT) or Path(folder) / "report.json")
+        file.unlink(missing_ok=True)
+        try:
+            done = subprocess.run(
+                command,
+                env={**os.environ, REPORT: str(file)},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        except OSError as error:
+            raise EstateError(
+                "The engine cannot be run.", [f"pulumi: {error.strerror}; put it on the PATH"]
+            ) from error
+        report = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    digest = read_digest(done.stdout)
+    if digest is None or (done.returncode and not digest.errors and "error" not in report):
+        said = [*done.stderr.splitlines(), *done.stdout.splitlines()]
+        raise EstateError(
+            f"The engine could not {arguments[0]}.",
+            [line for line in said if line.strip()][-20:] or ["it said nothing; run it by hand"],
+        )
+    return Asked(tuple(arguments), done.returncode, digest, report)
+
+
+def read_digest(text: str) -> Digest | None:
+    """Read what the engine printed; None where there is no digest in it."""
+    # Warnings of the command line may stand before it.
+    start = re.search(r"^\{", text, re.MULTILINE)
+    if start is None:
+        return None
+    try:
+        said, _ = json.JSONDecoder().raw_decode(text, start.start())
+    except ValueError:
+        return None
+    if "changeSummary" not in said and "diagnostics" not in said:
+        return None
+    return Digest(
+        steps=tuple(
+            sorted(
+                map(_step, (each for each in said.get("steps") or () if _changes(each))),
+                key=lambda step: (step.name, step.kind),
+            )
+        ),
+        counts=said.get("changeSummary") or {},
+        errors=tuple(
+            each["message"].strip()
+            for each in said.get("diagnostics") or ()
+            if each["severity"] == "error"
+        ),
+        seconds=said.get("duration", 0) / 1e9,
+    )
+
+
+def _changes(step: Mapping[str, Any]) -> bool:
+    # The engine shows the stack itself whatever becomes of it.
+    return step["op"] not in UNTOUCHED and "::pulumi:pulumi:Stack::" not in step["urn"]
+
+
+def _step(step: Mapping[str, Any]) -> Step:
+    _, _, chain, name = step["urn"].split("::", 3)
+    old, new = (step.get(state) or {} for state in ("oldState", "newState"))
+    paths = step.get("detailedDiff") or dict.fromkeys(step.get("diffReasons") or ())
+    return Step(
+        operation=step["op"],
+        kind=chain.rpartition("$")[2],
+        name=name,
+        properties=tuple(
+            Property(path, _value(old, path), _value(new, path))
+            for path in sorted(paths)
+            if re.split(r"[.\[]", path)[0] not in HIDDEN
+        ),
+    )
+
+
+def _value(state: Mapping[str, Any], path: str) -> str | None:
+    """Give the value at a path such as ``tags["team"]`` or ``rules[0].filter``, as JSON."""
+    keys = [
+        json.loads(quoted) if quoted else plain
+        for quoted, plain in re.findall(r'("(?:[^"\\]|\\.)*")|([^.\[\]"]+)', path)
+    ]
+    # What a provider fills in stands among the outputs only.
+    for values in (state.get("inputs") or {}, state.get("outputs") or {}):
+        found: Any = values
+        for key in keys:
+            if isinstance(found, list) and key.isdecimal() and int(key) < len(found):
+                found = found[int(key)]
+            elif isinstance(found, dict) and key in found:
+                found = found[key]
+            else:
+                break
+        else:
+            return json.dumps(_bare(found), ensure_ascii=False, sort_keys=True)
+    return None
+
+
+def _bare(value: Any) -> Any:  # noqa: ANN401 - JSON
+    """Leave out what the engine keeps beside a provider's values for itself."""
+    if isinstance(value, dict):
+        return {key: _bare(each) for key, each in value.items() if not key.startswith("__")}
+    return [_bare(each) for each in value] if isinstance(value, list) else value
+
+
+def diff(steps: Iterable[Step]) -> Iterator[str]:
+    """Give the steps as lines of a diff: created, deleted, imported, and what changes to what."""
+    for step in steps:
+        sign = SIGNS.get(step.operation, "!")
+        named = "" if step.operation in SIGNS else f"{step.operation}: "
+        yield f"{sign} {named}{step.kind.rpartition(':')[2]} {step.name}"
+        for each in step.properties:
+            yield f"!     {each.path}: {_shown(each.old)} => {_shown(each.new)}"
+
+
+def _shown(value: str | None) -> str:
+    if value is None:
+        return "(none)"
+    return value if len(value) <= LONGEST else f"{value[: LONGEST - 3]}..."
+
+
+def counted(counts: Mapping[str, int]) -> str:
+    """Give the engine's own counts in a phrase."""
+    words = {"same": "unchanged"}
+    order = ("create", "import", "update", "replace", "delete")
+    parts = [f"{counts[each]} to {each}" for each in order if counts.get(each)]
+    parts += [
+        f"{number} {words.get(each, each)}"
+        for each, number in sorted(counts.items())
+        if number and each not in order and each not in UNTOUCHED - {"same"}
+    ]
+    return ", ".join(parts) or "nothing to do"

@@ -1,0 +1,99 @@
+"""The pipeline's own scripts on the real engine: the plan is the engine's, guards wait, drift is put right."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from sandbox.checkout import Checkout
+from tests.engine.conftest import Open
+from tests.engine.test_estate import ONE_LAMBDA_ACCOUNT, deploy, held
+
+pytestmark = [
+    pytest.mark.engine,
+    pytest.mark.skipif(not shutil.which("jq"), reason="the pipeline's scripts need jq"),
+]
+
+
+def test_what_a_reviewer_reads_is_what_the_engine_does(open_session: Open, tmp_path: Path) -> None:
+    session = open_session("api", "web", "worker", ".github", lambdaReplicas=ONE_LAMBDA_ACCOUNT)
+    job = Checkout(session, tmp_path / "checkout")
+    first = job.script("plan")
+    assert first.code == 0, first.output
+    assert job.plan()["imageRepositories"]["engine"]["create"] == 6
+    assert job.plan()["agrees"]
+    assert "3 created, 1 left out" in job.comment
+
+    done = job.script("deploy")
+    assert done.code == 0, done.output
+    assert set(held(session).repositories) == {"api", "web", "worker"}
+    report = json.loads((job.out / "report.json").read_text())
+    assert (report["outcome"], report["github"]["readings"]) == ("declared", 1)
+    assert json.loads((job.out / "outputs.json").read_text())["ledger"]["schema"] == 1
+
+    session.github.organisation.add("batch")
+    session.github.organisation.rename("web", "site")
+    session.github.organisation.archive("worker")
+    again = job.script("plan")
+    assert again.code == 0, again.output
+    plan = job.plan()
+    assert plan["agrees"]
+    assert {what: kind["services"] for what, kind in plan["changes"].items()} == {
+        "created": 1,
+        "renamed": 1,
+        "kept": 1,
+        "left out": 1,
+    }
+    # A renamed service is one update for each of its image repositories, and nothing else updates.
+    assert plan["changes"]["renamed"]["imageRepositories"] == 2
+    assert plan["imageRepositories"]["engine"] == {
+        "create": 2,
+        "import": 0,
+        "delete": 0,
+        "update": 2,
+    }
+    assert '!     tags["github-repository"]: "web" => "site"' in job.comment
+    assert "| **kept**: nothing is deleted, nothing is filled any more | 1 | 2 | archived: " in (
+        job.comment
+    )
+
+
+def test_a_guard_waits_for_an_approval_that_is_for_its_number_alone(
+    open_session: Open, tmp_path: Path
+) -> None:
+    names = [f"service-{number}" for number in range(6)]
+    session = open_session(*names, lambdaReplicas=None)
+    job = Checkout(session, tmp_path / "checkout")
+    deploy(session)
+    for name in names[:4]:
+        session.github.organisation.archive(name)
+    planned = job.script("plan")
+    assert planned.code == 0, planned.output
+    assert job.output("guarded") == "true"
+    approved = job.output("confirm")
+    assert json.loads(approved) == {"vanished": 4}
+    assert "service-0: archived" in job.comment
+
+    assert job.script("deploy").code != 0
+    session.github.organisation.archive(names[4])
+    more = job.script("deploy", CONFIRM=approved)
+    assert more.code != 0
+    assert "5 of 6 services would vanish" in more.output
+    session.github.organisation.unarchive(names[4])
+    job.configure()
+    done = job.script("deploy", CONFIRM=approved)
+    assert done.code == 0, done.output
+    services = session.outputs()["ledger"]["services"].values()
+    assert sorted(each["state"] for each in services) == ["active"] * 2 + ["kept"] * 4
+    assert set(held(session).repositories) == set(names)
+
+
+def test_the_command_says_the_same_at_a_terminal(open_session: Open, tmp_path: Path) -> None:
+    session = open_session("api", lambdaReplicas=None)
+    job = Checkout(session, tmp_path / "checkout")
+    done = job.run(sys.executable, "-m", "ecr", "plan")
+    assert done.code == 0, done.output
+    assert "Plan of sandbox: 1 created" in done.output
+    assert "Of the image repositories, the engine creates 1; the plan agrees." in done.output

@@ -1,0 +1,131 @@
+"""The engine's digest is read as it is printed, and what it does not hold is an error with a remedy."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ecr.digest import REPOSITORY, Property, Step, ask, counted, diff, read_digest
+from ecr.errors import EstateError
+
+URN = "urn:pulumi:prod::ecr-estate::"
+STACK = {"op": "update", "urn": f"{URN}pulumi:pulumi:Stack::ecr-estate-prod"}
+
+
+def step(operation: str, kind: str = REPOSITORY, **more: Any) -> dict[str, Any]:
+    return {"op": operation, "urn": f"{URN}{kind}::1/r/api", **more}
+
+
+def printed(*steps: dict[str, Any], **more: Any) -> str:
+    return json.dumps({"steps": steps, "changeSummary": {"create": 1}, **more}, indent=4)
+
+
+def read(*steps: dict[str, Any]) -> tuple[Step, ...]:
+    digest = read_digest(printed(*steps))
+    assert digest
+    return digest.steps
+
+
+def test_steps_that_change_nothing_and_the_stack_itself_are_no_steps() -> None:
+    assert read(STACK, step("same"), step("refresh"), step("create")) == (
+        Step("create", REPOSITORY, "1/r/api"),
+    )
+
+
+def test_a_child_is_named_by_its_own_type() -> None:
+    policy = "aws:ecr/lifecyclePolicy:LifecyclePolicy"
+    (found,) = read(step("delete", f"{REPOSITORY}${policy}"))
+    assert found.kind == policy
+
+
+def test_what_changes_has_both_values_wherever_the_provider_keeps_them() -> None:
+    old = {"inputs": {"tags": {"team.name": "a"}}, "outputs": {"rules": [{"f": "x"}]}}
+    new = {"inputs": {"tags": {"team.name": "b"}, "rules": [{"f": "y", "__defaults": []}]}}
+    paths: dict[str, Any] = {
+        'tags["team.name"]': {},
+        "rules[0].f": {},
+        "rules": {},
+        'tagsAll["team.name"]': {},
+    }
+    (found,) = read(step("update", oldState=old, newState=new, detailedDiff=paths))
+    assert found.properties == (
+        Property("rules", '[{"f": "x"}]', '[{"f": "y"}]'),
+        Property("rules[0].f", '"x"', '"y"'),
+        Property('tags["team.name"]', '"a"', '"b"'),
+    )
+
+
+def test_the_diff_has_a_sign_for_each_operation_and_cuts_long_values() -> None:
+    long = json.dumps("x" * 400)
+    lines = list(
+        diff(
+            [
+                Step("create", REPOSITORY, "1/r/a"),
+                Step("import", REPOSITORY, "1/r/b"),
+                Step("delete", REPOSITORY, "1/r/c"),
+                Step("update", REPOSITORY, "1/r/d", (Property("tags", None, long),)),
+                Step("delete-replaced", REPOSITORY, "1/r/e"),
+            ]
+        )
+    )
+    assert lines[:3] == ["+ Repository 1/r/a", "= Repository 1/r/b", "- Repository 1/r/c"]
+    assert lines[4].startswith('!     tags: (none) => "xxx')
+    assert lines[4].endswith("...")
+    assert len(lines[4]) < 200
+    assert lines[5] == "! delete-replaced: Repository 1/r/e"
+
+
+def test_the_counts_are_a_phrase() -> None:
+    assert counted({"create": 2, "same": 11, "read": 1}) == "2 to create, 11 unchanged"
+    assert counted({}) == "nothing to do"
+
+
+@pytest.mark.parametrize("text", ["", "error: no stack", "{", '{"neither": 1}'])
+def test_what_is_no_digest_is_none(text: str) -> None:
+    assert read_digest(text) is None
+
+
+def test_warnings_before_the_digest_do_no_harm() -> None:
+    assert read_digest(f"warning: a plugin is on the PATH\n{printed()}\n") is not None
+
+
+def engine(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    """Put a `pulumi` on the PATH that does as the script says."""
+    (folder / "pulumi").write_text(f"#!/bin/sh\n{script}\n")
+    (folder / "pulumi").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+
+
+def test_the_engine_is_asked_with_a_place_for_the_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ECR_ESTATE_REPORT", raising=False)
+    said = tmp_path / "said.json"
+    said.write_text(printed(step("create")))
+    engine(
+        tmp_path,
+        monkeypatch,
+        f'echo "$@" > {tmp_path}/asked; echo \'{{"stack": "prod"}}\' > "$ECR_ESTATE_REPORT"; cat {said}',
+    )
+    asked = ask(["preview", "--stack", "prod"])
+    assert (tmp_path / "asked").read_text() == "--non-interactive preview --stack prod --json\n"
+    assert asked.report == {"stack": "prod"}
+    assert asked.digest.of_image_repositories() == {"create": 1}
+
+
+def test_an_engine_that_fails_without_a_word_of_the_program_is_quoted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine(tmp_path, monkeypatch, "echo \"error: no stack named 'prod' found\" >&2; exit 255")
+    with pytest.raises(EstateError, match="no stack named 'prod' found"):
+        ask(["preview"])
+
+
+def test_without_an_engine_the_error_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(EstateError, match="put it on the PATH"):
+        ask(["preview"])

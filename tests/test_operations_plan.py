@@ -1,0 +1,181 @@
+"""`python -m ecr plan` and `drift`: what a reviewer reads, and the exit codes that a pipeline goes by."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ecr.__main__ import main
+from ecr.comment import LARGEST, code, fitted, folded, listed, number, plain
+from ecr.digest import REPOSITORY
+
+Engine = Callable[..., None]
+CREATED = {"services": 1, "imageRepositories": 1, "reasons": {"new on GitHub": ["batch"]}}
+GUARD = {"guard": "vanished", "count": 4, "tripped": True}
+
+
+def step(operation: str, name: str = "batch", **more: Any) -> dict[str, Any]:
+    return {
+        "op": operation,
+        "urn": f"urn:pulumi:prod::ecr-estate::{REPOSITORY}::1/r/{name}",
+        **more,
+    }
+
+
+@pytest.fixture
+def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
+    """A `pulumi` that prints a digest, beside a program that writes a report."""
+    monkeypatch.delenv("ECR_ESTATE_REPORT", raising=False)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+
+    def put(*steps: dict[str, Any], exit_code: int = 0, **report: Any) -> None:
+        digest = {"steps": steps, "changeSummary": {"create": len(steps)}, "duration": 2 * 10**9}
+        (tmp_path / "digest").write_text(json.dumps(digest))
+        (tmp_path / "report").write_text(json.dumps({"stack": "prod", "guards": [], **report}))
+        (tmp_path / "pulumi").write_text(
+            f'#!/bin/sh\ncp {tmp_path}/report "$ECR_ESTATE_REPORT"\ncat {tmp_path}/digest\n'
+            f"exit {exit_code}\n"
+        )
+        (tmp_path / "pulumi").chmod(0o755)
+
+    return put
+
+
+def test_the_plan_says_what_why_and_that_the_engine_agrees(
+    engine: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine(step("create"), changes={"created": CREATED})
+    assert main(["plan"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.splitlines() == [
+        "Plan of prod: 1 created",
+        "created: 1 service, 1 image repository; their image repositories are made",
+        "  new on GitHub: batch",
+        "The engine: 1 to create.",
+        "Of the image repositories, the engine creates 1; the plan agrees.",
+    ]
+
+
+def test_a_plan_that_the_engine_does_not_share_is_an_error(
+    engine: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine(changes={"created": CREATED})
+    assert main(["plan"]) == 1
+    assert "1 to create by the plan, 0 by the engine" in capsys.readouterr().out
+
+
+def test_what_is_missing_counts_as_created_only_where_the_engine_refreshes(engine: Engine) -> None:
+    engine(step("create"), changes={"missing": CREATED})
+    assert main(["plan", "--", "--refresh"]) == 0
+    assert main(["plan"]) == 1
+
+
+def test_a_guard_has_an_exit_code_of_its_own_and_its_offences_are_listed(
+    engine: Engine, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    error = {"step": "plan", "problem": "4 of 10 vanish.", "offences": ["api: archived"]}
+    engine(exit_code=255, guards=[GUARD], error=error)
+    assert main(["plan", "--output", str(tmp_path / "plan.json")]) == 3
+    assert "  - api: archived" in capsys.readouterr().out
+    written = json.loads((tmp_path / "plan.json").read_text())
+    assert (written["outcome"], written["guards"]) == ("stopped", [GUARD])
+    assert main(["plan", "--comment"]) == 3
+    shown = capsys.readouterr().out
+    assert "> [!WARNING]\n> 4 of 10 vanish." in shown
+    assert "api: archived" in shown
+
+
+def test_any_other_error_is_a_plain_failure(
+    engine: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine(exit_code=255, error={"step": "settings", "problem": "Wrong.", "offences": []})
+    assert main(["plan", "--comment"]) == 1
+    assert "> [!CAUTION]\n> Wrong." in capsys.readouterr().out
+
+
+def test_the_comment_begins_with_its_mark_and_holds_the_engines_diff(
+    engine: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine(step("create"), changes={"created": CREATED})
+    assert main(["plan", "--comment"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("<!-- ecr-estate plan prod -->\n")
+    assert (
+        "| **created**: their image repositories are made | 1 | 1 | new on GitHub: `batch` |"
+        in (shown)
+    )
+    assert "```diff\n+ Repository 1/r/batch\n```" in shown
+
+
+def test_a_large_plan_is_cut_and_says_so(
+    engine: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [f"service-{number}" for number in range(3000)]
+    created = {"services": 3000, "imageRepositories": 3000, "reasons": {"new on GitHub": names}}
+    engine(*(step("create", name) for name in names), changes={"created": created})
+    assert main(["plan", "--comment"]) == 0
+    shown = capsys.readouterr().out
+    assert len(shown) < LARGEST
+    assert "and 2,990 more" in shown
+    assert "... and 2,600 more lines" in shown
+
+
+def test_the_json_holds_the_whole_plan(engine: Engine, capsys: pytest.CaptureFixture[str]) -> None:
+    engine(step("create"), changes={"created": CREATED})
+    assert main(["plan", "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    planned = {"create": 1, "import": 0, "delete": 0}
+    assert printed["imageRepositories"] == {"planned": planned, "engine": {**planned, "update": 0}}
+    assert printed["changes"] == {"created": CREATED}
+
+
+def test_drift_names_what_aws_has_instead(
+    engine: Engine, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    old = {"inputs": {"imageTagMutability": "IMMUTABLE"}}
+    new = {"inputs": {"imageTagMutability": "MUTABLE"}}
+    changed = step("update", "api", oldState=old, newState=new, diffReasons=["imageTagMutability"])
+    engine(changed, step("delete", "web"))
+    assert main(["drift", "--output", str(tmp_path / "drift.json")]) == 3
+    assert capsys.readouterr().out.splitlines() == [
+        "image repository 1/r/api: imageTagMutability",
+        '  imageTagMutability: "IMMUTABLE" was deployed, "MUTABLE" is in AWS',
+        "image repository 1/r/web: is gone",
+        "Drift: 2 resources; `pulumi up --refresh` puts that right.",
+    ]
+    found = json.loads((tmp_path / "drift.json").read_text())["drift"]
+    assert [each["gone"] for each in found] == [False, True]
+    assert main(["drift", "--comment"]) == 3
+    assert "1 image repository and the images in it were deleted" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("form", [[], ["--comment"]])
+def test_no_drift_is_said_and_exits_well(
+    engine: Engine, capsys: pytest.CaptureFixture[str], form: list[str]
+) -> None:
+    engine()
+    assert main(["drift", *form]) == 0
+    assert "AWS is as it was deployed" in capsys.readouterr().out
+
+
+def test_no_text_from_elsewhere_is_read_as_markdown() -> None:
+    assert code("a`b|c\nd") == "`a'b\\|c d`"
+    assert plain("[x](y) <img> @team #1 *b*") == ("\\[x\\](y) \\<img\\> \\@team \\#1 \\*b\\*")
+    assert "```\n'''\n```" in folded("t", ["```"])
+    assert listed(["a", "b", "c"], 2) == "`a`, `b` and 1 more"
+
+
+def test_numbers_agree_with_their_nouns() -> None:
+    assert [number(1, "service"), number(2, "image repository"), number(0, "resource")] == [
+        "1 service",
+        "2 image repositories",
+        "0 resources",
+    ]
+
+
+def test_sections_for_which_there_is_no_room_are_left_out_and_it_is_said() -> None:
+    text = fitted(["first", "x" * LARGEST, "", "last"])
+    assert text.startswith("first\n\nlast\n\n_More than")

@@ -1,0 +1,115 @@
+"""The run report: written whatever happens, with what each step took, and why a run was stopped."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pytest
+
+from ecr.errors import EstateError
+from ecr.run_report import LOG, REPORT, Run
+from tests.builders import config, plan, repositories
+from tests.mocks import deploy, no_invoke
+
+STATIC = [{"id": number, "name": f"service-{number}"} for number in range(1, 11)]
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of both files, which the environment names."""
+    monkeypatch.setenv(REPORT, str(tmp_path / "report.json"))
+    monkeypatch.setenv(LOG, str(tmp_path / "log.jsonl"))
+    return tmp_path
+
+
+def report(files: Path) -> dict[str, Any]:
+    read: dict[str, Any] = json.loads((files / "report.json").read_text())
+    return read
+
+
+def events(files: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (files / "log.jsonl").read_text().splitlines()]
+
+
+def test_a_run_tells_every_step_with_its_time_and_what_it_counted(files: Path) -> None:
+    deploy(config(static=STATIC), no_invoke)
+    read = report(files)
+    assert [each["step"] for each in read["steps"]] == [
+        "settings",
+        "ledger",
+        "inventory",
+        "observation",
+        "plan",
+        "resources",
+    ]
+    assert all(each["seconds"] >= 0 for each in read["steps"])
+    assert (read["outcome"], read["stack"], read["preview"]) == ("declared", "test", False)
+    assert read["github"] == {"repositories": 10, "requests": 0, "readings": 0}
+    assert read["aws"] == {"reads": 1, "absent": []}
+    assert read["changes"]["created"]["imageRepositories"] == read["imageRepositories"] == 10
+    assert [each["event"] for each in events(files)] == ["run", *["step"] * 6, "end"]
+
+
+def test_a_preview_says_that_it_is_one(files: Path) -> None:
+    deploy(config(static=STATIC), no_invoke, preview=True)
+    assert report(files)["outcome"] == "previewed"
+
+
+def test_a_guard_that_trips_is_in_the_report_with_its_numbers(files: Path) -> None:
+    before = deploy(config(static=STATIC), no_invoke)
+    with pytest.raises(pulumi.RunError, match="4 of 10 services would vanish"):
+        deploy(config(static=STATIC[4:]), no_invoke, last_outputs=before.outputs)
+    read = report(files)
+    assert read["outcome"] == "stopped"
+    assert read["error"]["step"] == "plan"
+    assert len(read["error"]["offences"]) == 4
+    assert read["guards"] == [
+        {
+            "guard": "vanished",
+            "what": "services would vanish",
+            "count": 4,
+            "among": 10,
+            "allowed": 3,
+            "confirmed": 0,
+            "tripped": True,
+        }
+    ]
+    assert events(files)[-1]["level"] == "error"
+
+
+def test_a_guard_that_counts_without_tripping_is_told_too(files: Path) -> None:
+    before = deploy(config(static=STATIC), no_invoke)
+    deploy(config(static=STATIC[1:]), no_invoke, last_outputs=before.outputs)
+    (guard,) = report(files)["guards"]
+    assert (guard["count"], guard["tripped"]) == (1, False)
+
+
+def test_without_the_variables_nothing_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(REPORT, raising=False)
+    monkeypatch.delenv(LOG, raising=False)
+    monkeypatch.chdir(tmp_path)
+    deploy(config(static=STATIC), no_invoke)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("variable", [REPORT, LOG])
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path, variable: str) -> None:
+    place = {variable: str(tmp_path / "nowhere" / "file")}
+    with pytest.raises(EstateError, match="cannot be written") as refused:
+        Run("ecr-estate/test", preview=True, environment=place).step("settings", list)
+    assert variable in str(refused.value)
+
+
+def test_a_step_that_is_waited_for_gives_its_value_or_its_error(tmp_path: Path) -> None:
+    async def refused() -> None:
+        raise EstateError("No.", ["here"])
+
+    run = Run("ecr-estate/test", preview=True, environment={REPORT: str(tmp_path / "r")})
+    assert run.step("plan", plan, *repositories("api")).image_repositories
+    with pytest.raises(EstateError, match="No"):
+        asyncio.run(run.wait("ledger", refused()))
+    assert run.document["error"] == {"step": "ledger", "problem": "No.", "offences": ["here"]}

@@ -1,0 +1,505 @@
+"""The workflows: pinned, with no more rights than they need, no secret, and scripts that do as they say."""
+
+import base64
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+import yaml
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from ecr.digest import REPOSITORY
+from sandbox.workflows import main
+
+ROOT = Path(__file__).resolve().parent.parent
+WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
+ACTION = ROOT / ".github/actions/estate/action.yml"
+SCRIPTS = {"github-token", "plan", "deploy", "drift", "post", "run"}
+INLINE = {"Install what promotes", "Promote", "Build and push"}
+"""Steps whose shell stands in the workflow itself; tests/test_operations_promote.py and
+tests/test_push_workflow.py are about them."""
+
+BY_MAKE = {"make docs", "make .venv/.installed"}
+each_workflow = pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: str(file.stem))
+needs_jq = pytest.mark.skipif(not shutil.which("jq"), reason="the scripts need jq")
+
+
+def read(file: Path) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(file.read_text())
+    return found
+
+
+def jobs(file: Path) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = read(file)["jobs"]
+    return found
+
+
+def steps() -> Iterator[dict[str, Any]]:
+    yield from read(ACTION)["runs"]["steps"]
+    for file in WORKFLOWS:
+        for job in jobs(file).values():
+            yield from job["steps"]
+
+
+def rights(name: str) -> dict[str, set[str]]:
+    """What each job may write."""
+    return {
+        key: {right for right, level in job["permissions"].items() if level == "write"}
+        for key, job in jobs(ROOT / f".github/workflows/{name}.yml").items()
+    }
+
+
+@pytest.mark.parametrize("file", [ACTION, *WORKFLOWS], ids=lambda file: str(file.stem))
+def test_every_action_is_pinned_by_its_commit_and_names_its_version(file: Path) -> None:
+    used = re.findall(r"uses: (.+)", file.read_text())
+    pinned = r"(?:[\w.-]+/[\w.-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+|\./\.github/actions/estate)"
+    assert [each for each in used if not re.fullmatch(pinned, each)] == []
+
+
+@each_workflow
+def test_a_workflow_has_no_right_and_each_job_its_own(file: Path) -> None:
+    assert read(file)["permissions"] == {}
+    assert all("permissions" in job and "timeout-minutes" in job for job in jobs(file).values())
+
+
+def test_no_job_may_write_more_than_it_must() -> None:
+    assert rights("ci") == {"ci": set()}
+    assert rights("preview") == {"plan": {"id-token"}, "comment": {"pull-requests"}}
+    assert rights("deploy") == {"plan": {"id-token"}, "deploy": {"id-token"}}
+    assert rights("drift") == {"compare": {"id-token"}, "issue": {"issues"}}
+    assert rights("docs") == {"build": set(), "publish": {"pages", "id-token"}}
+
+
+@each_workflow
+def test_no_long_lived_secret_is_used(file: Path) -> None:
+    secrets = re.findall(r"secrets\.([\w-]+)", file.read_text())
+    # The caller may hand promote a token to read this repository with; without it, its own is used.
+    assert secrets == (["estate-token"] if file.stem == "promote" else [])
+    assert "pull_request_target" not in file.read_text()
+
+
+def test_a_fork_gets_no_role() -> None:
+    job = jobs(ROOT / ".github/workflows/preview.yml")["plan"]
+    assert "head.repo.full_name == github.repository" in job["if"]
+
+
+def test_the_job_that_writes_the_comment_runs_no_code_of_the_pull_request() -> None:
+    checkout = jobs(ROOT / ".github/workflows/preview.yml")["comment"]["steps"][0]
+    assert checkout["with"]["ref"] == "${{ github.event.pull_request.base.sha }}"
+
+
+def test_one_deployment_runs_at_a_time_and_is_never_cancelled() -> None:
+    assert read(ROOT / ".github/workflows/deploy.yml")["concurrency"] == {
+        "group": "deploy",
+        "cancel-in-progress": False,
+    }
+
+
+def test_a_deployment_waits_for_approval_where_a_guard_has_tripped() -> None:
+    job = jobs(ROOT / ".github/workflows/deploy.yml")["deploy"]
+    assert "guarded == 'true' && 'production-guarded'" in job["environment"]
+
+
+def test_no_expression_becomes_part_of_a_script() -> None:
+    assert [step["run"] for step in steps() if "${{" in step.get("run", "")] == []
+
+
+def test_every_script_of_a_step_is_one_that_is_run_by_a_test() -> None:
+    unknown = [
+        step["run"]
+        for step in steps()
+        if "run" in step
+        and step["run"] not in BY_MAKE
+        and step.get("name") not in INLINE
+        and not set(re.findall(r"\.ci/([\w-]+)", step["run"])) & SCRIPTS
+    ]
+    assert unknown == []
+    assert {file.name for file in (ROOT / ".ci").iterdir()} == SCRIPTS
+
+
+def test_the_engine_of_the_workflows_is_the_one_of_the_sdk() -> None:
+    (engine,) = [step for step in steps() if "pulumi/actions" in step.get("uses", "")]
+    assert f"pulumi=={engine['with']['pulumi-version']}" in (ROOT / "pyproject.toml").read_text()
+
+
+def planted(folder: Path, workflow: str, script: str = "") -> int:
+    """What the check says of a copy of the workflows with one of them changed."""
+    shutil.copytree(ROOT / ".github", folder / ".github")
+    shutil.copytree(ROOT / ".ci", folder / ".ci")
+    file = folder / ".github/workflows/drift.yml"
+    file.write_text(workflow)
+    if script:
+        (folder / ".ci/post").write_text(script)
+    return main([str(folder)])
+
+
+DRIFT = (ROOT / ".github/workflows/drift.yml").read_text()
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        DRIFT.replace("needs: compare", "needs: nothing"),
+        re.sub(r"actions/checkout@\w+", "actions/checkout@main", DRIFT),
+        DRIFT.replace(
+            "run: .ci/drift", "run: .ci/drift ${{ github.event.pull_request.title }}"
+        ).replace("schedule:", "pull_request_target:\n  schedule:"),
+        DRIFT.replace("run: .ci/drift", "run: cat $STACK"),
+        DRIFT.replace("permissions: {}", "permissions: write-all"),
+    ],
+    ids=["meaning", "unpinned", "injection", "shell", "rights"],
+)
+def test_the_check_finds_what_is_wrong_with_a_workflow(
+    tmp_path: Path, bad: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert bad != DRIFT
+    assert planted(tmp_path, bad) == 1
+    assert "drift.yml" in capfd.readouterr().out
+
+
+def test_the_check_finds_what_is_wrong_with_a_script(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert planted(tmp_path, DRIFT, "#!/usr/bin/env bash\ncat $1\n") == 1
+    assert "SC2086" in capfd.readouterr().out
+
+
+class Place:
+    """A folder with commands of our own on the PATH, and the files that GitHub gives a step."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.output = folder / "github-output"
+        self.environment = {
+            "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
+            "HOME": str(folder),
+            "GITHUB_OUTPUT": str(self.output),
+            "GITHUB_STEP_SUMMARY": str(folder / "summary"),
+            "GITHUB_REPOSITORY": "acme/estate",
+            "STACK": "prod",
+            "OUT": str(folder),
+        }
+        (folder / "bin").mkdir()
+
+    def put(self, name: str, script: str) -> None:
+        """Put a command on the PATH; each call of it is noted, an argument a line."""
+        file = self.folder / "bin" / name
+        file.write_text(
+            f"#!/bin/bash\nprintf '%s\\n' \"$@\" >> {self.folder}/{name}.log\n{script}\n"
+        )
+        file.chmod(0o755)
+
+    def called(self, name: str) -> list[str]:
+        log = self.folder / f"{name}.log"
+        return log.read_text().splitlines() if log.exists() else []
+
+    def run(self, script: str, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [ROOT / ".ci" / script, *arguments],
+            env={**self.environment, **more},
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def outputs(self) -> dict[str, str]:
+        return dict(line.split("=", 1) for line in self.output.read_text().splitlines())
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+DIGEST = {
+    "steps": [{"op": "create", "urn": f"urn:pulumi:prod::ecr-estate::{REPOSITORY}::1/r/api"}],
+    "changeSummary": {"create": 1},
+}
+CHANGES = {"created": {"services": 1, "imageRepositories": 1, "reasons": {"new": ["api"]}}}
+
+
+def engine(place: Place, report: dict[str, Any], code: int = 0) -> None:
+    (place.folder / "digest").write_text(json.dumps(DIGEST))
+    (place.folder / "said").write_text(json.dumps({"stack": "prod", "guards": [], **report}))
+    place.put(
+        "pulumi",
+        f'cp {place.folder}/said "$ECR_ESTATE_REPORT"; cat {place.folder}/digest; exit {code}',
+    )
+
+
+@needs_jq
+def test_plan_writes_the_comment_and_says_that_no_guard_has_tripped(place: Place) -> None:
+    engine(place, {"changes": CHANGES})
+    done = place.run("plan", REFRESH="true")
+    assert done.returncode == 0, done.stderr
+    assert place.outputs() == {"guarded": "false", "confirm": "{}"}
+    comment = (place.folder / "comment.md").read_text()
+    assert comment.startswith("<!-- ecr-estate plan prod -->")
+    assert (place.folder / "summary").read_text() == comment
+    assert place.called("pulumi")[2:5] == ["--stack", "prod", "--refresh"]
+
+
+@needs_jq
+def test_plan_hands_on_what_a_guard_has_counted_and_is_no_failure(place: Place) -> None:
+    guards = [
+        {"guard": "vanished", "count": 12, "tripped": True},
+        {"guard": "renamed", "count": 1, "tripped": False},
+    ]
+    error = {"step": "plan", "problem": "12 vanish.", "offences": ["api: archived"]}
+    engine(place, {"guards": guards, "error": error}, code=255)
+    done = place.run("plan")
+    assert done.returncode == 0, done.stderr
+    assert place.outputs() == {"guarded": "true", "confirm": '{"vanished":12}'}
+    assert "12 vanish" in (place.folder / "comment.md").read_text()
+
+
+@needs_jq
+def test_plan_fails_where_anything_else_is_wrong_and_still_writes_the_comment(
+    place: Place,
+) -> None:
+    engine(place, {"error": {"step": "settings", "problem": "Wrong.", "offences": []}}, code=255)
+    assert place.run("plan").returncode == 1
+    assert "Wrong" in (place.folder / "comment.md").read_text()
+
+
+@needs_jq
+def test_deploy_confirms_what_was_approved_and_publishes_the_outputs(place: Place) -> None:
+    place.put("pulumi", 'case "$*" in *output*) echo "{}";; esac')
+    place.put("aws", "")
+    done = place.run("deploy", CONFIRM='{"vanished":12}', OUTPUTS="s3://acme/outputs.json")
+    assert done.returncode == 0, done.stderr
+    called = " ".join(place.called("pulumi"))
+    assert "config set --stack prod --path ecr-estate:confirm.vanished 12" in called
+    assert "up --stack prod --yes --skip-preview --suppress-outputs" in called
+    assert "--refresh" not in called
+    assert place.called("aws")[-1] == "s3://acme/outputs.json"
+
+
+@needs_jq
+def test_deploy_confirms_nothing_by_itself_and_publishes_nothing_after_a_failure(
+    place: Place,
+) -> None:
+    place.put("pulumi", "exit 3")
+    place.put("aws", "")
+    assert place.run("deploy", OUTPUTS="s3://acme/outputs.json", REFRESH="true").returncode == 3
+    assert "confirm" not in " ".join(place.called("pulumi"))
+    assert "--refresh" in place.called("pulumi")
+    assert place.called("aws") == []
+
+
+def test_drift_says_whether_there_is_any(place: Place) -> None:
+    engine(place, {})
+    done = place.run("drift")
+    assert done.returncode == 0, done.stderr
+    assert place.outputs() == {"found": "true"}
+    (place.folder / "digest").write_text('{"changeSummary": {"same": 1}}')
+    done = place.run("drift")
+    assert done.returncode == 0, done.stderr
+    assert place.outputs() == {"found": "false"}
+    assert "<!-- ecr-estate drift prod -->" in (place.folder / "issue.md").read_text()
+
+
+GH = """
+import json, pathlib, sys
+folder = pathlib.Path(sys.argv[1]); arguments = sys.argv[2:]
+path = next(each for each in arguments if each.startswith("repos/"))
+held = json.loads((folder / "held").read_text())
+if "--method" not in arguments:
+    pages = held["comments" if "/comments" in path else "issues"]
+    sys.stdout.write("".join(json.dumps(page) for page in pages))
+else:
+    body = json.load(sys.stdin)
+    said = [arguments[arguments.index("--method") + 1], path, body]
+    with (folder / "sent").open("a") as sent:
+        sent.write(json.dumps(said) + "\\n")
+"""
+
+
+@pytest.fixture
+def forge(place: Place) -> Place:
+    """A `gh` that holds comments and issues, and notes what is sent."""
+    (place.folder / "gh.py").write_text(GH)
+    place.put("gh", f'exec "{sys.executable}" {place.folder}/gh.py {place.folder} "$@"')
+    hold(place)
+    return place
+
+
+def hold(place: Place, *rows: dict[str, Any], kind: str = "comments") -> None:
+    (place.folder / "held").write_text(json.dumps({"comments": [[]], "issues": [[]], kind: [rows]}))
+
+
+def sent(place: Place) -> list[Any]:
+    file = place.folder / "sent"
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
+def text(place: Place, words: str = "new") -> str:
+    file = place.folder / "text.md"
+    file.write_text(f'<!-- mark -->\n{words} "quoted" $(not run)\n')
+    return str(file)
+
+
+OURS = {"login": "github-actions[bot]"}
+REPO = "repos/acme/estate"
+
+
+@needs_jq
+def test_the_first_comment_is_written_and_the_next_one_takes_its_place(forge: Place) -> None:
+    body = '<!-- mark -->\nnew "quoted" $(not run)\n'
+    done = forge.run("post", "comment", "7", text(forge))
+    assert done.returncode == 0, done.stderr
+    hold(
+        forge,
+        {"id": 1, "user": {"login": "somebody"}, "body": "<!-- mark -->\nlooks like ours"},
+        {"id": 2, "user": OURS, "body": "another of ours"},
+        {"id": 3, "user": OURS, "body": "<!-- mark -->\nold"},
+    )
+    done = forge.run("post", "comment", "7", text(forge))
+    assert done.returncode == 0, done.stderr
+    assert sent(forge) == [
+        ["POST", f"{REPO}/issues/7/comments", {"body": body}],
+        ["PATCH", f"{REPO}/issues/comments/3", {"body": body}],
+    ]
+
+
+@needs_jq
+def test_drift_has_one_issue_which_is_opened_updated_and_closed(forge: Place) -> None:
+    forge.run("post", "issue", "AWS has drifted", text(forge))
+    forge.run("post", "closed", text(forge))
+    pull = {"number": 4, "user": OURS, "body": "<!-- mark -->", "pull_request": {}}
+    hold(forge, pull, {"number": 5, "user": OURS, "body": "<!-- mark -->\nold"}, kind="issues")
+    forge.run("post", "issue", "AWS has drifted", text(forge))
+    done = forge.run("post", "closed", text(forge))
+    assert done.returncode == 0, done.stderr
+    assert [(method, path) for method, path, _ in sent(forge)] == [
+        ("POST", f"{REPO}/issues"),
+        ("PATCH", f"{REPO}/issues/5"),
+        ("PATCH", f"{REPO}/issues/5"),
+    ]
+    assert sent(forge)[0][2]["title"] == "AWS has drifted"
+    assert sent(forge)[2][2]["state"] == "closed"
+
+
+@needs_jq
+def test_a_comment_that_cannot_be_written_is_a_failure(place: Place) -> None:
+    place.put("gh", "exit 1")
+    assert place.run("post", "comment", "7", text(place)).returncode != 0
+
+
+def test_what_cannot_be_posted_is_named(place: Place) -> None:
+    done = place.run("post", "tweet", text(place))
+    assert done.returncode == 2
+    assert "tweet" in done.stderr
+
+
+class App(BaseHTTPRequestHandler):
+    """GitHub's endpoint for the tokens of an app."""
+
+    asked: list[tuple[str, str, Any]]
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.asked.append((self.path, self.headers["Authorization"].split()[1], body))
+        known = self.path.endswith("/42/access_tokens")
+        answer = json.dumps({"token": "ghs_hour"} if known else {"message": "Not Found"}).encode()
+        self.send_response(201 if known else 404)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def app() -> Iterator[tuple[str, list[tuple[str, str, Any]]]]:
+    asked: list[tuple[str, str, Any]] = []
+    server = HTTPServer(("127.0.0.1", 0), type("Known", (App,), {"asked": asked}))
+    thread = Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}", asked
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+SIGN = """
+import base64, pathlib, sys
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding
+key = serialization.load_pem_private_key(pathlib.Path(sys.argv[1]).read_bytes(), None)
+message = pathlib.Path(sys.argv[sys.argv.index("--message") + 1].removeprefix("fileb://")).read_bytes()
+print(base64.b64encode(key.sign(message, padding.PKCS1v15(), hashes.SHA256())).decode())
+"""
+
+
+def signing(place: Place) -> rsa.RSAPublicKey:
+    """Put an `aws` on the PATH that signs as KMS does, and give the key to check with."""
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
+
+    key = rsa.generate_private_key(65537, 2048)
+    (place.folder / "key.pem").write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    (place.folder / "sign.py").write_text(SIGN)
+    place.put(
+        "aws",
+        f'exec "{sys.executable}" {place.folder}/sign.py {place.folder}/key.pem "$@"',
+    )
+    return key.public_key()
+
+
+def decoded(part: str) -> bytes:
+    return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+
+
+APP = {"APP": "Iv1.abc", "INSTALLATION": "42", "KEY": "arn:aws:kms:eu-west-1:111122223333:key/1"}
+
+
+@needs_jq
+def test_a_token_is_had_by_a_signature_of_kms_and_may_only_read(
+    place: Place, app: tuple[str, list[tuple[str, str, Any]]]
+) -> None:
+    public, (url, asked) = signing(place), app
+    done = place.run("github-token", GITHUB_API_URL=url, **APP)
+    assert done.returncode == 0, done.stderr
+    assert place.outputs() == {"token": "ghs_hour"}
+    assert done.stdout == "::add-mask::ghs_hour\n"
+    ((path, jwt, body),) = asked
+    assert path == "/app/installations/42/access_tokens"
+    assert set(body["permissions"].values()) == {"read"}
+    head, claims, signature = jwt.split(".")
+    public.verify(
+        decoded(signature), f"{head}.{claims}".encode(), padding.PKCS1v15(), hashes.SHA256()
+    )
+    assert json.loads(decoded(head)) == {"alg": "RS256", "typ": "JWT"}
+    said = json.loads(decoded(claims))
+    assert said["iss"] == "Iv1.abc"
+    assert said["exp"] - said["iat"] == 600
+    assert "--signing-algorithm" in place.called("aws")
+
+
+@needs_jq
+def test_an_app_that_is_not_installed_is_an_error_with_a_remedy(
+    place: Place, app: tuple[str, list[tuple[str, str, Any]]]
+) -> None:
+    signing(place)
+    done = place.run("github-token", GITHUB_API_URL=app[0], **{**APP, "INSTALLATION": "1"})
+    assert done.returncode == 1
+    assert "check the app, its installation and its key" in done.stderr
+    assert not place.output.exists()
