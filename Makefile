@@ -1,6 +1,6 @@
 # Each target works from a clean clone: it installs what it needs first, and says what it does.
 .DEFAULT_GOAL := help
-.PHONY: help sandbox sandbox-start sandbox-shell sandbox-stop test check docs bench faults lock format clean
+.PHONY: help sandbox sandbox-start sandbox-shell sandbox-stop test browser check docs bench faults lock format clean
 
 PYTHON ?= python3
 ARCHITECTURE ?= central
@@ -11,7 +11,8 @@ COMPARISON := --repositories sandbox/organisation.txt --page docs/reference/comp
   --picture docs/diagrams/comparison.svg
 ACCESS := --settings examples/access/Pulumi.access.yaml --matrix
 ROLES := --settings Pulumi.prod.yaml --roles --page
-STYLE := __main__.py ecr sandbox tests benchmarks examples
+STYLE := __main__.py ecr pages sandbox tests benchmarks examples
+SPELLED := $(STYLE) docs kubernetes README.md CONTRIBUTING.md Makefile mkdocs.yml pyproject.toml
 
 help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,7 +32,11 @@ sandbox-stop: $(INSTALLED) ## End what sandbox-start left running
 test: $(INSTALLED) ## Run all tests, those on the real engine included
 	$(BIN)/python -m sandbox.toolchain
 	-$(BIN)/python -m sandbox.kubernetes # without it, the tests that need it are skipped, and say so
+	-$(BIN)/python -m pages.browser # likewise
 	$(BIN)/python -m pytest
+
+browser: $(INSTALLED) ## Bring what the browser tests need: Chromium, and parts that come by npm
+	$(BIN)/python -m pages.browser
 
 check: $(INSTALLED) ## Check format, lint, types, workflows, generated pages, documents and their links
 	@echo "check: format";    $(BIN)/ruff format --check $(STYLE)
@@ -41,7 +46,9 @@ check: $(INSTALLED) ## Check format, lint, types, workflows, generated pages, do
 	@echo "check: reference"; $(BIN)/python -m ecr settings --check docs/reference/settings.md
 	@echo "check: access";    $(BIN)/python -m ecr policies $(ACCESS) --check docs/reference/access.md
 	@echo "check: roles";     $(BIN)/python -m ecr policies $(ROLES) --check docs/reference/roles.md
+	@echo "check: commands, outputs, limits"; $(BIN)/python -m pages --check
 	@echo "check: comparison"; $(BIN)/python -m ecr compare $(COMPARISON) --check
+	@echo "check: spelling";  $(BIN)/codespell $(SPELLED)
 	@echo "check: documents and links"; NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --site-dir site
 
 docs: $(INSTALLED) ## Build the decision site into site/
@@ -49,6 +56,7 @@ docs: $(INSTALLED) ## Build the decision site into site/
 	$(BIN)/python -m ecr policies $(ACCESS) --output docs/reference/access.md
 	$(BIN)/python -m ecr policies $(ROLES) --output docs/reference/roles.md
 	$(BIN)/python -m ecr compare $(COMPARISON)
+	$(BIN)/python -m pages $(if $(OUTPUTS),--outputs $(OUTPUTS)) $(if $(STACK),--stack $(STACK))
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir site
 	@echo "docs: open site/index.html"
 

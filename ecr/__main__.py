@@ -12,8 +12,8 @@ from ecr.errors import EstateError
 from ecr.operations import operations
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and give its exit code; 1, and the error's text, for an EstateError."""
+def command_line() -> argparse.ArgumentParser:
+    """Give the parser of all commands; what it parses has the command as ``run``."""
     parser = argparse.ArgumentParser(
         prog="python -m ecr", description="What an operator does beside deploying the estate."
     )
@@ -23,7 +23,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command = commands.add_parser(name, help=about, description=about)
         operation.configure(command)
         command.set_defaults(run=operation.run)
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and give its exit code; 1, and the error's text, for an EstateError."""
+    options = command_line().parse_args(arguments)
     try:
         code: int = options.run(options)
     except EstateError as error:

@@ -26,7 +26,8 @@ class Entry:
 
     ``repository`` is its name on GitHub when last seen; ``service`` the name that was chosen for it
     once, under which its image repositories go; ``since`` the ISO date of the last change of state.
-    ``placements`` and ``replicas`` map locations ("ACCOUNT/REGION/NAME") to states.
+    ``placements`` and ``replicas`` map locations ("ACCOUNT/REGION/NAME") to states. ``reason`` says
+    why an entry is kept, as it was found on that date; it is empty for every other.
     """
 
     repository: str
@@ -35,10 +36,16 @@ class Entry:
     since: str
     placements: Mapping[str, State] = field(default_factory=dict)
     replicas: Mapping[str, State] = field(default_factory=dict)
+    reason: str = ""
 
-    def moved_to(self, state: State, today: str) -> Self:
-        """Give the entry in another state, dated; the same entry if it is in that state already."""
-        return self if state == self.state else replace(self, state=state, since=today)
+    def moved_to(self, state: State, today: str, reason: str = "") -> Self:
+        """Give the entry in another state, dated; the same entry if it is in that state already.
+
+        The first reason for which it was kept stands until it is active again.
+        """
+        told = "" if state == "active" else self.reason or reason
+        since = self.since if state == self.state else today
+        return replace(self, state=state, since=since, reason=told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +87,7 @@ class Ledger:
                     "since": entry.since,
                     "placements": dict(entry.placements),
                     "replicas": dict(entry.replicas),
+                    **({"reason": entry.reason} if entry.reason else {}),
                 }
                 for number, entry in sorted(self.entries.items())
             },
@@ -175,6 +183,7 @@ def _entry(raw: Mapping[str, Any]) -> Entry:
         since=str(raw["since"]),
         placements={str(key): _state(value) for key, value in raw["placements"].items()},
         replicas={str(key): _state(value) for key, value in raw["replicas"].items()},
+        reason=str(raw.get("reason", "")),
     )
 
 

@@ -23,8 +23,14 @@ StorageClass = Literal["standard", "archive"]
 Action = Literal["expire", "transition"]
 
 MOST_RULES = 50
+"""Rules of a lifecycle policy (Amazon ECR User Guide, "Lifecycle policy properties")."""
+
 MOST_CHARACTERS = 30_720
+"""Characters of a lifecycle policy (Amazon ECR API Reference, PutLifecyclePolicy)."""
+
 MOST_WILDCARDS = 4
+"""Asterisks in one pattern of a rule (Amazon ECR User Guide, "Lifecycle policy properties")."""
+
 LEAST_DAYS_ARCHIVED = 90
 """Days for which AWS bills an archived image at the least, and that a rule has to wait."""
 

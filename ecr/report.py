@@ -5,7 +5,7 @@ without changes stays empty.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pulumi
@@ -15,6 +15,21 @@ from ecr.plan.architectures import configured_registries
 from ecr.plan.model import EstatePlan
 from ecr.service import for_services
 from ecr.settings import Settings
+
+OUTPUTS: Mapping[str, str] = {
+    "ledger": "which GitHub repository owns which image repositories, with its schema's number; the "
+    "next deployment reads it before it decides anything",
+    "imageRepositories": "for each service, and for each further image of one, where to push and "
+    "pull, in the order of promotion",
+    "replicas": "the same for replicas",
+    "leftOut": "repositories that were selected but cannot be placed, each with the reason",
+    "forServices": "what a service's own program needs to know of the artifacts registry",
+    "pushRoles": "for each service that has one, the role by which its workflows push",
+    "namespaces": "for each namespace, the identity policy of whoever runs its images, as text",
+    "report": "counts by state and kind, the stages in the order of promotion, the registries, what "
+    "was deselected and why, the topics of the alerts, and which replication prefixes bleed",
+}
+"""What each output of a stack means, for the reference."""
 
 SHOWN = 10
 """How many names a message lists before it only counts the rest."""
@@ -44,11 +59,7 @@ def announce(inventory: Inventory, plan: EstatePlan) -> None:
 
 
 def outputs(settings: Settings, plan: EstatePlan) -> dict[str, Any]:
-    """Give the stack's outputs: ledger, imageRepositories, replicas, leftOut, forServices, report.
-
-    With push roles, ``pushRoles`` has their ARNs by service; with namespaces, ``namespaces`` has the
-    identity policy for pulling from each.
-    """
+    """Give the stack's outputs, by the names in OUTPUTS."""
     return {
         "ledger": plan.ledger.to_output(),
         "imageRepositories": _urls(plan, "placement"),
@@ -58,12 +69,8 @@ def outputs(settings: Settings, plan: EstatePlan) -> dict[str, Any]:
             for each in plan.left_out
         ],
         "forServices": for_services(settings, plan),
-        **(
-            {"pushRoles": {each.service: each.arn for each in plan.push_roles}}
-            if plan.push_roles
-            else {}
-        ),
-        **({"namespaces": dict(plan.namespaces)} if plan.namespaces else {}),
+        "pushRoles": {each.service: each.arn for each in plan.push_roles},
+        "namespaces": dict(plan.namespaces),
         "report": {
             "services": dict(Counter(entry.state for entry in plan.ledger.entries.values())),
             "imageRepositories": dict(Counter(each.kind for each in plan.image_repositories)),

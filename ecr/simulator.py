@@ -120,6 +120,29 @@ def explain(verdict: Verdict) -> str:
     }.get(verdict.why, verdict.why)
 
 
+def described(verdict: Verdict) -> dict[str, Any]:
+    """Give the verdict as plain data, for JSON."""
+    return {
+        "imageDigest": verdict.image.digest,
+        "imageTags": list(verdict.image.tags),
+        "action": verdict.action,
+        "rule": verdict.rule.priority if verdict.rule else None,
+        "reason": explain(verdict),
+        "sparedFromRule": verdict.spared_from.priority if verdict.spared_from else None,
+    }
+
+
+def to_come(now: float, days: int, pushes: int) -> list[Image]:
+    """Give the images that arrive if so many are pushed and tagged on each of the days ahead."""
+    return [
+        Image(
+            f"expected {day}.{number}", now + day * DAY - number - 1, (f"expected-{day}.{number}",)
+        )
+        for day in range(1, days + 1)
+        for number in range(pushes)
+    ]
+
+
 _SINCE = {
     "sinceImagePushed": "pushed",
     "sinceImagePulled": "last pulled",

@@ -15,6 +15,8 @@ from typing import Any
 from sandbox.session import PROJECT, SESSION_FILE, STACK, STACK_FILE, Session
 
 DIRECTORY = PROJECT / ".sandbox"
+OUTPUTS = "outputs.json"
+"""What `make sandbox` leaves in that folder: the stack's outputs, for the site's estate page."""
 
 
 def _account(number: str) -> dict[str, str]:
@@ -54,8 +56,8 @@ STARTING = 900.0
 """Seconds that a background session may take to come up; the toolchain may have to be built."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and give its exit code."""
+def command_line() -> argparse.ArgumentParser:
+    """Give the parser of all commands; what it parses has the command as ``act``."""
     parser = argparse.ArgumentParser(
         prog="python -m sandbox",
         description="Run the project for real: Pulumi's engine and providers, against an AWS and a "
@@ -84,7 +86,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command("serve", _serve, "bring everything up in the foreground, until Ctrl-C")
     organisation = command("org", _org, "look at, change or break the embedded organisation")
     _add_organisation_commands(organisation)
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and give its exit code."""
+    options = command_line().parse_args(arguments)
     try:
         code: int = options.act(options)
     except KeyboardInterrupt:
@@ -124,7 +131,9 @@ def _run(options: argparse.Namespace) -> int:
         if again.code:
             _say("the preview found changes, though nothing was changed; they are above")
             return again.code
-        _print_estate(session.environment, session.outputs())
+        outputs = session.outputs()
+        (DIRECTORY / OUTPUTS).write_text(json.dumps(outputs), encoding="utf-8")
+        _print_estate(session.environment, outputs)
         aws = Counter(f"{each.service}:{each.action}" for each in session.aws.calls())
         print(f"\npulumi up took {took:.1f} s and made {len(calls)} GitHub calls", end="; ")
         print(f"both runs together made {aws.total()} AWS calls.")

@@ -3,7 +3,7 @@
 import pytest
 
 from ecr.errors import EstateError
-from ecr.ledger import Ledger
+from ecr.ledger import Ledger, parse_ledger
 from ecr.plan.model import Observed
 from tests.builders import (
     OWNER,
@@ -54,6 +54,16 @@ def test_two_repositories_that_swap_names_keep_their_own_images() -> None:
         1: "blue",
         2: "green",
     }
+
+
+def test_the_ledger_says_why_a_service_is_kept_as_it_was_found_then() -> None:
+    before = plan(repository(1, "api"), repository(2, "web")).ledger
+    after = plan(repository(1, "api", archived=True), gone={2: "deleted"}, ledger=before).ledger
+    later = plan(repository(1, "api", fork=True), ledger=after).ledger
+    assert [entry.reason for entry in after.entries.values()] == ["archived", "deleted"]
+    assert later == after
+    assert plan(repository(1, "api"), ledger=later).ledger.entries[1].reason == ""
+    assert parse_ledger(after.to_output()) == after
 
 
 def test_a_repository_deleted_and_made_again_is_another_repository() -> None:

@@ -31,12 +31,13 @@ from ecr.adoption import (
 )
 from ecr.aws import Aws, details_of, explained, names_of, policy_of
 from ecr.errors import EstateError
-from ecr.ledger import parse_ledger
+from ecr.ledger import gather, parse_ledger
 from ecr.plan import build_plan
 from ecr.plan.architectures import configured_registries
 from ecr.plan.identity import made_by
 from ecr.plan.model import Placement, Registry
 from ecr.settings import parse_settings
+from ecr.shards import shard_of
 from ecr.table import table
 
 if TYPE_CHECKING:
@@ -70,7 +71,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Compare, write the file if there is anything to adopt, and print what comes next."""
     stack = Stack(options.stack, options.config_file)
-    settings, ledger = stack.settings(), stack.ledger()
+    settings = stack.settings()
+    ledger = ledger_of_all(stack, settings, options.config_file)
     inventory = asyncio.run(inventory_of(settings, ledger))
     registries = configured_registries(settings)
     aws = Aws(roles={each.account: role for each, role in registries.items() if role})
@@ -86,6 +88,17 @@ def run(options: argparse.Namespace) -> int:
     else:
         print_tables(adoptions, offers, commands, recovered)
     return 0
+
+
+def ledger_of_all(stack: "Stack", settings: "Settings", config_file: str | None) -> "Ledger":
+    """Read the ledger of the stack, and of the others that share the estate."""
+    others = {
+        index: Stack(name, config_file).ledger()
+        for index, name in enumerate(settings.shards)
+        if name != stack.name
+    }
+    shard = shard_of(stack.name, settings.shards)
+    return gather(stack.ledger(), others, shard) if others else stack.ledger()
 
 
 class Stack:
@@ -223,6 +236,7 @@ def compare(
 
     observed = asyncio.run(observe(reading(aws), stack.held, settings, inventory, ledger))
     owner = f"{PROJECT}/{stack.name}"
+    owners = {owner, *(f"{PROJECT}/{each}" for each in settings.shards)}
     every = tuple({Placement.at(location).name for location in observed.unknown})
     plan = build_plan(
         settings.model_copy(update={"adopted": every}),
@@ -235,7 +249,7 @@ def compare(
     adoptions = []
     for each in plan.image_repositories:
         placement, tags = each.placement, observed.unknown.get(each.placement.location, {})
-        if each.found and not made_by(tags, owner):
+        if each.found and not made_by(tags, owners):
             held = standing(aws.ecr(placement.registry), placement.name, tags)
             adoptions.append(Adoption(each, held))
     return plan, adoptions

@@ -10,7 +10,7 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,7 +21,17 @@ from ecr.errors import EstateError
 from ecr.lifecycle_policy import Policy, parse_policy
 from ecr.plan.lifecycle import lifecycle_policy
 from ecr.settings import Lifecycle, LifecycleChoice
-from ecr.simulator import DAY, Image, Simulation, Verdict, explain, read_images, simulate
+from ecr.simulator import (
+    DAY,
+    Image,
+    Simulation,
+    Verdict,
+    described,
+    explain,
+    read_images,
+    simulate,
+    to_come,
+)
 from ecr.table import table
 
 PRESETS = [
@@ -226,16 +236,10 @@ def _run(
     options: argparse.Namespace,
     now: float,
 ) -> Run:
-    to_come = [
-        Image(
-            f"expected {day}.{number}", now + day * DAY - number - 1, (f"expected-{day}.{number}",)
-        )
-        for day in range(1, options.days + 1)
-        for number in range(options.pushes)
-    ]
+    expected = to_come(now, options.days, options.pushes)
 
     def simulated(rules: Policy | None) -> Simulation:
-        everything = [*images, *to_come] if to_come else images
+        everything = [*images, *expected] if expected else images
         return simulate(everything, rules or Policy(()), now=now, days=options.days)
 
     return Run(name, simulated(policy), simulated(compared) if options.compare else None)
@@ -372,7 +376,7 @@ def _as_json(run: Run, options: argparse.Namespace, now: float) -> dict[str, Any
         "repository": run.name,
         "images": len(verdicts),
         "acted": len(acted),
-        "verdicts": [_verdict(each) for each in (verdicts if options.all else acted)],
+        "verdicts": [described(each) for each in (verdicts if options.all else acted)],
     }
     if options.days:
         found["forecast"] = [
@@ -386,18 +390,7 @@ def _as_json(run: Run, options: argparse.Namespace, now: float) -> dict[str, Any
         ]
     if run.other is not None:
         found["differences"] = [
-            {"imageDigest": one.image.digest, "policy": _verdict(one), "compared": _verdict(two)}
+            {"imageDigest": one.image.digest, "policy": described(one), "compared": described(two)}
             for one, two in _differing(run)
         ]
     return found
-
-
-def _verdict(verdict: Verdict) -> Mapping[str, Any]:
-    return {
-        "imageDigest": verdict.image.digest,
-        "imageTags": list(verdict.image.tags),
-        "action": verdict.action,
-        "rule": verdict.rule.priority if verdict.rule else None,
-        "reason": explain(verdict),
-        "sparedFromRule": verdict.spared_from.priority if verdict.spared_from else None,
-    }

@@ -6,6 +6,7 @@ that. Everything that AWS would refuse half-way is found here, before the first 
 
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -172,7 +173,7 @@ def _all_reachable(entries: Mapping[int, Entry], configured: Container[Registry]
 
 
 def _none_taken(
-    entries: Mapping[int, Entry], observed: Observed, settings: Settings, owners: Container[str]
+    entries: Mapping[int, Entry], observed: Observed, settings: Settings, owners: AbstractSet[str]
 ) -> None:
     """Refuse to make what stands there already, by other hands, until an operator adopts it."""
     taken = [

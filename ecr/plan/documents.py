@@ -17,16 +17,34 @@ from typing import Any, Literal
 
 Kind = Literal["registry", "repository", "trust", "role", "identity", "topic", "key"]
 
+POLICY = 10_240
+"""Characters of a registry or repository policy (Amazon ECR API Reference)."""
+
+TRUST = 2_048
+"""Characters of a role's trust policy, unless AWS has raised it (IAM User Guide, "IAM and AWS STS
+quotas")."""
+
+WITHIN_ROLE = 10_240
+"""Characters of the policies within a role together (IAM User Guide, "IAM and AWS STS quotas")."""
+
+IDENTITY = 6_144
+"""Characters of a policy that is managed by itself (IAM User Guide, "IAM and AWS STS quotas")."""
+
+TOPIC = 30_720
+"""Characters of a topic's policy (Amazon SNS quotas)."""
+
+KEY = 32_768
+"""Characters of a key's policy (AWS KMS quotas)."""
+
 LIMITS: Mapping[Kind, int] = {
-    "registry": 10_240,
-    "repository": 10_240,
-    "trust": 2_048,
-    "role": 10_240,
-    "identity": 6_144,
-    "topic": 30_720,
-    "key": 32_768,
+    "registry": POLICY,
+    "repository": POLICY,
+    "trust": TRUST,
+    "role": WITHIN_ROLE,
+    "identity": IDENTITY,
+    "topic": TOPIC,
+    "key": KEY,
 }
-"""Characters. ``role`` is a policy within a role, ``identity`` one that is managed by itself."""
 
 REMEDIES: Mapping[Kind, str] = {
     "registry": "name fewer readers and pushers, give namespaces the same ones, or set access.policy "

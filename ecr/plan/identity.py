@@ -7,6 +7,7 @@ known again by its tags. It deletes nothing on the word of a listing, and counts
 
 from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 from pydantic.alias_generators import to_camel
@@ -72,9 +73,12 @@ def identify(
             )
         if number not in selected and entry.state == "active":
             notes[number].append(f"{entry.service} is kept: {why_gone(number, inventory)}")
-        entries[number] = replace(
-            entry, repository=seen.name if seen else entry.repository
-        ).moved_to("active" if number in selected else "kept", today)
+        renamed = replace(entry, repository=seen.name if seen else entry.repository)
+        entries[number] = (
+            renamed.moved_to("active", today)
+            if number in selected
+            else renamed.moved_to("kept", today, why_gone(number, inventory))
+        )
     owners = _owners(entries.values(), place)
     _move(entries, selected, settings, place, owners=owners, notes=notes)
     newcomers = [selected[number] for number in sorted(selected.keys() - entries.keys())]
@@ -103,7 +107,7 @@ def recovered(
     ledger: Ledger,
     observed: Observed,
     sources: Container[Registry],
-    owners: Container[str],
+    owners: AbstractSet[str],
     today: str,
 ) -> Ledger:
     """Give the ledger with what this stack made but the ledger does not know.
@@ -129,7 +133,7 @@ def recovered(
     return replace(ledger, entries=entries)
 
 
-def made_by(tags: Mapping[str, str], owners: Container[str]) -> bool:
+def made_by(tags: Mapping[str, str], owners: AbstractSet[str]) -> bool:
     """Whether an image repository's tags say that the estate made it, and for which repository.
 
     ``owners`` are PROJECT/STACK of all its stacks.

@@ -1,0 +1,27 @@
+// Runs the project's own simulator, by Python in the browser, beside the page so that it stays
+// responsive. Takes the sources once, then requests; answers with what ecr/playground.py gives.
+import { loadPyodide } from "../vendor/pyodide/pyodide.mjs";
+
+let play;
+
+async function start(sources) {
+  const python = await loadPyodide({ indexURL: new URL("../vendor/pyodide/", import.meta.url).href });
+  python.FS.mkdirTree("/program/ecr");
+  for (const [path, text] of Object.entries(sources)) python.FS.writeFile(`/program/${path}`, text);
+  play = python.runPython(
+    "import sys; sys.path.insert(0, '/program')\nfrom ecr.playground import play_as_json\nplay_as_json",
+  );
+}
+
+self.onmessage = async ({ data }) => {
+  try {
+    if (data.sources) {
+      await start(data.sources);
+      self.postMessage({ ready: true });
+    } else {
+      self.postMessage({ number: data.number, answer: JSON.parse(play(JSON.stringify(data.request))) });
+    }
+  } catch (error) {
+    self.postMessage({ number: data.number, failed: String(error) });
+  }
+};

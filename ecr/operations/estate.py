@@ -1,0 +1,104 @@
+"""Write the estate as data for the site's page: every service, what is kept and what is left out.
+
+Owns the shape of that data. Reads a stack's outputs, and neither GitHub nor AWS. Changes nothing but
+the file. Ten thousand services come to less than two megabytes: registries are named once.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ecr.ledger import State
+    from ecr.plan.model import Registry
+
+KEPT_BESIDE = "no longer asked for by the settings"
+"""Why an image repository is kept whose service is active."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument(
+        "--outputs",
+        type=Path,
+        metavar="FILE",
+        required=True,
+        help="a stack's outputs, from `pulumi stack output --json`",
+    )
+    parser.add_argument("--stack", metavar="NAME", default="", help="what the page calls the stack")
+    parser.add_argument(
+        "--output", type=Path, metavar="FILE", help="write docs/estate/data.js for the site's page"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the estate as JSON, or write it as the script that the page loads."""
+    from ecr.stack_file import read_outputs  # noqa: PLC0415 - see ecr.operations
+
+    estate = estate_of(read_outputs(options.outputs), options.stack)
+    if options.output:
+        # A script rather than JSON: a page that was opened from a folder may not fetch.
+        text = json.dumps(estate, separators=(",", ":"), sort_keys=True)
+        options.output.write_text(f"window.estate = {text};\n", encoding="utf-8")
+    else:
+        json.dump(estate, sys.stdout, indent=2, sort_keys=True)
+        sys.stdout.write("\n")
+    return 0
+
+
+def estate_of(outputs: Mapping[str, Any], stack: str = "") -> dict[str, Any]:
+    """Give the estate of a stack's outputs.
+
+    ``registries`` are pairs of a key and a host. ``services`` are lists: id, repository, service,
+    namespace, state, since, reason, image repositories, replicas; each of the last two is a list of
+    the registry's index, the name and the state. ``leftOut`` are lists: id, repository, reason.
+    Raises EstateError where the ledger cannot be used.
+    """
+    from ecr.ledger import parse_ledger  # noqa: PLC0415
+    from ecr.plan.model import Placement  # noqa: PLC0415
+
+    registries: dict[Registry, int] = {}
+
+    def located(states: "Mapping[str, State]") -> list[list[Any]]:
+        # The engine gives the ledger back in no order.
+        placements = [(Placement.at(location), state) for location, state in sorted(states.items())]
+        return [
+            [registries.setdefault(each.registry, len(registries)), each.name, state]
+            for each, state in placements
+        ]
+
+    services = []
+    for number, entry in parse_ledger(outputs["ledger"]).entries.items():
+        placements, replicas = located(entry.placements), located(entry.replicas)
+        beside = [
+            name for _, name, state in (*placements, *replicas) if state != entry.state == "active"
+        ]
+        services.append(
+            [
+                number,
+                entry.repository,
+                entry.service,
+                entry.service.rpartition("/")[0],
+                entry.state,
+                entry.since,
+                entry.reason or (f"{', '.join(beside)}: {KEPT_BESIDE}" if beside else ""),
+                placements,
+                replicas,
+            ]
+        )
+    report = outputs.get("report", {})
+    return {
+        "stack": stack,
+        "registries": [[registry.key, registry.host] for registry in registries],
+        "services": sorted(services, key=lambda each: (each[2], each[0])),
+        "leftOut": [
+            [int(each["id"]), each["repository"], each["reason"]]
+            for each in outputs.get("leftOut", [])
+        ],
+        "deselected": {
+            reason: int(count) for reason, count in report.get("deselected", {}).items()
+        },
+    }

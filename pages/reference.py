@@ -1,0 +1,218 @@
+"""The reference pages that are written from the code: commands, outputs, limits.
+
+Owns how they read. Reads the parsers of the commands, the outputs of a planned estate, and the
+constants with the docstrings that say where each limit comes from; and the Makefile.
+"""
+
+import argparse
+import ast
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ecr.__main__ import command_line
+from ecr.report import OUTPUTS
+from pages.estate import sandbox_outputs
+from sandbox.__main__ import command_line as sandbox_command_line
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+WRITTEN = "This page is written by `python -m pages`; `make check` fails when it is stale."
+
+LIMITS: Mapping[str, tuple[str, ...]] = {
+    "Of AWS, and of what the engine makes of it": (
+        "ecr/plan/limits.py",
+        "ecr/plan/documents.py",
+        "ecr/plan/naming.py",
+        "ecr/plan/replication.py",
+        "ecr/plan/alerts.py",
+        "ecr/lifecycle_policy.py",
+    ),
+    "Of a listing of GitHub": ("ecr/inventory/github.py",),
+    "Of what may change at once": ("ecr/plan/identity.py",),
+    "Of the list of images that clusters refuse": ("ecr/admission/lists.py",),
+}
+"""Where limits are, by the heading under which the page has them."""
+
+
+def pages() -> dict[str, str]:
+    """Give every reference page by its path below docs/."""
+    return {
+        "reference/commands.md": commands(),
+        "reference/outputs.md": outputs(),
+        "reference/limits.md": limits(),
+    }
+
+
+def commands() -> str:
+    """Give the page of the commands: the operator's, make's and the sandbox's."""
+    return "\n".join(
+        [
+            "# Commands\n",
+            "What an operator does beside deploying, which is `pulumi up`; what `make` does; and what",
+            f"the sandbox takes. {WRITTEN}\n",
+            "## The operator's commands { #ecr }\n",
+            "An error is one line of what is wrong and a line for each place, with the remedy, and the",
+            "exit code 1. Other codes are said on the pages of [the operations](../index.md).\n",
+            *_of_parser(command_line(), "###"),
+            "## make { #make }\n",
+            *_of_make(),
+            "",
+            "## The sandbox's commands { #sandbox }\n",
+            *_of_parser(sandbox_command_line(), "###"),
+        ]
+    )
+
+
+def _of_parser(parser: argparse.ArgumentParser, level: str) -> Iterator[str]:
+    for action in parser._actions:  # noqa: SLF001 - argparse has no other way to its own options
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
+            for command in action.choices.values():
+                yield f"{level} `{command.prog}` {{ #{_anchor(command.prog)} }}\n"
+                if command.description:
+                    yield f"{_escaped(command.description)}\n"
+                yield from _options(command)
+                yield from _of_parser(command, f"{level}#")
+
+
+def _options(parser: argparse.ArgumentParser) -> Iterator[str]:
+    rows = [
+        f"| {_named(action)} | {_escaped(_meaning(action))} |"
+        for action in parser._actions  # noqa: SLF001
+        if not isinstance(action, argparse._HelpAction | argparse._SubParsersAction)  # noqa: SLF001
+    ]
+    if rows:
+        yield "\n".join(["| option | meaning |", "| --- | --- |", *rows, ""])
+
+
+def _named(action: argparse.Action) -> str:
+    metavar = action.metavar if isinstance(action.metavar, str) else action.dest.upper()
+    choices = f" {_choices(list(action.choices))}" if action.choices else f" {metavar}"
+    if action.option_strings:
+        name = f"{action.option_strings[-1]}{'' if action.nargs == 0 else choices}"
+    else:
+        name = choices.strip()
+    needed = " **required**" if action.required and action.nargs not in {"?", "*"} else ""
+    return f"<code>{_escaped(name)}</code>{needed}"
+
+
+def _choices(choices: Sequence[Any]) -> str:
+    if isinstance(choices[0], int):
+        return f"{choices[0]}…{choices[-1]}"
+    return "|".join(map(str, choices))
+
+
+def _meaning(action: argparse.Action) -> str:
+    return (action.help or "").replace("%(default)s", str(action.default)).replace("%%", "%")
+
+
+def _of_make() -> Iterator[str]:
+    yield "| target | does |"
+    yield "| --- | --- |"
+    targets = re.findall(
+        r"^([a-z-]+):.*?## (.*)$", (PROJECT / "Makefile").read_text(), re.MULTILINE
+    )
+    yield from (f"| `make {target}` | {_escaped(does)} |" for target, does in targets)
+
+
+def outputs() -> str:
+    """Give the page of the stack's outputs, with what a sandbox of two services puts out."""
+    planned = sandbox_outputs("2026-01-01")
+    rows = [f"| [`{name}`](#{name.lower()}) | {meaning} |" for name, meaning in OUTPUTS.items()]
+    sections = [
+        f"## `{name}` {{ #{name.lower()} }}\n\n```json\n{_shown(planned[name])}\n```\n"
+        for name in OUTPUTS
+    ]
+    return "\n".join(
+        [
+            "# Outputs\n",
+            "What a deployment leaves in the stack's outputs, for the next one and for others. They",
+            "change only when the estate does, so that a preview without changes stays empty.",
+            f"{WRITTEN}\n",
+            "```sh\npulumi stack output --json > outputs.json\npulumi stack output report --json\n```\n",
+            "| output | holds |",
+            "| --- | --- |",
+            *rows,
+            "\nThe examples are of [the sandbox](../guides/sandbox.md), each list and map cut after its",
+            "first two entries.\n",
+            *sections,
+        ]
+    )
+
+
+def _shown(value: Any) -> str:  # noqa: ANN401 - whatever an output holds
+    return json.dumps(_cut(value), indent=2, ensure_ascii=False)
+
+
+def _cut(value: Any, most: int = 2) -> Any:  # noqa: ANN401
+    if isinstance(value, dict):
+        # Named keys are all shown; what is keyed by services, places and the like is cut.
+        keyed = [key for key in value if not re.fullmatch(r"[a-z]+([A-Z][a-z]+)*", key)]
+        shown = [key for key in value if key not in keyed[most:]]
+        if len(value) > most * 5:
+            shown = list(value)[:most]
+        return {key: _cut(value[key]) for key in shown}
+    return [_cut(each) for each in value[:most]] if isinstance(value, list) else value
+
+
+def limits() -> str:
+    """Give the page of the limits, with their sources."""
+    parts = []
+    for heading, files in LIMITS.items():
+        rows = [
+            f"| {value} | {_escaped(text)} | `{name}` in `{file}` |"
+            for file in files
+            for name, value, text in constants(PROJECT / file)
+        ]
+        table = ["| limit | what of | in |", "| ---: | --- | --- |", *rows, ""]
+        parts.append("\n".join([f"## {heading}\n", *table]))
+    return "\n".join(
+        [
+            "# Limits\n",
+            "What is checked before a deployment begins, each limit with the page that states it. A plan",
+            "that is over a limit of AWS stops, with every offender named; one that is near says so.",
+            f"{WRITTEN}\n",
+            *parts,
+        ]
+    )
+
+
+def constants(file: Path) -> Iterator[tuple[str, str, str]]:
+    """Yield the module's public numbers that have a docstring: name, value, docstring.
+
+    A docstring belongs to the constants that stand right above it.
+    """
+    waiting: list[tuple[str, str]] = []
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign):
+            waiting += _numbers(node)
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            text = " ".join(str(node.value.value).split())
+            yield from ((name, value, text) for name, value in waiting)
+            waiting = []
+        else:
+            waiting = []
+
+
+def _numbers(node: ast.Assign) -> Iterator[tuple[str, str]]:
+    target, value = node.targets[0], node.value
+    names = target.elts if isinstance(target, ast.Tuple) else [target]
+    values = value.elts if isinstance(value, ast.Tuple) else [value]
+    for name, each in zip(names, values, strict=False):
+        if not isinstance(each, ast.Constant) or not isinstance(name, ast.Name):
+            continue
+        if isinstance(each.value, int | float) and not name.id.startswith("_"):
+            yield name.id, f"{each.value:,}"
+
+
+def _anchor(text: str) -> str:
+    return re.sub(r"\W+", "-", text.removeprefix("python -m ")).strip("-")
+
+
+def _escaped(text: str) -> str:
+    """Give text as Markdown has it within a table; what stands between backticks is code."""
+    parts = " ".join(text.split()).replace("|", "&#124;").split("`")
+    parts[::2] = [part.replace("<", "&lt;").replace("*", "\\*") for part in parts[::2]]
+    return "`".join(parts)

@@ -1,0 +1,77 @@
+"""The site as it is built, served on loopback, and Chromium to look at it."""
+
+import functools
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from ecr.errors import EstateError
+from pages import __main__ as pages
+from pages import browser, vendor
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    return fetched(vendor.AXE).joinpath("axe.min.js").read_text(encoding="utf-8")
+
+
+def fetched(package: vendor.Package) -> Path:
+    try:
+        return vendor.fetched(package)
+    except EstateError as error:
+        pytest.skip(f"{error}; `make browser` says more")
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site with all its parts, and the sandbox's estate, whatever is in docs/."""
+    fetched(vendor.PYODIDE)
+    built = tmp_path_factory.mktemp("site")
+    subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", built],
+        cwd=ROOT,
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+        check=True,
+    )
+    pages.write_estate(None, None, built)
+    pages.write_playground(built)
+    pages.bring_parts(built, whole=True)
+    return built
+
+
+@pytest.fixture(scope="session")
+def served(site: Path) -> Iterator[str]:
+    handler = functools.partial(Quiet, directory=str(site))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        running = threading.Thread(target=server.serve_forever)
+        running.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        running.join()
+
+
+# Not for the whole session: while it is open, its event loop runs, and no other test may start one.
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    path = browser.chromium()
+    if path is None:
+        pytest.skip("Chromium is missing; `make browser` installs it or says how")
+    with sync_playwright() as running:
+        opened = running.chromium.launch(executable_path=path)
+        yield opened
+        opened.close()
