@@ -103,6 +103,24 @@ def test_a_repository_that_is_called_like_a_namespace_is_left_out() -> None:
     )
 
 
+def test_the_images_of_a_service_are_in_its_namespace_and_never_in_anothers() -> None:
+    before = plan(*repositories("payments", "api"))
+    named: dict[str, Any] = {
+        "images": {"named": {"services": {"payments": ["x"], "search/web": ["x"]}}}
+    }
+    planned = plan(
+        *repositories("payments", "api"),
+        repository(3, "web", properties={"team": "search"}),
+        ledger=before.ledger,
+        **named,
+        **by_property("payments", "search"),
+    )
+    assert names(planned) == ["payments", "api", "search/web", "search/web/x"]
+    assert left_out(planned)["payments"].startswith(
+        "its image payments/x: payments is the name of a namespace"
+    )
+
+
 def test_a_namespace_stays_when_the_property_changes_and_an_operator_moves_it() -> None:
     before = plan(repository(1, "api", properties={"team": "payments"}), **by_property("payments"))
     now = repository(1, "api", properties={"team": "search"})

@@ -149,6 +149,20 @@ def test_a_renamed_repository_keeps_its_role_which_trusts_the_new_name() -> None
     assert not may_assume(after.push_roles[0].trust, "repo:acme/api:ref:refs/heads/main", 1)
 
 
+def test_a_role_pushes_every_image_of_its_service_and_no_other_services() -> None:
+    named: dict[str, Any] = {"images": {"named": {"services": {"api": ["worker"]}}}}
+    planned = plan(*repositories("api", "api-tools"), **named, **ROLES)
+    role = planned.push_roles[0]
+    workflow = Caller("role", role.arn, policies=(role.policy,))
+    pushed = {
+        each.placement.name
+        for each in planned.image_repositories
+        if decide(workflow, "ecr:PutImage", REGISTRY.arn(each.placement.name), account=ARTIFACTS)
+        == "allowed"
+    }
+    assert pushed == {"api", "api/worker"}
+
+
 def test_images_are_pushed_to_the_first_stage_only() -> None:
     planned = plan(repository(1, "api"), architecture="per-stage", stages=["dev", "prod"], **ROLES)
     assert "repository/api-dev" in planned.push_roles[0].policy

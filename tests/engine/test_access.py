@@ -15,9 +15,10 @@ from ecr.plan.roles import UNCALLED, deployment_documents
 from ecr.stack_file import checked, read_stack_file
 from sandbox.aws.embedded import ApiCall
 from sandbox.estate import Registries
-from sandbox.session import ORGANISATION, PROJECT, Session
+from sandbox.session import ORGANISATION, Session
 from tests.engine.conftest import Open
 from tests.engine.test_estate import ARTIFACTS, LAMBDA, ONE_LAMBDA_ACCOUNT, deploy, held
+from tests.engine.test_images import operate
 
 pytestmark = pytest.mark.engine
 
@@ -79,6 +80,14 @@ def test_push_roles_settle_follow_a_rename_and_end_with_their_repository(
     (provider,) = iam(session).list_open_id_connect_providers()["OpenIDConnectProviderList"]
     assert provider["Arn"].endswith(ISSUER)
     assert written(session) == 3
+    code, shown = operate(session, "policies", "--config-file", str(session.config_file))
+    assert code == 0
+    assert {(each["kind"], each["of"]) for each in shown} >= {
+        ("registry", "registry 111111111111/eu-west-1"),
+        ("trust", f"push role 111111111111/{role['RoleName']}"),
+        ("identity", "namespace payments"),
+        ("identity", "deploy role of 111111111111"),
+    }
 
     organisation.rename("api", "gateway")
     deploy(session)
@@ -99,13 +108,6 @@ def written(session: Session) -> int:
     """How many Actions variables were made."""
     paths = [each["path"] for each in session.github.calls() if each["method"] == "POST"]
     return len([path for path in paths if path.endswith("/actions/variables")])
-
-
-def test_the_stack_with_namespaces_is_one_that_the_program_takes() -> None:
-    stack = checked(read_stack_file(PROJECT / "Pulumi.sandbox-namespaces.yaml"))
-    assert stack.namespaces.known
-    assert stack.push_roles
-    assert stack.access.lock
 
 
 def phases() -> Iterator[tuple[str, dict[str, Any]]]:
