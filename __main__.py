@@ -9,7 +9,7 @@ from ecr.inventory import connect, read_inventory
 from ecr.ledger import read_ledger
 from ecr.observation import read_registries
 from ecr.plan import build_plan
-from ecr.plan.architectures import configured_registries
+from ecr.plan.architectures import assumed_roles
 from ecr.report import announce, outputs
 from ecr.resources import declare, declare_providers
 from ecr.run_report import begin_run
@@ -24,7 +24,7 @@ async def main() -> dict[str, Any]:
         ledger = await run.wait("ledger", read_ledger(settings.shards))
         github = connect(settings)
         inventory = await run.wait("inventory", read_inventory(settings, ledger.active, github))
-        providers = declare_providers(configured_registries(settings))
+        providers = declare_providers(assumed_roles(settings, preview=run.preview))
         reading = read_registries(providers, settings, inventory, ledger)
         read = settings, inventory, ledger, await run.wait("observation", reading)
         plan = run.step("plan", build_plan, *read, owner=run.owner, today=run.today)

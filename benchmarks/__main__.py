@@ -75,7 +75,7 @@ def _say(line: str) -> None:
     print(f"bench: {line}", flush=True)
 
 
-def _environment(folder: Path, count: int) -> dict[str, str]:
+def barest_environment(folder: Path, count: int) -> dict[str, str]:
     """Give what the barest program is told: the names and the documents that the plan would give."""
     names = folder / f"names-{count}"
     names.write_text("\n".join(each.name for each in synthetic_organisation(count)))
@@ -93,7 +93,7 @@ def _mocked(count: int, folder: Path) -> Figures:
         for which, done in runs.items():
             answer = subprocess.run(
                 [sys.executable, "-m", "benchmarks.under_mocks", which, str(count)],
-                env={**os.environ, **_environment(folder, count)},
+                env={**os.environ, **barest_environment(folder, count)},
                 cwd=PROJECT,
                 check=True,
                 capture_output=True,
@@ -127,8 +127,8 @@ def _on_the_engine(folder: Path) -> tuple[list[Figures], list[Figures]]:
             _say(f"{count} services on the engine: preview of each program")
             ours = _timed(session, ["preview", "--config-file", str(session.config_file)], PROJECT)
             calls = len(session.github.calls())
-            with _barest_project(folder, session) as project:
-                environment = _environment(folder, count)
+            with barest_project(folder, session) as project:
+                environment = barest_environment(folder, count)
                 barest = _timed(session, ["preview"], project, environment)
                 previews.append(Figures(count, ours, barest, calls=calls))
                 if count == SIZES[0]:
@@ -144,7 +144,7 @@ def _on_the_engine(folder: Path) -> tuple[list[Figures], list[Figures]]:
 
 
 @contextmanager
-def _barest_project(folder: Path, session: Session) -> Iterator[Path]:
+def barest_project(folder: Path, session: Session) -> Iterator[Path]:
     """Give a project that is the barest program, with a stack of its own in the session."""
     project = Path(tempfile.mkdtemp(dir=folder))
     (project / "Pulumi.yaml").write_text("name: barest\nruntime: python\n")

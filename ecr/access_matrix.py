@@ -139,7 +139,10 @@ def _callers(plan: EstatePlan, settings: Settings) -> Iterator[tuple[str, Caller
         deploys, previews = documents[account]
         arn = deployer or f"arn:{ours.partition}:iam::{account}:role/deploy"
         yield f"the deploy role of {account}", Caller("role", arn, policies=(deploys.text,))
-        yield f"the preview role of {account}", role(account, "preview", previews.text)
+        yield (
+            f"the preview role of {account}",
+            role(account, settings.preview_role or "preview", previews.text),
+        )
     for name in settings.access.lock.break_glass if settings.access.lock else ():
         yield f"the break-glass role {name}", Caller("role", name, policies=(EVERYTHING,))
 

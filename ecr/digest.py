@@ -128,7 +128,7 @@ def read_digest(text: str) -> Digest | None:
                 key=lambda step: (step.name, step.kind),
             )
         ),
-        counts=said.get("changeSummary") or {},
+        counts=_counts(said),
         errors=tuple(
             each["message"].strip()
             for each in said.get("diagnostics") or ()
@@ -138,9 +138,24 @@ def read_digest(text: str) -> Digest | None:
     )
 
 
+def _counts(said: Mapping[str, Any]) -> dict[str, int]:
+    """Give the engine's own counts, without the providers, which are nothing in AWS."""
+    counts = Counter(said.get("changeSummary") or {})
+    counts.subtract(
+        step["op"]
+        for step in said.get("steps") or ()
+        if "::pulumi:providers:" in step["urn"] and step["op"] not in UNTOUCHED
+    )
+    return {operation: count for operation, count in counts.items() if count > 0}
+
+
 def _changes(step: Mapping[str, Any]) -> bool:
-    # The engine shows the stack itself whatever becomes of it.
-    return step["op"] not in UNTOUCHED and "::pulumi:pulumi:Stack::" not in step["urn"]
+    # The engine shows the stack itself whatever becomes of it, and a preview may read by other roles
+    # than a deployment, which is a change of a provider and of nothing in AWS.
+    chain = step["urn"].split("::", 3)[2]
+    return step["op"] not in UNTOUCHED and not chain.startswith(
+        ("pulumi:pulumi:Stack", "pulumi:providers:")
+    )
 
 
 def _step(step: Mapping[str, Any]) -> Step:

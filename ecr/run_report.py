@@ -40,6 +40,7 @@ class Run:
     """
 
     def __init__(self, owner: str, *, preview: bool, environment: Mapping[str, str]) -> None:
+        self.preview = preview
         self.owner, self.today = owner, datetime.now(UTC).date().isoformat()
         self._began = time.monotonic()
         self._report, self._log = environment.get(REPORT), environment.get(LOG)
@@ -82,7 +83,7 @@ class Run:
 
     def end(self, outputs: Given) -> Given:
         """Write down that everything was handed to the engine, and give the outputs back."""
-        self.document["outcome"] = "previewed" if self.document["preview"] else "declared"
+        self.document["outcome"] = "previewed" if self.preview else "declared"
         self._write()
         self._tell("end", outcome=self.document["outcome"], seconds=self.document["seconds"])
         return outputs

@@ -93,6 +93,14 @@ PolicyArn = Annotated[
         "write arn:aws:iam::ACCOUNT:policy/NAME",
     ),
 ]
+RoleName = Annotated[
+    str,
+    _shaped(
+        r"[\w+=,.@-]{1,64}",
+        "the name of an IAM role",
+        "write the name alone, without arn:aws:iam::ACCOUNT:role/",
+    ),
+]
 KeyArn = Annotated[
     str,
     _shaped(
@@ -722,6 +730,9 @@ class Settings(_Model):
     change in place; see `python -m ecr adopt` first."""
     confirm: Confirm = Confirm()
     """What an operator has looked at and lets pass, for one deployment."""
+    preview_role: RoleName | None = None
+    """The name of a role, alike in every account, that a preview assumes there instead of `role`. It
+    only needs to read, so a preview can change nothing. Without the key a preview assumes `role`."""
     shards: Annotated[tuple[Stack, ...], Field(max_length=100), AfterValidator(_distinct)] = ()
     """The stacks of this program that share the estate, in every one's file alike: each has the
     services whose GitHub id leaves its place in this list, from 0, when divided by the length of

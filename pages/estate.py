@@ -20,9 +20,12 @@ from sandbox.github.organisation import seeded_organisation
 PROJECT = Path(__file__).resolve().parent.parent
 
 
-def sandbox_outputs(today: str | None = None) -> dict[str, Any]:
-    """Give what the sandbox's stack puts out after its first deployment, as JSON holds it."""
-    settings = checked(read_stack_file(PROJECT / "Pulumi.sandbox.yaml"))
+def sandbox_outputs(today: str | None = None, **changes: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Give what the sandbox's stack puts out after its first deployment, as JSON holds it.
+
+    ``changes`` are settings laid over those of the stack's file.
+    """
+    settings = checked({**read_stack_file(PROJECT / "Pulumi.sandbox.yaml"), **changes})
     repositories = tuple(
         Repository(
             each.id,

@@ -6,8 +6,10 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import botocore.session
 import pytest
@@ -37,6 +39,40 @@ MADR = [
     "## Pros and Cons of the Options",
 ]
 KEYS = {to_camel(name): field for name, field in Settings.model_fields.items()}
+
+QUESTIONS = [
+    "Considerations: monorepo",
+    "Considerations: naming convention",
+    "Considerations: lifecycle rules",
+    "Architecture 1: a single ECR in the artifacts account",
+    "Architecture 1: lifecycle rules on tags",
+    "Architecture 1: read-only from any account",
+    "Architecture 2: multiple ECRs per service",
+    "Architecture 3: one ECR per account or set of accounts",
+    "Architecture 4: Docker Lambdas",
+    "Configuration: when and how",
+    "Configuration: each service defines its own",
+    "Configuration: centralised",
+    "Configuration: a static list",
+    "Configuration: generated from GitHub",
+    "Namespaces",
+    "Namespaces: guidance",
+    "Image Scanning",
+    "Image Scanning: event notifications",
+    "Image Scanning: periodic scans",
+    "Image Scanning: rejecting critical images",
+    "Lifecycle Policies",
+    "Lifecycle Policies: guidance",
+    "Image Tagging",
+    "Image Tagging: guidance",
+    "Tag Immutability",
+    "Tag Immutability: guidance",
+    "CI/CD",
+    "CI/CD: option 1",
+    "CI/CD: option 2",
+    "CI/CD: option 3",
+]
+"""The headings of the two documents, and what stands under them as a list, in their order."""
 
 each_record = pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.stem)
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -191,17 +227,108 @@ def test_the_runbooks_quote_the_messages_that_they_are_for() -> None:
     assert guarded.value.problem.startswith(quoted(runbooks / "guard-tripped.md"))
 
 
-def test_the_site_builds_strictly_and_asks_no_other_host_for_anything(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, as `make docs` builds it, without what comes by npm."""
+    folder = tmp_path_factory.mktemp("site")
     subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", tmp_path],
+        [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", folder],
         cwd=ROOT,
         env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
         check=True,
     )
-    pages = list(tmp_path.rglob("*.html"))
+    return folder
+
+
+def test_the_site_builds_strictly_and_asks_no_other_host_for_anything(built: Path) -> None:
+    pages = list(built.rglob("*.html"))
     assert len(pages) > len(RECORDS)
     fetched = r"<(?:script|img|iframe|link|source)[^>]+(?:src|href)=[\"']?(?:https?:)?//"
     assert [page for page in pages if re.search(fetched, page.read_text())] == []
+
+
+class Links(HTMLParser):
+    """What a page of the site refers to within the site, and where it can be referred to."""
+
+    def __init__(self, page: Path) -> None:
+        super().__init__()
+        self.targets: set[str] = set()
+        self.anchors: set[str] = {"", "__comments"}
+        self.feed(page.read_text())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self.anchors |= {given.get("id") or "", given.get("name") or ""}
+        for name in ("href", "src"):
+            target = given.get(name) or ""
+            if tag != "base" and target and not re.match(r"[a-z]+:|//", target):
+                self.targets.add(target)
+
+
+def broken(site: Path) -> list[str]:
+    """Links and anchors of the site that lead nowhere, those written as HTML included."""
+    links = {page: Links(page) for page in site.rglob("*.html") if page.name != "404.html"}
+    found = []
+    for page, held in links.items():
+        for target in held.targets:
+            path, _, anchor = target.partition("#")
+            led = (page.parent / path.partition("?")[0]).resolve() if path else page
+            ignored = led.is_relative_to(site / "vendor") or led.name == "data.js"
+            there = unquote(anchor) in links[led].anchors if led in links else led.is_file()
+            if not there and not ignored:
+                found.append(f"{page.relative_to(site)}: {target}")
+    return found
+
+
+def test_every_link_and_anchor_leads_somewhere(built: Path, tmp_path: Path) -> None:
+    assert broken(built.resolve()) == []
+    (tmp_path / "a.html").write_text('<a href="b.html#y"></a><a href="c.html"></a><p id="x">')
+    (tmp_path / "b.html").write_text('<a href="a.html#x"></a><a href="#nowhere"></a>')
+    assert sorted(broken(tmp_path.resolve())) == [
+        "a.html: b.html#y",
+        "a.html: c.html",
+        "b.html: #nowhere",
+    ]
+
+
+def test_every_question_of_the_two_documents_is_answered_by_a_page() -> None:
+    page = (DOCS / "practice/questions.md").read_text()
+    rows = re.findall(r"^\| (?!heading|---)(.+?) \| (.+?) \| (.+) \|$", page, re.MULTILINE)
+    assert [heading for heading, _, _ in rows] == QUESTIONS
+    for _, _, answer in rows:
+        targets = re.findall(r"\]\(([^)#]+)(?:#([^)]+))?\)", answer)
+        assert targets
+        for path, anchor in targets:
+            answering = (DOCS / "practice" / path).read_text()
+            headings = re.findall(r"^#+ (.*?)(?: \{ #(.*) \})?$", answering, re.MULTILINE)
+            anchors = {named or title.lower().replace(" ", "-") for title, named in headings}
+            assert not anchor or anchor in anchors
+
+
+def superseding(texts: dict[str, str]) -> list[str]:
+    """What is wrong with records that say that another has taken their place."""
+    found = []
+    for name, text in texts.items():
+        stated = re.search(r"^\*\*Status:\*\* superseded by (.*?) · ", text, re.MULTILINE)
+        if not stated:
+            continue
+        link = re.fullmatch(r"\[(\d{4})\]\((\d{4}-[\w-]+\.md)\)", stated[1])
+        if not link or link[2] not in texts:
+            found.append(f"{name}: names no record that supersedes it")
+        elif f"upersedes [{name[:4]}]({name})" not in texts[link[2]]:
+            found.append(f"{link[2]}: does not say that it supersedes {name}")
+    return found
+
+
+def test_a_record_that_is_superseded_and_its_successor_name_each_other() -> None:
+    assert superseding({record.name: record.read_text() for record in RECORDS}) == []
+    old = "**Status:** superseded by [0002](0002-new.md) · **Date:** 2027-01-01"
+    assert superseding({"0001-old.md": old}) == ["0001-old.md: names no record that supersedes it"]
+    both = {"0001-old.md": old, "0002-new.md": "Supersedes [0001](0001-old.md)."}
+    assert superseding(both) == []
+    assert superseding({**both, "0002-new.md": ""}) == [
+        "0002-new.md: does not say that it supersedes 0001-old.md"
+    ]
 
 
 def test_every_command_that_asks_aws_has_a_page() -> None:

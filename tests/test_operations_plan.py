@@ -152,6 +152,20 @@ def test_drift_names_what_aws_has_instead(
     assert "1 image repository and the images in it were deleted" in capsys.readouterr().out
 
 
+def test_drift_is_looked_for_though_the_program_stops(
+    engine: Engine, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    engine(step("delete", "web"), error={"step": "plan", "problem": "No.", "offences": []})
+    (tmp_path / "pulumi").write_text(
+        "#!/bin/sh\n"
+        f'case "$*" in *--run-program*) cp {tmp_path}/report "$ECR_ESTATE_REPORT"; '
+        f"echo '{{\"diagnostics\": []}}'; exit 255;; esac\n"
+        f"cat {tmp_path}/digest\n"
+    )
+    assert main(["drift"]) == 3
+    assert "image repository 1/r/web: is gone" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("form", [[], ["--comment"]])
 def test_no_drift_is_said_and_exits_well(
     engine: Engine, capsys: pytest.CaptureFixture[str], form: list[str]

@@ -96,10 +96,35 @@ def test_a_missing_chromium_is_said_with_its_remedy(
     npm: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("CHROMIUM", raising=False)
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
     assert npm.parent.is_dir()
     assert browser.chromium() is None
     assert browser.main() == 1
     assert "install the system's package (Debian: chromium)" in capsys.readouterr().err
+
+
+def test_chromium_is_installed_by_the_systems_packages_where_the_user_may(
+    npm: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CHROMIUM", raising=False)
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr(vendor, "fetched", lambda _: npm.parent)
+    apt = npm.parent / "apt-get"
+    apt.write_text(
+        '#!/bin/sh\necho "$DEBIAN_FRONTEND $@" >> "$0.log"\n'
+        'case "$2" in install) : > "${0%apt-get}chromium"; /bin/chmod +x "${0%apt-get}chromium";; '
+        "esac\n"
+    )
+    apt.chmod(0o755)
+    assert browser.main() == 0
+    assert (npm.parent / "apt-get.log").read_text().splitlines() == [
+        "noninteractive -qq update",
+        "noninteractive -qq install --yes --no-install-recommends chromium",
+    ]
+    assert browser.chromium() == str(npm.parent / "chromium")
+    (npm.parent / "chromium").unlink()
+    apt.write_text("#!/bin/sh\nexit 100\n")
+    assert browser.main() == 1
 
 
 def test_every_pin_is_of_one_version_and_has_an_integrity() -> None:

@@ -34,6 +34,23 @@ def test_the_plan_imports_neither_pulumi_nor_boto3() -> None:
     assert done.stdout == "set()\n"
 
 
+def test_the_program_imports_neither_the_sandbox_nor_what_writes_the_site() -> None:
+    imported = {
+        name.split(".")[0]
+        for file in [Path("__main__.py"), *Path("ecr").rglob("*.py")]
+        for node in ast.walk(ast.parse(file.read_text()))
+        for name in (
+            [each.name for each in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    }
+    assert "ecr" in imported
+    assert imported.isdisjoint({"sandbox", "pages", "tests", "benchmarks"})
+
+
 def test_the_program_reads_as_the_design_in_under_forty_lines() -> None:
     source = Path("__main__.py").read_text()
     assert len(source.splitlines()) < 40

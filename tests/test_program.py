@@ -229,6 +229,28 @@ def test_what_is_wrong_is_said_before_any_image_repository_is_touched(
         deploy(config(**{"static": [API], **changes}), no_invoke, last_outputs=last)
 
 
+def test_a_preview_reads_by_a_role_of_its_own_and_a_deployment_does_not() -> None:
+    role = f"arn:aws:iam::{ARTIFACTS}:role/deploy"
+    artifacts = {"account": ARTIFACTS, "region": "eu-west-1", "role": role}
+    values = config(
+        static=[API], artifacts=artifacts, previewRole="ecr-estate-read", **with_replicas()
+    )
+
+    def roles(*, preview: bool) -> dict[str, str | None]:
+        providers = deploy(values, no_invoke, preview=preview).of("aws")
+        return {
+            account: json.loads(each.inputs["assumeRoles"])[0]["roleArn"]
+            if "assumeRoles" in each.inputs
+            else None
+            for account, each in providers.items()
+        }
+
+    assert roles(preview=True) == {
+        account: f"arn:aws:iam::{account}:role/ecr-estate-read" for account in (ARTIFACTS, LAMBDA)
+    }
+    assert roles(preview=False) == {ARTIFACTS: role, LAMBDA: None}
+
+
 def test_a_push_role_is_two_resources_below_a_path_of_its_own() -> None:
     done = deployed(API, WEB, pushRoles={"organisationId": 7, "services": {"patterns": ["api"]}})
     role = done.of("Role")[f"{ARTIFACTS}/push-api-1"]

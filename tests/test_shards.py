@@ -258,6 +258,28 @@ def test_the_command_prints_what_a_shell_takes(
     assert "pulumi stack init prod-1" in capsys.readouterr().err
 
 
+def test_where_nothing_moves_a_shell_has_nothing_to_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "pulumi").write_text(f"#!/bin/sh\necho '{json.dumps(state('any'))}'\n")
+    (tmp_path / "pulumi").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    assert main(["shards", "--settings", stack_file(tmp_path, shards=STACKS)]) == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_the_guide_grows_an_estate_as_the_trials_do() -> None:
+    guide = (Path(__file__).parent.parent / "docs/guides/large-estates.md").read_text()
+    commands = re.findall(r"^ +((?:pulumi|python) .+)$", guide, re.MULTILINE)
+    assert commands == [
+        "pulumi stack init prod-1",
+        "python -m ecr shards --settings Pulumi.prod.yaml",
+        "python -m ecr shards --settings Pulumi.prod.yaml | sh -e",
+        "pulumi up --stack prod",
+        "pulumi up --stack prod-1",
+    ]
+
+
 def test_an_estate_of_one_stack_has_nothing_to_move(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -24,12 +24,12 @@ from sandbox.workflows import main
 ROOT = Path(__file__).resolve().parent.parent
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 ACTION = ROOT / ".github/actions/estate/action.yml"
-SCRIPTS = {"github-token", "plan", "deploy", "drift", "post", "run"}
+SCRIPTS = {"github-token", "plan", "deploy", "docs", "drift", "post", "run"}
 INLINE = {"Install what promotes", "Promote", "Build and push"}
 """Steps whose shell stands in the workflow itself; tests/test_operations_promote.py and
 tests/test_push_workflow.py are about them."""
 
-BY_MAKE = {"make docs", "make .venv/.installed"}
+BY_MAKE = {"make .venv/.installed"}
 each_workflow = pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: str(file.stem))
 needs_jq = pytest.mark.skipif(not shutil.which("jq"), reason="the scripts need jq")
 
@@ -77,7 +77,7 @@ def test_no_job_may_write_more_than_it_must() -> None:
     assert rights("preview") == {"plan": {"id-token"}, "comment": {"pull-requests"}}
     assert rights("deploy") == {"plan": {"id-token"}, "deploy": {"id-token"}}
     assert rights("drift") == {"compare": {"id-token"}, "issue": {"issues"}}
-    assert rights("docs") == {"build": set(), "publish": {"pages", "id-token"}}
+    assert rights("docs") == {"build": {"id-token"}, "publish": {"pages", "id-token"}}
 
 
 @each_workflow
@@ -284,6 +284,23 @@ def test_deploy_confirms_what_was_approved_and_publishes_the_outputs(place: Plac
     assert "up --stack prod --yes --skip-preview --suppress-outputs" in called
     assert "--refresh" not in called
     assert place.called("aws")[-1] == "s3://acme/outputs.json"
+
+
+def test_docs_fetches_the_outputs_of_the_stack_that_the_site_shows(place: Place) -> None:
+    place.put("aws", "")
+    place.put("make", "")
+    done = place.run("docs", FROM="s3://acme/outputs.json")
+    assert done.returncode == 0, done.stderr
+    fetched = str(place.folder / "outputs.json")
+    assert place.called("aws")[-2:] == ["s3://acme/outputs.json", fetched]
+    assert place.called("make") == ["docs", f"OUTPUTS={fetched}", "STACK=prod"]
+
+
+def test_docs_shows_the_sandbox_where_no_stack_is_named(place: Place) -> None:
+    place.put("aws", "")
+    place.put("make", "")
+    assert place.run("docs", FROM="").returncode == 0
+    assert (place.called("aws"), place.called("make")) == ([], ["docs"])
 
 
 @needs_jq

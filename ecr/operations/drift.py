@@ -1,7 +1,8 @@
 """Say what was changed in AWS by other hands since the last deployment.
 
-Runs `pulumi refresh --preview-only`, which compares the engine's state with AWS and asks neither GitHub
-nor the settings: what is yet to be deployed is no drift. Options for the engine follow `--`. Exits 3
+Runs `pulumi refresh --preview-only`, which compares the engine's state with AWS: what is yet to be
+deployed is no drift. The program is run for nothing but the roles by which it reads; where it stops, the
+roles of the last deployment read. Options for the engine follow `--`. Exits 3
 when there is drift. Changes nothing; a deployment with `--refresh` puts it right.
 """
 
@@ -45,7 +46,11 @@ def run(options: argparse.Namespace) -> int:
     from ecr.digest import ask  # noqa: PLC0415 - see ecr.operations
     from ecr.errors import EstateError  # noqa: PLC0415
 
-    asked = ask(["refresh", "--preview-only", *options.engine])
+    compare = ["refresh", "--preview-only"]
+    asked = ask([*compare, "--run-program", *options.engine])
+    if asked.code and "error" in asked.report:
+        # A guard or a listing that stops the program is no reason to miss what others do in AWS.
+        asked = ask([*compare, *options.engine])
     if asked.code:
         raise EstateError("AWS could not be compared with the state.", asked.digest.errors)
     steps = asked.digest.steps

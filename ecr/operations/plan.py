@@ -152,7 +152,8 @@ def _sections(plan: Mapping[str, Any], asked: "Asked", stack: str) -> Iterator[s
     if plan["error"]:
         kind = "WARNING" if plan["guards"] else "CAUTION"
         yield f"> [!{kind}]\n> {plain(plan['error']['problem'])}"
-        yield folded("What stops it", plan["error"]["offences"])
+        offences = plan["error"]["offences"]
+        yield folded(f"What stops it, {len(offences):,}", offences)
         return
     if plan["changes"]:
         yield "\n".join(_rows(plan["changes"]))

@@ -55,7 +55,8 @@ def run(options: argparse.Namespace) -> int:
     for line in commands(moves):
         sys.stdout.write(f"{line}\n")
     if not moves:
-        sys.stdout.write(
+        # Not where the commands go, which a shell may be reading.
+        sys.stderr.write(
             "Every image repository is in the state of the stack that it belongs to.\n"
         )
     return 0

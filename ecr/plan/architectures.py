@@ -88,3 +88,12 @@ def configured_registries(settings: Settings) -> dict[Registry, str | None]:
             for region in account.regions
         },
     }
+
+
+def assumed_roles(settings: Settings, *, preview: bool) -> dict[Registry, str | None]:
+    """Give every registry with the role to assume for it, which in a preview may be one that reads."""
+    reader = settings.preview_role if preview else None
+    return {
+        registry: registry.role(reader) if reader else role
+        for registry, role in configured_registries(settings).items()
+    }

@@ -41,6 +41,10 @@ class Registry:
         """Give the ARN of an image repository, or of several by a wildcard."""
         return f"arn:{self.partition}:ecr:{self.region}:{self.account}:repository/{name}"
 
+    def role(self, name: str) -> str:
+        """Give the ARN of a role of the account."""
+        return f"arn:{self.partition}:iam::{self.account}:role/{name}"
+
 
 @dataclass(frozen=True, slots=True)
 class Placement:

@@ -76,7 +76,7 @@ def _parts(registries: list[Registry], settings: Settings) -> Iterator[_Part]:
             "ecr:GetLifecyclePolicy",
             "ecr:GetRepositoryPolicy",  # `python -m ecr adopt` reads it too
             "ecr:ListTagsForResource",
-            *(("ecr:ListImages",) if settings.retire else ()),
+            *(("ecr:ListImages",) if settings.retire or settings.images.count else ()),
         ),
         (
             "ecr:CreateRepository",

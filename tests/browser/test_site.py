@@ -156,6 +156,15 @@ def test_the_site_can_be_read_and_searched_from_a_folder(chromium: Browser, site
     assert visit.faults == []
 
 
+def test_the_home_page_answers_which_option_to_choose_in_one_screen(visit: Visit) -> None:
+    page = visit("index.html")
+    box = page.locator("ol.tree").bounding_box()
+    assert box
+    assert box["y"] + box["height"] <= DESKTOP[1]
+    page.locator("ol.tree").get_by_role("link", name="Per set of accounts").click()
+    expect(page).to_have_url(re.compile(r"practice/ci-cd\.html#per-account-set$"))
+
+
 def test_the_keyboard_alone_gets_to_the_text(visit: Visit) -> None:
     page = visit("how-it-works.html")
     page.keyboard.press("Tab")
@@ -213,6 +222,18 @@ def test_the_playground_says_what_is_wrong_and_where(visit: Visit) -> None:
     page.get_by_role("button", name="Simulate").click()
     expect(page.locator("#playground-status")).to_have_text("2 images: 0 go today, 2 stay.")
     expect(problem).to_be_hidden()
+
+
+def test_the_playground_says_when_the_site_was_built_without_python(
+    chromium: Browser, served: str
+) -> None:
+    visit = Visit(chromium, served)
+    visit.page.route("**/vendor/pyodide/*", lambda route: route.fulfill(status=404))
+    page = visit("playground/index.html")
+    expect(page.locator("#playground-status")).to_contain_text(
+        "Python could not be loaded.", timeout=WAIT
+    )
+    page.close()
 
 
 def test_python_is_loaded_on_the_playgrounds_page_only(visit: Visit) -> None:

@@ -1,6 +1,7 @@
 """The pipeline's own scripts on the real engine: the plan is the engine's, guards wait, drift is put right."""
 
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.checkout import Checkout
+from sandbox.session import PROJECT
 from tests.engine.conftest import Open
 from tests.engine.test_estate import ONE_LAMBDA_ACCOUNT, deploy, held
 
@@ -58,6 +60,29 @@ def test_what_a_reviewer_reads_is_what_the_engine_does(open_session: Open, tmp_p
     assert "| **kept**: nothing is deleted, nothing is filled any more | 1 | 2 | archived: " in (
         job.comment
     )
+
+
+def test_a_preview_and_the_search_for_drift_need_no_more_than_the_role_that_reads(
+    open_session: Open, tmp_path: Path
+) -> None:
+    guide = (PROJECT / "docs/guides/pipeline.md").read_text()
+    (policy,) = re.findall(r"^ *```json\n(.*?)^ *```$", guide, re.DOTALL | re.MULTILINE)
+    allowed = {each.partition(":")[2] for each in json.loads(policy)["Statement"][0]["Action"]}
+    session = open_session(
+        "api", "web", lambdaReplicas=ONE_LAMBDA_ACCOUNT, previewRole="ecr-estate-read"
+    )
+    job = Checkout(session, tmp_path / "checkout")
+    assert job.script("deploy").code == 0
+    session.github.organisation.add("worker")
+    job.configure(retire=["api"])
+    session.aws.forget_calls()
+    for script, more in (("plan", {}), ("plan", {"REFRESH": "true"}), ("drift", {})):
+        done = job.script(script, **more)
+        assert done.code == 0, done.output
+    asked = {each.action for each in session.aws.calls() if each.service == "ecr"}
+    assert asked
+    assert asked <= allowed
+    assert not [each for each in allowed if not each.startswith(("Describe", "Get", "List"))]
 
 
 def test_a_guard_waits_for_an_approval_that_is_for_its_number_alone(
