@@ -215,6 +215,18 @@ def test_every_permission_asked_for_is_an_action_of_ecr_that_touches_no_image() 
     ]
 
 
+@each_page
+def test_a_page_is_written_as_in_britain(page: Path) -> None:
+    # What stands as code, in quotation marks or in italics is somebody else's word.
+    quoted = r"```.*?```|`[^`]*`|\"[^\"]*\"|\*[^*\n]*\*|\]\([^)]*\)|https?://\S+|AWS Organizations"
+    prose = re.sub(quoted, "", page.read_text(), flags=re.DOTALL)
+    american = (
+        r"(?i)\b\w*(?:organiz|behavior|recogniz|customiz|analyz|favor|colors?\b|centers?\b)\w*"
+    )
+    written = page.name != "faults.md"  # it quotes what programs say
+    assert not written or re.findall(american, prose) == []
+
+
 def test_the_runbooks_quote_the_messages_that_they_are_for() -> None:
     runbooks = DOCS / "runbooks"
     assert quoted(runbooks / "listing-refused.md") == ListingRefusedError("what", "remedy").problem

@@ -27,6 +27,7 @@ OTHERS = {
     "go": {"install"},
     "kubectl": {"annotate", "apply", "create", "get", "kustomize", "label"},
     "pip": {"install"},
+    "sh": None,
 }
 """Commands that are not ours, with what is used of them; whoever adds one looks it up."""
 

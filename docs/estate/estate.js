@@ -39,7 +39,9 @@
     const cell = made("td", "", { "data-label": label });
     for (const [registry, name, state] of list) {
       const line = made("div");
-      line.append(made("code", `${registries[registry][1]}/${name}`));
+      const address = made("code", `${registries[registry][1]}/`);
+      address.append(made("wbr"), name);
+      line.append(address);
       if (state !== row.state) line.append(` ${state}`);
       cell.append(line);
     }

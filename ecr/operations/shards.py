@@ -9,19 +9,18 @@ Changes nothing.
 import argparse
 import json
 import shlex
-import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ecr.digest import REPOSITORY, run_engine
 from ecr.errors import EstateError
 from ecr.plan.model import PUSH_ROLE_PATH
 
-REPOSITORY = "aws:ecr/repository:Repository"
 ROLE = "aws:iam/role:Role"
-"""The engine's types of what moves; what hangs below it comes along."""
+"""The engine's type of a push role, which moves as image repositories do."""
 
 AT_ONCE = 200
 """Image repositories that one command moves: each command writes both states once, and a command line
@@ -66,13 +65,7 @@ def run(options: argparse.Namespace) -> int:
 
 def exported(stack: str) -> Mapping[str, Any]:
     """Give the state of a stack. Raises EstateError where the engine does not give it."""
-    command = ["pulumi", "--non-interactive", "stack", "export", "--stack", stack]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    except OSError as error:
-        raise EstateError(
-            "The engine cannot be run.", [f"pulumi: {error.strerror}; put it on the PATH"]
-        ) from error
+    done = run_engine(["stack", "export", "--stack", stack])
     if done.returncode:
         raise EstateError(
             f"The state of the stack {stack} cannot be read.",
@@ -91,6 +84,7 @@ def moves_between(states: Mapping[str, Mapping[str, Any]]) -> Moves:
     moves: dict[tuple[str, str], list[str]] = defaultdict(list)
     for stack, state in states.items():
         for resource in state["deployment"].get("resources") or ():
+            # What hangs below either of them comes along with it.
             number = _number(resource)
             if number is not None:
                 owner = stacks[number % len(stacks)]
