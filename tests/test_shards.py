@@ -16,7 +16,7 @@ from ecr.__main__ import main
 from ecr.digest import REPOSITORY
 from ecr.errors import EstateError
 from ecr.ledger import Entry, Ledger, gather
-from ecr.operations.shards import AT_ONCE, commands, moves_between
+from ecr.operations.shards import AT_ONCE, ROLE, commands, moves_between
 from ecr.plan.moves import all_moved
 from ecr.shards import WHOLE, Shard, shard_of
 from tests.builders import ARTIFACTS, SOURCE, config, with_replicas
@@ -212,6 +212,29 @@ def test_what_is_in_the_wrong_state_is_moved_and_nothing_else() -> None:
         ("a", "b"): ["1"],
         ("a", "c"): ["2"],
     }
+
+
+def test_push_roles_move_with_their_services_and_other_roles_stay() -> None:
+    def role(name: str, path: str) -> dict[str, Any]:
+        return {"type": ROLE, "urn": f"urn:{name}", "inputs": {"name": name, "path": path}}
+
+    roles = [
+        role("push-team.api-1", "/ecr-estate/"),
+        role("push-api-2", "/ecr-estate/"),
+        role("push-api-3", "/"),
+        role("push-api", "/ecr-estate/"),
+    ]
+    states = {"a": {"deployment": {"resources": roles}}, "b": state("b")}
+    assert moves_between(states) == {("a", "b"): ["urn:push-team.api-1"]}
+
+
+def test_each_stack_has_the_push_roles_of_its_services_and_the_first_the_provider() -> None:
+    asked = {"pushRoles": {"organisationId": 7, "createProvider": True}}
+    first, second = deployed("prod", changes=asked), deployed("prod-1", changes=asked)
+    assert {name.rpartition("-")[2] for name in first.of("Role")} == {"2", "4", "6", "8"}
+    assert {name.rpartition("-")[2] for name in second.of("Role")} == {"1", "3", "5", "7"}
+    assert first.of("OpenIdConnectProvider")
+    assert not second.of("OpenIdConnectProvider")
 
 
 def test_a_long_move_is_several_commands() -> None:

@@ -28,6 +28,10 @@ KINDS = {
     "aws:ecr/replicationConfiguration:ReplicationConfiguration": "replication of",
     "aws:ecr/registryScanningConfiguration:RegistryScanningConfiguration": "scanning of",
     "aws:ecr/accountSetting:AccountSetting": "registry policy scope of",
+    "aws:iam/role:Role": "push role",
+    "aws:iam/rolePolicy:RolePolicy": "policy of the push role",
+    "aws:iam/openIdConnectProvider:OpenIdConnectProvider": "identity provider",
+    "github:index/actionsVariable:ActionsVariable": "variable on GitHub",
 }
 """What the engine's types are called."""
 

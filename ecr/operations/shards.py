@@ -1,7 +1,7 @@
 """Say which services have to move between the stacks of an estate, and by which commands.
 
 Reads the state of every stack that the settings name, by `pulumi stack export`, and the GitHub id that
-each image repository has in its tags. Prints `pulumi state move` for what is not where it belongs; the
+each image repository has in its tags and each push role in its name. Prints `pulumi state move` for what is not where it belongs; the
 move changes states and nothing in AWS. Run it after the list of shards has grown, before deploying.
 Changes nothing.
 """
@@ -17,6 +17,10 @@ from typing import Any
 
 from ecr.digest import REPOSITORY, run_engine
 from ecr.errors import EstateError
+from ecr.plan.model import PUSH_ROLE_PATH
+
+ROLE = "aws:iam/role:Role"
+"""The engine's type of a push role, which moves as image repositories do."""
 
 AT_ONCE = 200
 """Image repositories that one command moves: each command writes both states once, and a command line
@@ -80,13 +84,26 @@ def moves_between(states: Mapping[str, Mapping[str, Any]]) -> Moves:
     moves: dict[tuple[str, str], list[str]] = defaultdict(list)
     for stack, state in states.items():
         for resource in state["deployment"].get("resources") or ():
-            number = (resource.get("inputs", {}).get("tags") or {}).get("github-id", "")
-            # What hangs below an image repository comes along with it.
-            if resource["type"] == REPOSITORY and number.isdecimal():
-                owner = stacks[int(number) % len(stacks)]
+            # What hangs below either of them comes along with it.
+            number = _number(resource)
+            if number is not None:
+                owner = stacks[number % len(stacks)]
                 if owner != stack:
                     moves[stack, owner].append(resource["urn"])
     return dict(moves)
+
+
+def _number(resource: Mapping[str, Any]) -> int | None:
+    """Give the GitHub id that a resource is for; None for one that does not move."""
+    inputs = resource.get("inputs") or {}
+    match resource["type"]:
+        case kind if kind == REPOSITORY:
+            number = (inputs.get("tags") or {}).get("github-id", "")
+        case kind if kind == ROLE and inputs.get("path") == PUSH_ROLE_PATH:
+            number = str(inputs.get("name", "")).rpartition("-")[2]
+        case _:
+            return None
+    return int(number) if number.isdecimal() else None
 
 
 def commands(moves: Moves) -> Iterator[str]:

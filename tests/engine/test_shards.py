@@ -14,13 +14,19 @@ pytestmark = pytest.mark.engine
 
 
 def test_an_estate_grows_from_one_stack_to_two(toolchain: Toolchain, tmp_path: Path) -> None:
-    ground = Ground(partial(organisation, 4), SETTINGS)
+    settings = {**SETTINGS, "pushRoles": {"createProvider": True}}
+    ground = Ground(partial(organisation, 4), settings)
     with Session(
-        tmp_path, toolchain, organisation=ground.organisation(), settings=SETTINGS
+        tmp_path, toolchain, organisation=ground.organisation(), settings=settings
     ) as session:
         stage = Stage(session, ground)
         stage.must_up()
+        session.aws.forget_calls()
         done = grow(stage, [2])
         assert done.code == 0, done.output
         assert stage.notes == []
         assert stage.managed() == stage.look()
+        assert not {each.action for each in session.aws.calls() if each.service == "iam"} & {
+            "CreateRole",
+            "DeleteRole",
+        }
