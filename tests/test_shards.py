@@ -214,6 +214,22 @@ def test_what_is_in_the_wrong_state_is_moved_and_nothing_else() -> None:
     }
 
 
+def test_a_role_that_pushes_goes_where_its_service_goes() -> None:
+    arn = "arn:aws:iam::111111111111:role/ecr-push/push-"
+    roles = [
+        {"type": "aws:iam/role:Role", "urn": f"urn:role:{name}", "outputs": {"arn": f"{arn}{name}"}}
+        for name in ("s-1", "s-2", "others")
+    ]
+    held = state("a", 1, 2)
+    held["deployment"]["resources"] += roles
+    held["deployment"]["resources"][0]["outputs"] = {
+        "ledger": {"services": {"1": {"service": "s-1"}, "2": {"service": "s-2"}}},
+        "pushRoles": {"s-1": f"{arn}s-1", "s-2": f"{arn}s-2"},
+    }
+    moves = moves_between({"a": held, "b": state("b")})
+    assert [urn for urn in moves["a", "b"] if "role" in urn] == ["urn:role:s-1"]
+
+
 def test_a_long_move_is_several_commands() -> None:
     (moves,) = [moves_between({"a": state("a", *range(1, 1001, 2)), "b": state("b")})]
     lines = list(commands(moves))

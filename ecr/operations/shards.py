@@ -1,7 +1,7 @@
 """Say which services have to move between the stacks of an estate, and by which commands.
 
-Reads the state of every stack that the settings name, by `pulumi stack export`, and the GitHub id that
-each image repository has in its tags. Prints `pulumi state move` for what is not where it belongs; the
+Reads the state of every stack that the settings name, by `pulumi stack export`: the GitHub id that each
+image repository has in its tags, and whose the roles are that push. Prints `pulumi state move` for what is not where it belongs; the
 move changes states and nothing in AWS. Run it after the list of shards has grown, before deploying.
 Changes nothing.
 """
@@ -11,15 +11,19 @@ import json
 import shlex
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ecr.digest import REPOSITORY, run_engine
 from ecr.errors import EstateError
 
+ROLE = "aws:iam/role:Role"
+STACK = "pulumi:pulumi:Stack"
+"""The engine's types of a role that pushes, and of the stack, which has the outputs."""
+
 AT_ONCE = 200
-"""Image repositories that one command moves: each command writes both states once, and a command line
+"""Image repositories and roles that one command moves: each command writes both states once, and a command line
 has an end."""
 
 Moves = Mapping[tuple[str, str], Sequence[str]]
@@ -75,18 +79,44 @@ def exported(stack: str) -> Mapping[str, Any]:
 
 
 def moves_between(states: Mapping[str, Mapping[str, Any]]) -> Moves:
-    """Say what is in the state of another stack than it belongs to; ``states`` are in their order."""
+    """Say what is in the state of another stack than it belongs to; ``states`` are in their order.
+
+    What hangs below an image repository or a role comes along with it.
+    """
     stacks = list(states)
     moves: dict[tuple[str, str], list[str]] = defaultdict(list)
     for stack, state in states.items():
-        for resource in state["deployment"].get("resources") or ():
-            number = (resource.get("inputs", {}).get("tags") or {}).get("github-id", "")
-            # What hangs below an image repository comes along with it.
-            if resource["type"] == REPOSITORY and number.isdecimal():
-                owner = stacks[int(number) % len(stacks)]
+        resources = state["deployment"].get("resources") or ()
+        roles = _push_roles(resources)
+        for resource in resources:
+            number = _owner(resource, roles)
+            if number is not None:
+                owner = stacks[number % len(stacks)]
                 if owner != stack:
                     moves[stack, owner].append(resource["urn"])
     return dict(moves)
+
+
+def _owner(resource: Mapping[str, Any], roles: Mapping[str, int]) -> int | None:
+    """Give the GitHub id of the service that a resource is for; None for what is nobody's own."""
+    if resource["type"] == REPOSITORY:
+        number = (resource["inputs"].get("tags") or {}).get("github-id", "")
+        return int(number) if number.isdecimal() else None
+    if resource["type"] == ROLE:
+        return roles.get((resource.get("outputs") or {}).get("arn", ""))
+    return None
+
+
+def _push_roles(resources: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """Give the roles that push, by ARN, with the GitHub id of their services, as the outputs say."""
+    outputs = next((each.get("outputs") or {} for each in resources if each["type"] == STACK), {})
+    services = (outputs.get("ledger") or {}).get("services") or {}
+    numbers = {entry["service"]: int(number) for number, entry in services.items()}
+    return {
+        arn: numbers[service]
+        for service, arn in (outputs.get("pushRoles") or {}).items()
+        if service in numbers
+    }
 
 
 def commands(moves: Moves) -> Iterator[str]:

@@ -24,3 +24,10 @@ def test_an_estate_grows_from_one_stack_to_two(toolchain: Toolchain, tmp_path: P
         assert done.code == 0, done.output
         assert stage.notes == []
         assert stage.managed() == stage.look()
+        roles = [
+            [each["type"] for each in stage.state(stack)["deployment"]["resources"]].count(
+                "aws:iam/role:Role"
+            )
+            for stack in stage.stacks
+        ]
+        assert roles == [2, 2]
