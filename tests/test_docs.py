@@ -218,7 +218,7 @@ def test_every_permission_asked_for_is_an_action_of_ecr_that_touches_no_image() 
 @each_page
 def test_a_page_is_written_as_in_britain(page: Path) -> None:
     # What stands as code, in quotation marks or in italics is somebody else's word.
-    quoted = r"```.*?```|`[^`]*`|\"[^\"]*\"|\*[^*\n]*\*|\]\([^)]*\)|https?://\S+|AWS Organizations"
+    quoted = r"```.*?```|`[^`]*`|\"[^\"]*\"|\*[^*\n]*\*|\]\([^)]*\)|https?://\S+|AWS Organizations|Access Analyzer"
     prose = re.sub(quoted, "", page.read_text(), flags=re.DOTALL)
     american = (
         r"(?i)\b\w*(?:organiz|behavior|recogniz|customiz|analyz|favor|colors?\b|centers?\b)\w*"
