@@ -28,7 +28,11 @@ def organisation(services: int) -> Organisation:
     return made
 
 
-SETTINGS = {"lambdaReplicas": REPLICAS, "github": github()}
+SETTINGS = {
+    "lambdaReplicas": REPLICAS,
+    "github": github(),
+    "pushRoles": {"createProvider": True, "variables": True},
+}
 GROUND = Ground(partial(organisation, 40), SETTINGS)
 DEPLOY = ("--yes", "--skip-preview", "--suppress-outputs", "--suppress-progress")
 
@@ -64,8 +68,8 @@ def _to(stage: Stage, job: Checkout, names: list[str]) -> Run:
         if done.code:
             return done
     made = {each.action for each in changing(stage.session.aws.calls()[began:])}
-    if made & {"CreateRepository", "DeleteRepository"}:
-        stage.notes.append(f"AWS was asked to make or end image repositories: {made}")
+    if made & {"CreateRepository", "DeleteRepository", "CreateRole", "DeleteRole"}:
+        stage.notes.append(f"AWS was asked to make or end image repositories or roles: {made}")
     held = [location for name in names for location in _held(stage, name)]
     if len(set(held)) != len(held):
         stage.notes.append("an image repository is in the states of two stacks")
