@@ -5,7 +5,7 @@ from typing import Any
 import pulumi
 
 from ecr.errors import EstateError
-from ecr.inventory import read_inventory
+from ecr.inventory import connect, read_inventory
 from ecr.ledger import read_ledger
 from ecr.observation import read_registries
 from ecr.plan import build_plan
@@ -22,7 +22,8 @@ async def main() -> dict[str, Any]:
         run = begin_run()
         settings = run.step("settings", load_settings)
         ledger = await run.wait("ledger", read_ledger(settings.shards))
-        inventory = await run.wait("inventory", read_inventory(settings, ledger.active))
+        github = connect(settings)
+        inventory = await run.wait("inventory", read_inventory(settings, ledger.active, github))
         providers = declare_providers(assumed_roles(settings, preview=run.preview))
         reading = read_registries(providers, settings, inventory, ledger)
         read = settings, inventory, ledger, await run.wait("observation", reading)
@@ -30,7 +31,7 @@ async def main() -> dict[str, Any]:
     except EstateError as error:
         raise pulumi.RunError(str(error)) from None
     announce(inventory, plan)
-    await run.wait("resources", declare(plan, providers))
+    await run.wait("resources", declare(plan, providers, github))
     return run.end(outputs(settings, plan))
 
 

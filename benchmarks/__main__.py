@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 
-from ecr.plan.access import organisation_may_pull
+from ecr.plan.access import source_policy
 from ecr.plan.lifecycle import lifecycle_document
 from ecr.plan.model import Registry
 from ecr.settings import Lifecycle
@@ -26,6 +26,7 @@ from sandbox import processes
 from sandbox.github import synthetic_organisation
 from sandbox.session import PROJECT, Session
 from sandbox.toolchain import ensure_toolchain
+from tests.builders import settings
 
 SIZES = (100, 1000, 3000)
 RUNS = 3
@@ -81,7 +82,7 @@ def barest_environment(folder: Path, count: int) -> dict[str, str]:
     return {
         "NAMES": str(names),
         "LIFECYCLE": lifecycle_document(Lifecycle()) or "",
-        "POLICY": organisation_may_pull(Registry("111111111111", "eu-west-1"), "o-a1b2c3d4e5"),
+        "POLICY": source_policy(Registry("111111111111", "eu-west-1"), settings(), None) or "",
     }
 
 

@@ -107,13 +107,17 @@ def _figures(settings: Settings, plan: EstatePlan, *, replicated: bool) -> Figur
         image_repositories=len(held),
         replicas=sum(each.kind == "replica" for each in held),
         resources=sum(1 + bool(each.lifecycle) + bool(each.policy) for each in held)
-        + sum(2 + bool(each.policy_scope) + bool(each.replication) for each in registries)
+        + sum(
+            1 + bool(each.policy) + bool(each.policy_scope) + bool(each.replication)
+            for each in registries
+        )
         + len({each.registry.account for each in registries}),
         registries=len(registries),
         rules=len(rules),
         prefixes=sum(len(rule.prefixes) for rule in rules),
         storage=len(held) / services if services else 0.0,
-        policies=len(registries) + sum(bool(each.policy) for each in held),
+        policies=sum(bool(each.policy) for each in registries)
+        + sum(bool(each.policy) for each in held),
         promotions=len(architecture_of(settings)("service")) - 1,
     )
 

@@ -31,6 +31,7 @@ LONGEST = 160
 """Characters of a value that a line shows."""
 
 REPOSITORY = "aws:ecr/repository:Repository"
+"""The engine's type of an image repository."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,28 +77,33 @@ class Asked:
     report: Mapping[str, Any]
 
 
+def run_engine(arguments: Sequence[str], **more: str) -> subprocess.CompletedProcess[str]:
+    """Run `pulumi` with the arguments and more variables. Raises EstateError where there is none."""
+    command = ["pulumi", "--non-interactive", *arguments]
+    try:
+        return subprocess.run(
+            command,
+            env={**os.environ, **more},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except OSError as error:
+        raise EstateError(
+            "The engine cannot be run.", [f"pulumi: {error.strerror}; put it on the PATH"]
+        ) from error
+
+
 def ask(arguments: Sequence[str]) -> Asked:
     """Run `pulumi` with the arguments and read its digest, and the report of the program's run.
 
     Raises EstateError when there is no engine, or nothing that it said can be read.
     """
-    command = ["pulumi", "--non-interactive", *arguments, "--json"]
     with tempfile.TemporaryDirectory() as folder:
         # A report that was asked for is written where it was asked for.
         file = Path(os.environ.get(REPORT) or Path(folder) / "report.json")
         file.unlink(missing_ok=True)
-        try:
-            done = subprocess.run(
-                command,
-                env={**os.environ, REPORT: str(file)},
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-        except OSError as error:
-            raise EstateError(
-                "The engine cannot be run.", [f"pulumi: {error.strerror}; put it on the PATH"]
-            ) from error
+        done = run_engine([*arguments, "--json"], **{REPORT: str(file)})
         report = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     digest = read_digest(done.stdout)
     if digest is None or (done.returncode and not digest.errors and "error" not in report):

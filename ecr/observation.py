@@ -19,6 +19,7 @@ from ecr.ledger import Ledger
 from ecr.plan.architectures import architecture_of, configured_registries
 from ecr.plan.images import image_names
 from ecr.plan.model import Observed, Placement, Registry
+from ecr.plan.namespaces import possible_names
 from ecr.settings import Settings
 
 Read = Callable[[str, Registry, Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
@@ -96,6 +97,7 @@ def _images(settings: Settings, inventory: Inventory, ledger: Ledger) -> Iterato
             service,
             repository.name.lower(),
             chosen.get(repository.name.lower(), service),
+            *possible_names([repository], settings),
         }:
             yield from image_names(name, repository, settings.images.named)
 

@@ -24,6 +24,8 @@ OUTPUTS: Mapping[str, str] = {
     "replicas": "the same for replicas",
     "leftOut": "repositories that were selected but cannot be placed, each with the reason",
     "forServices": "what a service's own program needs to know of the artifacts registry",
+    "pushRoles": "for each service that has one, the role by which its workflows push",
+    "namespaces": "for each namespace, the identity policy of whoever runs its images, as text",
     "report": "counts by state and kind, the stages in the order of promotion, the registries, what "
     "was deselected and why, the topics of the alerts, and which replication prefixes bleed",
 }
@@ -57,7 +59,7 @@ def announce(inventory: Inventory, plan: EstatePlan) -> None:
 
 
 def outputs(settings: Settings, plan: EstatePlan) -> dict[str, Any]:
-    """Give the stack's outputs: ledger, imageRepositories, replicas, leftOut, forServices, report."""
+    """Give the stack's outputs, by the names in OUTPUTS."""
     return {
         "ledger": plan.ledger.to_output(),
         "imageRepositories": _urls(plan, "placement"),
@@ -67,6 +69,8 @@ def outputs(settings: Settings, plan: EstatePlan) -> dict[str, Any]:
             for each in plan.left_out
         ],
         "forServices": for_services(settings, plan),
+        "pushRoles": {each.service: each.arn for each in plan.push_roles},
+        "namespaces": dict(plan.namespaces),
         "report": {
             "services": dict(Counter(entry.state for entry in plan.ledger.entries.values())),
             "imageRepositories": dict(Counter(each.kind for each in plan.image_repositories)),

@@ -1,26 +1,40 @@
 """The resources: the only module that registers any in AWS.
 
 Owns how a plan becomes Pulumi resources: one provider an account, at most two resources an image
-repository and three a replica, a constant number a registry. Reads the plan and decides nothing.
+repository and three a replica, a constant number a registry. An image repository's own policy is one
+more, and a push role two, with three variables on GitHub. Reads the plan and decides nothing.
 ``force_delete`` is false everywhere, and an image repository is protected until it is retired.
 """
 
 import asyncio
 import gc
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import pulumi
 import pulumi_aws as aws
 
-from ecr.plan.model import AlertPlan, EstatePlan, ImageRepository, Registry, RegistryPlan
+from ecr.plan.model import (
+    PUSH_ROLE_PATH,
+    AlertPlan,
+    EstatePlan,
+    ImageRepository,
+    PushRole,
+    Registry,
+    RegistryPlan,
+)
+from ecr.plan.push import AUDIENCE, ISSUER
 
 BATCH = 100
 """Image repositories between two turns of the event loop, so that registrations leave as they come;
 without these turns the SDK's exit loop grows faster than the number of resources."""
 
 
-async def declare(plan: EstatePlan, providers: Mapping[str, aws.Provider]) -> None:
-    """Register everything in the plan, with the provider of each account."""
+async def declare(
+    plan: EstatePlan,
+    providers: Mapping[str, aws.Provider],
+    github: pulumi.ProviderResource | None = None,
+) -> None:
+    """Register everything in the plan, with the provider of each account, and that of GitHub."""
     # Every registration lives until the program ends, so the collector would only walk through more
     # and more of them: half of a deployment's time, for some megabytes that the process's end frees.
     gc.collect()
@@ -32,6 +46,13 @@ async def declare(plan: EstatePlan, providers: Mapping[str, aws.Provider]) -> No
         declare_image_repository(
             image_repository, providers[image_repository.placement.registry.account]
         )
+        if index % BATCH == 0:
+            await asyncio.sleep(0)
+    trusted = [
+        declare_identity_provider(each, providers[each.account]) for each in plan.identity_providers
+    ]
+    for index, role in enumerate(plan.push_roles, 1):
+        declare_push_role(role, providers[role.registry.account], github, trusted)
         if index % BATCH == 0:
             await asyncio.sleep(0)
 
@@ -77,16 +98,17 @@ def declare_registries(
                     opts=options,
                 )
             )
-        policies.append(
-            aws.ecr.RegistryPolicy(
-                key,
-                region=region,
-                policy=plan.policy,
-                opts=pulumi.ResourceOptions.merge(
-                    options, pulumi.ResourceOptions(depends_on=before)
-                ),
+        if plan.policy:
+            policies.append(
+                aws.ecr.RegistryPolicy(
+                    key,
+                    region=region,
+                    policy=plan.policy,
+                    opts=pulumi.ResourceOptions.merge(
+                        options, pulumi.ResourceOptions(depends_on=before)
+                    ),
+                )
             )
-        )
         aws.ecr.RegistryScanningConfiguration(
             key,
             region=region,
@@ -184,7 +206,7 @@ def declare_alerts(plan: AlertPlan, provider: aws.Provider) -> None:
 def declare_image_repository(
     image_repository: ImageRepository, provider: aws.Provider
 ) -> aws.ecr.Repository:
-    """Register one image repository with its lifecycle policy and, for a replica, its policy.
+    """Register one image repository with its lifecycle policy and, where it has one, its policy.
 
     The logical name is the location, which never changes: not when GitHub's name does, and not when
     the resource is imported.
@@ -246,3 +268,61 @@ def declare_image_repository(
             opts=beneath,
         )
     return repository
+
+
+def declare_identity_provider(
+    registry: Registry, provider: aws.Provider
+) -> aws.iam.OpenIdConnectProvider:
+    """Register GitHub's identity provider in an account, where it stays when this program leaves it.
+
+    Roles by other hands may have come to trust it.
+    """
+    return aws.iam.OpenIdConnectProvider(
+        f"{registry.account}/github",
+        url=f"https://{ISSUER}",
+        client_id_lists=[AUDIENCE],
+        opts=pulumi.ResourceOptions(provider=provider, retain_on_delete=True),
+    )
+
+
+def declare_push_role(
+    planned: PushRole,
+    provider: aws.Provider,
+    github: pulumi.ProviderResource | None,
+    trusted: Sequence[pulumi.Resource],
+) -> None:
+    """Register the role that pushes a service, behind the identity provider, and its variables."""
+    key = f"{planned.registry.account}/{planned.name}"
+    role = aws.iam.Role(
+        key,
+        name=planned.name,
+        path=PUSH_ROLE_PATH,
+        description=f"Pushes images of {planned.service}",
+        assume_role_policy=planned.trust,
+        permissions_boundary=planned.boundary,
+        opts=pulumi.ResourceOptions(provider=provider, depends_on=trusted),
+    )
+    aws.iam.RolePolicy(
+        key,
+        name="push",
+        role=role.name,
+        policy=planned.policy,
+        opts=pulumi.ResourceOptions(parent=role),
+    )
+    if not planned.variables:
+        return
+    from pulumi_github import ActionsVariable  # noqa: PLC0415 - it takes a second, and few need it
+
+    variables: Mapping[str, pulumi.Input[str]] = {**planned.variables, "ECR_PUSH_ROLE": role.arn}
+    for name, value in sorted(variables.items()):
+        ActionsVariable(
+            f"{key}/{name}",
+            repository=planned.repository,
+            variable_name=name,
+            value=value,
+            # A renamed repository takes its variables along: the old must end before the new is made.
+            # One that is gone or archived takes no call any more: there they end with the role.
+            opts=pulumi.ResourceOptions(
+                parent=role, provider=github, delete_before_replace=True, deleted_with=role
+            ),
+        )

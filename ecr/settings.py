@@ -85,6 +85,14 @@ RoleArn = Annotated[
         "write arn:aws:iam::ACCOUNT:role/NAME",
     ),
 ]
+PolicyArn = Annotated[
+    str,
+    _shaped(
+        r"arn:aws[a-z-]*:iam::(\d{12}|aws):policy/[\w+=,.@/-]{1,576}",
+        "the ARN of an IAM policy",
+        "write arn:aws:iam::ACCOUNT:policy/NAME",
+    ),
+]
 RoleName = Annotated[
     str,
     _shaped(
@@ -192,6 +200,40 @@ StageName = Annotated[
         r"(?=.{1,30}\Z)[a-z0-9]+(?:-[a-z0-9]+)*",
         "the name of a stage or account set",
         "use at most 30 lower-case letters and digits, joined by single `-`",
+    ),
+]
+ServicePattern = Annotated[
+    str,
+    _shaped(
+        r"[-A-Za-z0-9_.*?/]{1,256}",
+        "a pattern for services' names",
+        "use letters, digits, `-`, `_`, `.`, `/`, and the wildcards `*` and `?`",
+    ),
+]
+NamespaceName = Annotated[
+    str,
+    _shaped(
+        r"(?=.{1,100}\Z)[a-z0-9]+(?:[._-][a-z0-9]+)*",
+        "a namespace that ECR accepts",
+        "use at most 100 lower-case letters and digits, joined by single `-`, `_` or `.`",
+    ),
+]
+Reader = Annotated[
+    str,
+    _shaped(
+        r"\d{12}|arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]{1,576}"
+        r"|o-[a-z0-9]{10,32}(/r-[a-z0-9]{4,32}(/ou-[a-z0-9]{4,32}-[a-z0-9]{8,32})*)?/?",
+        "an account, a role or an organisation path",
+        "write a 12-digit account id, quoted, arn:aws:iam::ACCOUNT:role/NAME, or a path such as "
+        "o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/",
+    ),
+]
+RefPattern = Annotated[
+    str,
+    _shaped(
+        r"[\w .()/@+*?-]{1,255}",
+        "the name of a branch, tag or environment",
+        "use letters, digits, ` ._/@+()-`, and the wildcards `*` and `?`",
     ),
 ]
 GITHUB_TOKEN = "github:token"  # noqa: S105 - the key, not the token
@@ -344,9 +386,9 @@ class LambdaReplicas(_Model):
 class ForServices(_Model):
     """The services that an override is for. The first that a service meets applies to it."""
 
-    names: tuple[NamePattern, ...] = ()
-    """Wildcard patterns, of which the service's name must match one; a renamed repository keeps its
-    service's name."""
+    names: tuple[ServicePattern, ...] = ()
+    """Wildcard patterns, of which the service's name must match one, with its namespace where it has
+    one; a renamed repository keeps its service's name."""
     property: PropertyRule | None = None
     """A custom property that the repository must have, beside `names` or instead of them."""
 
@@ -536,6 +578,86 @@ class Alerts(_Model):
     """The severities of vulnerabilities that are worth a message."""
 
 
+class Namespace(_Model):
+    """Who may do what with the image repositories of one namespace."""
+
+    readers: tuple[Reader, ...] | None = None
+    """Who may pull from other accounts: accounts, roles, and organisation paths with all that is below
+    them. Without the key whoever may pull the rest; an empty list is nobody."""
+    pushers: Annotated[tuple[RoleArn, ...], AfterValidator(_distinct)] = ()
+    """Roles, of whichever account, that may push to every image repository of the namespace."""
+
+
+class Namespaces(_Model):
+    """First parts of image repositories' names, chosen when a service is placed and never after."""
+
+    known: dict[NamespaceName, Namespace] = {}
+    """The namespaces by name, and who may do what in each."""
+    repositories: dict[RepositoryName, NamespaceName] = {}
+    """The namespaces of repositories, by the repository's name. It comes before `property`."""
+    property: PropertyName | None = None
+    """The custom property whose value is a repository's namespace."""
+    required: bool = False
+    """Whether a repository without a namespace is left out; otherwise its name has only one part."""
+
+
+class Functions(_Model):
+    """Lambda functions of other accounts that run images straight from the registry."""
+
+    accounts: Annotated[tuple[AccountId, ...], Field(min_length=1), AfterValidator(_distinct)]
+    """The ids of the accounts, quoted. Functions must be in the registry's own Region."""
+    services: ServiceRule
+    """The services whose images they may run. Each costs the engine one resource more."""
+
+
+class Lock(_Model):
+    """Nobody deletes image repositories or changes policies but the deploy roles and these."""
+
+    break_glass: Annotated[tuple[RoleArn, ...], Field(min_length=1), AfterValidator(_distinct)]
+    """The roles that still may, beside the `role` of each registry: for the day on which that one is
+    lost. They must exist: AWS then lets nobody else change the policy that says so."""
+
+
+class Access(_Model):
+    """Who may pull, and by which documents."""
+
+    policy: Literal["registry", "repository"] = "registry"
+    """registry is one policy for a whole registry; repository one on each image repository, for
+    registries that stay on the scope V1, at one resource more for each."""
+    readers: Annotated[tuple[Reader, ...], AfterValidator(_distinct)] = ()
+    """Who may pull beside the organisation: accounts, roles, and organisation paths."""
+    functions: Functions | None = None
+    """Lambda functions that run images straight from the registry, instead of replicas."""
+    lock: Lock | None = None
+    """Refuses deletions and changes of policies in every registry; without the key identity policies
+    alone decide. Every registry must then have its `role`."""
+
+
+class PushRoles(_Model):
+    """Roles by which GitHub's workflows push: one for each service, which trusts its repository."""
+
+    services: ServiceRule = ServiceRule(all=True)
+    """The services that have one."""
+    branches: Annotated[tuple[RefPattern, ...], AfterValidator(_distinct)] = ()
+    """Branches whose workflows are trusted. Without these three keys every workflow of the repository
+    is."""
+    tags: Annotated[tuple[RefPattern, ...], AfterValidator(_distinct)] = ()
+    """Tags whose workflows are trusted."""
+    environments: Annotated[tuple[RefPattern, ...], AfterValidator(_distinct)] = ()
+    """GitHub environments whose jobs are trusted; such a job is no longer known by its branch."""
+    create_provider: bool = False
+    """Whether the accounts get GitHub's identity provider too; an account has one at most, and
+    otherwise it must be there."""
+    permissions_boundary: PolicyArn | None = None
+    """A managed policy that bounds whatever these roles may ever do. With it the role that deploys need
+    not be trusted to write any role it likes."""
+    variables: bool = False
+    """Whether each repository gets AWS_REGION, ECR_PUSH_ROLE and ECR_REPOSITORY as Actions variables."""
+    organisation_id: Annotated[int, Field(gt=0)] | None = None
+    """The organisation's numeric id on GitHub. It is asked of GitHub, but with a static list, whose ids
+    then must be GitHub's own, it has to be written."""
+
+
 class Confirm(_Model):
     """What an operator has looked at and lets pass, once, by the number that the guard named."""
 
@@ -581,6 +703,13 @@ class Settings(_Model):
     alerts: Alerts | None = None
     """Who is told of vulnerabilities and failed replication; without the key nobody is. An empty map
     takes the defaults."""
+    namespaces: Namespaces = Namespaces()
+    """First parts of names, by which readers and pushers can be told apart."""
+    access: Access = Access()
+    """Who may pull beside the organisation, and by which documents."""
+    push_roles: PushRoles | None = None
+    """Roles by which GitHub's workflows push, without any long-lived key; without the key there are
+    none."""
     registry_policy_scope: Literal["V1", "V2"] | None = None
     """The scope of registry policies, set in every registry. Without the key it is left alone; an
     account from before the end of 2024 may need V2."""
@@ -745,6 +874,7 @@ def _contradictions(settings: Settings) -> Iterator[str]:
             f"a key of {settings.artifacts.account} in {settings.artifacts.region}"
         )
     yield from _architecture(settings)
+    yield from _access(settings)
     yield from _lifecycle_offences("lifecycle", settings.lifecycle)
     for index, override in enumerate(settings.lifecycle.overrides):
         yield from _lifecycle_offences(f"lifecycle.overrides[{index}]", override)
@@ -788,6 +918,52 @@ def _architecture(settings: Settings) -> Iterator[str]:
             for region in account.regions
             if (account.account, region) in registries
         )
+
+
+def _access(settings: Settings) -> Iterator[str]:
+    """Find namespaces that nobody knows, and grants that cannot be written as they are asked for."""
+    known = settings.namespaces.known
+    for repository, name in settings.namespaces.repositories.items():
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            advice = f"did you mean {near[0]}?" if near else "add it there"
+            yield (
+                f"namespaces.repositories.{repository} = {name!r}: is not in namespaces.known; {advice}"
+            )
+    if settings.namespaces.property and not known:
+        yield "namespaces.known: is missing; list the values that namespaces.property may have"
+    if settings.namespaces.required and not known:
+        yield "namespaces.known: is missing; without it every service would be left out"
+    if settings.registry_policy_scope == "V1" and settings.access.policy == "registry":
+        yield (
+            "access.policy = 'registry': has no effect under registryPolicyScope: V1; write repository"
+        )
+    if settings.access.lock:
+        if settings.access.policy == "repository":
+            yield "access.lock: is part of a registry policy; remove it, or write policy: registry"
+        yield from (
+            f"{path}: is missing; access.lock would lock this program out of the registry"
+            for path, role in _roles(settings)
+            if not role
+        )
+    roles = settings.push_roles
+    if roles and settings.github.base_url:
+        yield (
+            "pushRoles: stands beside github.baseUrl, and AWS knows the ids of repositories of "
+            "github.com only; remove one of the two"
+        )
+    listed = settings.static is not None or settings.static_file is not None
+    if roles and listed and not roles.organisation_id:
+        yield "pushRoles.organisationId: is missing; a static list does not say it"
+
+
+def _roles(settings: Settings) -> Iterator[tuple[str, str | None]]:
+    """Give the role of each registry's account by its key path; None where there is none."""
+    yield "artifacts.role", settings.artifacts.role
+    for index, each in enumerate(settings.account_sets):
+        yield f"accountSets[{index}].role", each.role
+    for index, account in enumerate(settings.lambda_replicas.accounts):
+        yield f"lambdaReplicas.accounts[{index}].role", account.role
 
 
 def _lifecycle_offences(path: str, choice: LifecycleChoice) -> Iterator[str]:

@@ -24,6 +24,7 @@ WRITTEN = "This page is written by `python -m pages`; `make check` fails when it
 LIMITS: Mapping[str, tuple[str, ...]] = {
     "Of AWS, and of what the engine makes of it": (
         "ecr/plan/limits.py",
+        "ecr/plan/documents.py",
         "ecr/plan/naming.py",
         "ecr/plan/replication.py",
         "ecr/plan/alerts.py",

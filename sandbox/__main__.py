@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sandbox.session import PROJECT, SESSION_FILE, STACK, Session
+from sandbox.session import PROJECT, SESSION_FILE, STACK, STACK_FILE, Session
 
 DIRECTORY = PROJECT / ".sandbox"
 OUTPUTS = "outputs.json"
@@ -76,6 +76,9 @@ def command_line() -> argparse.ArgumentParser:
         "run", _run, "deploy, preview that nothing is left to change, print the estate, stop"
     )
     run.add_argument("--architecture", choices=ARCHITECTURES, default="central")
+    run.add_argument(
+        "--settings", type=Path, metavar="FILE", default=STACK_FILE, help="another stack's file"
+    )
     command("start", _start, "bring everything up in the background, and leave it running")
     command("stop", _stop, "end what `start` left running")
     command("shell", _shell, "open a shell in which `pulumi` works on the sandbox")
@@ -101,15 +104,19 @@ def _say(line: str) -> None:
     print(f"sandbox: {line}", flush=True)
 
 
-def _session(settings: Mapping[str, Any] | None = None) -> Session:
+def _session(settings: Mapping[str, Any] | None = None, stack_file: Path = STACK_FILE) -> Session:
     from sandbox.toolchain import ensure_toolchain  # noqa: PLC0415 - not every command needs it
 
-    return Session(DIRECTORY, ensure_toolchain(_say), settings=settings)
+    toolchain = ensure_toolchain(_say)
+    return Session(DIRECTORY, toolchain, settings=settings, stack_file=stack_file.resolve())
 
 
 def _run(options: argparse.Namespace) -> int:
     """Deploy, preview, read back and print, each step said before it is taken."""
-    with _session(ARCHITECTURES[options.architecture]) as session:
+    if not options.settings.exists():
+        _say(f"{options.settings} is not there; name a stack's file")
+        return 1
+    with _session(ARCHITECTURES[options.architecture], options.settings) as session:
         _say(f"AWS at {session.aws.url}, GitHub at {session.github.url}")
         _say(f"pulumi up on the stack {STACK}: {len(session.github.organisation)} repositories")
         began = time.monotonic()
@@ -150,6 +157,11 @@ def _print_estate(environment: dict[str, str], outputs: dict[str, Any]) -> None:
     for each in outputs["leftOut"]:
         console.print(f"left out: {each['repository']} ({each['id']}): {each['reason']}")
     console.print(f"deselected: {report['deselected'] or 'none'}")
+    for service, role in outputs.get("pushRoles", {}).items():
+        console.print(f"pushes {service}: {role}")
+    for name in outputs.get("namespaces", {}):
+        below = [each for each in outputs["imageRepositories"] if each.startswith(f"{name}/")]
+        console.print(f"namespace {name}: {', '.join(below) or 'empty'}")
     for prefix, names in report["bleeding"].items():
         console.print(f"prefix {prefix}* also covers {', '.join(names)}: not copied, harmless")
 

@@ -24,6 +24,7 @@ from sandbox.toolchain import Toolchain
 
 PROJECT = Path(__file__).resolve().parent.parent
 STACK = "sandbox"
+STACK_FILE = PROJECT / f"Pulumi.{STACK}.yaml"
 ORGANISATION = "sandbox-org"
 SESSION_FILE = "session.json"
 
@@ -43,7 +44,7 @@ class Session:
     """Context manager: everything that a deployment of the stack ``sandbox`` needs.
 
     ``directory`` is emptied first, and then holds the engine's state. ``settings`` are laid over
-    those of Pulumi.sandbox.yaml, key by key without the namespace; None takes a key away.
+    those of ``stack_file``, key by key without the namespace; None takes a key away.
     ``own_variables`` may be filled to change what the next runs find in their environment.
     """
 
@@ -54,6 +55,7 @@ class Session:
         *,
         organisation: Organisation | None = None,
         settings: Mapping[str, Any] | None = None,
+        stack_file: Path = STACK_FILE,
     ) -> None:
         self.directory = directory
         self.toolchain = toolchain
@@ -63,7 +65,8 @@ class Session:
         self.github = EmbeddedGitHub(
             seeded_organisation(ORGANISATION) if organisation is None else organisation
         )
-        self.config_file = PROJECT / f"Pulumi.{STACK}.yaml"
+        self.stack_file = stack_file
+        self.config_file = stack_file
         self.own_variables: dict[str, str] = {}
         self._settings = settings
         self._running = ExitStack()
@@ -95,8 +98,8 @@ class Session:
         self._running.close()
 
     def configure(self, settings: Mapping[str, Any]) -> None:
-        """Lay settings over those of the project's stack file, from the next run on."""
-        stack = yaml.safe_load((PROJECT / f"Pulumi.{STACK}.yaml").read_text())
+        """Lay settings over those of the stack file, from the next run on."""
+        stack = yaml.safe_load(self.stack_file.read_text())
         for key, value in settings.items():
             stack["config"][f"ecr-estate:{key}"] = value
         stack["config"] = {
@@ -134,7 +137,7 @@ class Session:
     def pulumi(self, *arguments: str, show: bool = False) -> Run:
         """Run the engine's command line on the project; its output is shown, or returned."""
         command = [str(self.toolchain.pulumi), "--non-interactive", *arguments]
-        if self.config_file.parent == self.directory and arguments[0] in {"up", "preview"}:
+        if self.config_file != STACK_FILE and arguments[0] in {"up", "preview"}:
             command += ["--config-file", str(self.config_file)]
         done = processes.run(
             command, environment=self.environment, directory=PROJECT, capture=not show

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ecr.errors import EstateError
+from ecr.errors import EstateError, GuardError
 from ecr.ledger import Ledger, parse_ledger
 from ecr.plan.model import Observed
 from tests.builders import (
@@ -330,3 +330,21 @@ def test_what_others_made_is_managed_once_the_state_holds_it() -> None:
     location = f"{SOURCE}/api"
     imported = Observed(unknown={location: {}}, managed={location})
     assert not plan(repository(1, "api"), observed=imported).image_repositories[0].found
+
+
+def test_all_guards_that_trip_are_said_at_once_and_are_confirmed_each_for_itself() -> None:
+    before = plan(*repositories(*(f"service-{number}" for number in range(1, 11)))).ledger
+    left = [repository(number, f"renamed-{number}") for number in range(5, 11)]
+    gone = dict.fromkeys(range(1, 5), "deleted")
+    with pytest.raises(GuardError) as stopped:
+        plan(*left, ledger=before, gone=gone)
+    assert [(each.key, each.count) for each in stopped.value.guards] == [
+        ("vanished", 4),
+        ("renamed", 6),
+    ]
+    assert "set confirm.vanished to 4 and confirm.renamed to 6" in str(stopped.value)
+    assert len(stopped.value.offences) == 10
+    with pytest.raises(GuardError, match=r"set confirm\.renamed to 6 for"):
+        plan(*left, ledger=before, gone=gone, confirm={"vanished": 4})
+    done = plan(*left, ledger=before, gone=gone, confirm={"vanished": 4, "renamed": 6})
+    assert len(done.ledger.entries) == 10

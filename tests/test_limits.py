@@ -3,7 +3,7 @@
 import pytest
 
 from ecr.errors import EstateError
-from ecr.plan import limits
+from ecr.plan import documents, limits
 from ecr.plan.model import Observed
 from tests.builders import SOURCE, plan, repositories, with_replicas
 
@@ -14,8 +14,9 @@ def test_too_many_tags_are_refused_with_the_remedy() -> None:
 
 
 def test_every_kind_of_offence_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    for limit in ("REPOSITORIES", "POLICY", "LIFECYCLE"):
+    for limit in ("REPOSITORIES", "LIFECYCLE"):
         monkeypatch.setattr(limits, limit, 1)
+    monkeypatch.setitem(documents.LIMITS, "registry", 1)
     with pytest.raises(EstateError) as refused:
         plan(*repositories("api", "web"))
     said = "\n".join(refused.value.offences)

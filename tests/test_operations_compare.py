@@ -83,6 +83,15 @@ def test_the_resources_are_those_that_the_program_registers(
     assert len(ours) == counted.resources
 
 
+@pytest.mark.parametrize("name", ["Pulumi.prod.yaml", "Pulumi.sandbox-namespaces.yaml"])
+def test_a_stack_with_namespaces_and_push_roles_is_compared_without_them(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stack = str(Path(__file__).parent.parent / name)
+    assert main(["compare", "--count", "5", "--settings", stack, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["services"] == 5
+
+
 def test_lambda_accounts_are_spread_over_the_stages_unless_they_name_one() -> None:
     organisation = inventory(*repositories("mail-lambda"))
     spread = list(compare(settings(**STAGES), organisation))

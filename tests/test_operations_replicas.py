@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from ecr.__main__ import main
-from ecr.plan.access import sources_may_replicate
+from ecr.plan.access import replica_policy
 from ecr.plan.model import Registry
+from tests.builders import settings
 from tests.live import ARTIFACTS, LAMBDA, REGION, ROLE, Live, live
 
 __all__ = ["live"]
@@ -24,7 +25,7 @@ def estate(live: Live) -> Live:
     part = live.push("api")
     live.push("api", "v1", parts=(part,))
     live.ecr(LAMBDA).create_repository(repositoryName="api")
-    policy = sources_may_replicate(REPLICA, [SOURCE])
+    policy = replica_policy(REPLICA, [SOURCE], settings(), None)
     live.ecr(LAMBDA).put_registry_policy(policyText=policy)
     live.ecr().put_replication_configuration(
         replicationConfiguration={

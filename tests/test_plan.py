@@ -164,7 +164,7 @@ def test_source_and_destination_of_replication_name_each_other() -> None:
     planned = plan(*repositories("api"), **with_replicas())
     source, destination = planned.registries
     assert source.replication[0].destinations == (destination.registry,)
-    statement = json.loads(destination.policy)["Statement"][0]
+    statement = json.loads(destination.policy or "")["Statement"][0]
     assert statement["Principal"]["AWS"] == f"arn:aws:iam::{source.registry.account}:root"
     assert statement["Resource"] == destination.registry.arn("*")
 

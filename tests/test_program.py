@@ -249,3 +249,58 @@ def test_a_preview_reads_by_a_role_of_its_own_and_a_deployment_does_not() -> Non
         account: f"arn:aws:iam::{account}:role/ecr-estate-read" for account in (ARTIFACTS, LAMBDA)
     }
     assert roles(preview=False) == {ARTIFACTS: role, LAMBDA: None}
+
+
+def test_a_push_role_is_two_resources_below_a_path_of_its_own() -> None:
+    done = deployed(API, WEB, pushRoles={"organisationId": 7, "services": {"patterns": ["api"]}})
+    role = done.of("Role")[f"{ARTIFACTS}/push-api-1"]
+    assert (role.inputs["name"], role.inputs["path"]) == ("push-api-1", "/ecr-estate/")
+    policy = done.of("RolePolicy")[f"{ARTIFACTS}/push-api-1"]
+    assert policy.parent.endswith(f"aws:iam/role:Role::{ARTIFACTS}/push-api-1")
+    assert not done.of("OpenIdConnectProvider")
+    assert not done.of("ActionsVariable")
+    arn = f"arn:aws:iam::{ARTIFACTS}:role/ecr-estate/push-api-1"
+    assert done.outputs["pushRoles"] == {"api": arn}
+
+
+def test_the_identity_provider_comes_before_the_roles_and_stays_behind() -> None:
+    done = deployed(API, pushRoles={"organisationId": 7, "createProvider": True})
+    provider = done.of("OpenIdConnectProvider")[f"{ARTIFACTS}/github"]
+    assert provider.retain_on_delete
+    assert provider.inputs["clientIdLists"] == ["sts.amazonaws.com"]
+    (role,) = done.of("Role").values()
+    assert any("openIdConnectProvider" in dependency for dependency in role.dependencies)
+
+
+def test_variables_are_written_by_the_github_provider_even_with_a_static_list(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("GITHUB_TOKEN", CLASSIC.value)
+    monkeypatch.delenv("GITHUB_OWNER", raising=False)
+    done = deployed(API, pushRoles={"organisationId": 7, "variables": True})
+    written = done.of("ActionsVariable").values()
+    assert {each.inputs["variableName"] for each in written} == {
+        "AWS_REGION",
+        "ECR_PUSH_ROLE",
+        "ECR_REPOSITORY",
+    }
+    assert all(each.inputs["repository"] == "api" for each in written)
+    assert all("providers:github" in each.provider for each in written)
+
+
+def test_namespaces_and_their_policies_are_in_the_outputs() -> None:
+    done = deployed(
+        API, WEB, namespaces={"known": {"payments": {}}, "repositories": {"api": "payments"}}
+    )
+    assert done.of("Repository").keys() == {f"{SOURCE}/payments/api", f"{SOURCE}/web"}
+    assert "repository/payments/*" in done.outputs["namespaces"]["payments"]
+    again = deployed(
+        API, last=done, namespaces={"known": {"payments": {}}, "repositories": {"api": "payments"}}
+    )
+    assert f"{SOURCE}/payments/api" in again.of("Repository")
+
+
+def test_without_a_registry_policy_each_image_repository_has_one() -> None:
+    done = deployed(API, access={"policy": "repository"})
+    assert not done.of("RegistryPolicy")
+    assert done.of("RepositoryPolicy").keys() == {f"{SOURCE}/api"}

@@ -163,15 +163,20 @@ def test_a_start_that_fails_does_not_stand_in_the_way_of_the_next(
         assert sts(aws).get_caller_identity()
 
 
-def test_each_call_is_listed_with_its_account_region_service_action_and_status(
+def test_each_call_is_listed_with_who_asked_what_where_about_what_and_the_answer(
     aws: EmbeddedAws,
 ) -> None:
     client = ecr(aws, ARTIFACTS, region="us-east-1")
     with pytest.raises(ClientError):
         client.get_registry_policy()
+    client.create_repository(repositoryName="api")
+    client.describe_repositories(repositoryNames=["api"])
+    role = f"arn:aws:iam::{ARTIFACTS}:role/deployment"
     assert aws.calls() == [
-        ApiCall(EmbeddedAws.default_account, "eu-west-1", "sts", "AssumeRole", 200),
+        ApiCall(EmbeddedAws.default_account, "eu-west-1", "sts", "AssumeRole", 200, role),
         ApiCall(ARTIFACTS, "us-east-1", "ecr", "GetRegistryPolicy", 400),
+        ApiCall(ARTIFACTS, "us-east-1", "ecr", "CreateRepository", 200, "api"),
+        ApiCall(ARTIFACTS, "us-east-1", "ecr", "DescribeRepositories", 200, "api"),
     ]
 
 
@@ -195,6 +200,7 @@ def test_another_process_can_read_and_forget_the_calls(aws: EmbeddedAws) -> None
             "service": "sts",
             "action": "GetCallerIdentity",
             "status": 200,
+            "subject": "",
         }
     ]
     assert fetched(aws, "/_sandbox/calls", "DELETE") == []

@@ -74,6 +74,24 @@ def test_a_variable_is_made_read_changed_and_deleted(github: EmbeddedGitHub) -> 
     assert asked(github, "GET", f"{VARIABLES}/ECR_ROLE")[0] == 404
 
 
+def test_a_variable_of_a_renamed_repository_is_found_by_a_redirect_that_keeps_the_method(
+    github: EmbeddedGitHub,
+) -> None:
+    made = asked(github, "POST", REPOS, NEW)[1]
+    asked(github, "POST", VARIABLES, VARIABLE)
+    asked(github, "PATCH", API, {"name": "gateway"})
+    variable = f"/repositories/{made['id']}/actions/variables/ECR_ROLE"
+    status, said = asked(github, "DELETE", f"{VARIABLES}/ECR_ROLE")
+    assert (status, said["message"]) == (307, "Temporary Redirect")
+    assert said["url"].endswith(variable)
+    assert asked(github, "GET", f"{VARIABLES}/ECR_ROLE")[0] == 301
+    assert asked(github, "POST", VARIABLES, VARIABLE)[0] == 307
+    assert asked(github, "GET", variable)[1]["value"] == "one"
+    assert asked(github, "DELETE", variable, token=PUBLIC_ONLY)[0] == 404
+    assert asked(github, "DELETE", variable)[0] == 204
+    assert asked(github, "GET", variable)[0] == 404
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "status"),
     [

@@ -1,4 +1,4 @@
-"""A service by itself is made as the central program would make it, and trusts one repository."""
+"""A service by itself is made as the central program would make it."""
 
 import json
 from typing import Any
@@ -6,11 +6,8 @@ from typing import Any
 import pytest
 
 from ecr.errors import EstateError
-from ecr.plan.model import Placement, Registry
-from ecr.service import Estate, for_services, push_policy, push_trust
-from tests.builders import ARTIFACTS, REPLICAS, plan, repository, settings, with_replicas
-
-REGISTRY = Registry(ARTIFACTS, "eu-west-1")
+from ecr.service import Estate, for_services
+from tests.builders import REPLICAS, plan, repository, settings, with_replicas
 
 
 def estate(**changes: Any) -> Estate:
@@ -59,22 +56,3 @@ def test_the_central_rules_say_where_it_is_replicated() -> None:
 def test_a_central_stack_that_tells_nothing_is_named() -> None:
     with pytest.raises(EstateError, match="has no output forServices"):
         Estate.of(None)
-
-
-def test_the_role_trusts_both_forms_of_one_repositorys_subject_and_no_other() -> None:
-    document = json.loads(push_trust(REGISTRY, ("acme", 7), ("api", 42)))
-    (statement,) = document["Statement"]
-    issuer = "token.actions.githubusercontent.com"
-    assert statement["Principal"]["Federated"].endswith(f":oidc-provider/{issuer}")
-    assert statement["Condition"] == {
-        "StringEquals": {f"{issuer}:aud": "sts.amazonaws.com"},
-        "StringLike": {f"{issuer}:sub": ["repo:acme/api:*", "repo:acme@7/api@42:*"]},
-    }
-
-
-def test_the_role_pushes_to_its_own_image_repository_only() -> None:
-    document = json.loads(push_policy(Placement(REGISTRY, "api")))
-    resources = {each["Resource"]: each["Action"] for each in document["Statement"]}
-    assert resources.pop("*") == "ecr:GetAuthorizationToken"
-    assert set(resources) == {f"arn:aws:ecr:eu-west-1:{ARTIFACTS}:repository/api"}
-    assert not [each for (actions,) in [resources.values()] for each in actions if "Delete" in each]

@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecr.__main__ import main
+from ecr.digest import REPOSITORY
 from ecr.errors import EstateError
 from ecr.ledger import Entry, Ledger, gather
-from ecr.operations.shards import AT_ONCE, REPOSITORY, commands, moves_between
+from ecr.operations.shards import AT_ONCE, commands, moves_between
 from ecr.plan.moves import all_moved
 from ecr.shards import WHOLE, Shard, shard_of
 from tests.builders import ARTIFACTS, SOURCE, config, with_replicas
@@ -23,7 +24,6 @@ from tests.mocks import Deployment, deploy, no_invoke
 
 STACKS = ["prod", "prod-1"]
 STATIC = [{"id": number, "name": f"service-{number}"} for number in range(1, 9)]
-KIND = "aws:ecr/repository:Repository"
 
 
 def entry(name: str) -> Entry:
@@ -41,8 +41,8 @@ def invoking(*managed: str, tags: Mapping[str, dict[str, str]] | None = None) ->
             case "getRepository":
                 return {"tags": listed[arguments["name"]]}
             case "readStackResourceOutputs":
-                urns = [f"urn:pulumi:s::ecr-estate::{KIND}::{each}" for each in managed]
-                return {"outputs": {urn: {"type": KIND, "outputs": {}} for urn in urns}}
+                urns = [f"urn:pulumi:s::ecr-estate::{REPOSITORY}::{each}" for each in managed]
+                return {"outputs": {urn: {"type": REPOSITORY, "outputs": {}} for urn in urns}}
         return no_invoke(token, arguments)
 
     return invoke

@@ -25,6 +25,7 @@ OTHERS = {
     "docker": {"build", "buildx", "login", "manifest", "pull", "push"},
     "find": None,
     "go": {"install"},
+    "jq": {"-r"},
     "kubectl": {"annotate", "apply", "create", "get", "kustomize", "label"},
     "pip": {"install"},
     "sh": None,
@@ -44,7 +45,11 @@ AWS_RENAMED = {"notification-endpoint": "endpoint"}
 
 STACK: dict[str, Any] = {
     "github": {"organisation": "acme"},
-    "artifacts": {"account": "111122223333", "region": "eu-west-1"},
+    "artifacts": {
+        "account": "111122223333",
+        "region": "eu-west-1",
+        "role": "arn:aws:iam::111122223333:role/ecr-estate-deploy",
+    },
     "awsOrganisation": "o-a1b2c3d4e5",
 }
 

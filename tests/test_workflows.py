@@ -25,8 +25,9 @@ ROOT = Path(__file__).resolve().parent.parent
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 ACTION = ROOT / ".github/actions/estate/action.yml"
 SCRIPTS = {"github-token", "plan", "deploy", "docs", "drift", "post", "run"}
-INLINE = {"Install what promotes", "Promote"}
-"""Steps whose shell stands in the workflow itself; tests/test_operations_promote.py is about them."""
+INLINE = {"Install what promotes", "Promote", "Build and push"}
+"""Steps whose shell stands in the workflow itself; tests/test_operations_promote.py and
+tests/test_push_workflow.py are about them."""
 
 BY_MAKE = {"make .venv/.installed"}
 each_workflow = pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: str(file.stem))

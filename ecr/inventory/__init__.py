@@ -9,8 +9,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ecr.settings import PropertyRule, Selection, Settings
+
+if TYPE_CHECKING:
+    from pulumi import ProviderResource
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +37,9 @@ class Repository:
 class Inventory:
     """Every repository of the source, proven complete, in the order of their ids.
 
-    ``calls`` counts the requests made to GitHub, and ``readings`` how often the organisation was
-    read before two passes agreed; ``deselected`` says of each repository that does
+    ``owner`` is the organisation's own id, where GitHub was asked; ``calls`` counts the requests made
+    to GitHub, and ``readings`` how often the organisation was read before two passes agreed;
+    ``deselected`` says of each repository that does
     not become a service which rule left it out; ``gone`` says of each repository that was asked for,
     because a service is waiting for it, what became of it; ``notes`` is what an operator should hear.
     """
@@ -45,6 +50,7 @@ class Inventory:
     calls: int = 0
     readings: int = 0
     notes: tuple[str, ...] = ()
+    owner: int | None = None
 
 
 def matches_any(name: str, patterns: Iterable[str]) -> bool:
@@ -76,8 +82,22 @@ def why_deselected(repository: Repository, selection: Selection) -> str | None:
     return next((reason for applies, reason in reasons if applies), None)
 
 
-async def read_inventory(settings: Settings, expected: Iterable[int]) -> Inventory:
-    """Read the inventory from the source that the settings name.
+def connect(settings: Settings) -> "ProviderResource | None":
+    """Make the GitHub provider, where GitHub is listed or gets variables; None where nobody needs it.
+
+    Raises EstateError when there are no usable credentials.
+    """
+    from ecr.inventory.github import github_provider  # noqa: PLC0415 - it imports this module
+
+    listed = settings.static is None and settings.static_file is None
+    written = settings.push_roles is not None and settings.push_roles.variables
+    return github_provider(settings.github) if listed or written else None
+
+
+async def read_inventory(
+    settings: Settings, expected: Iterable[int], github: "ProviderResource | None" = None
+) -> Inventory:
+    """Read the inventory from the source that the settings name, by ``github`` where that is GitHub.
 
     ``expected`` are the ids of active services: one that is not listed is asked for by its id before
     it counts as gone. Raises EstateError when the inventory cannot be shown to be complete.
@@ -92,4 +112,6 @@ async def read_inventory(settings: Settings, expected: Iterable[int]) -> Invento
         return static_inventory(read_list(Path(settings.static_file)))
     from ecr.inventory.github import github_inventory  # noqa: PLC0415 - it imports this module
 
-    return await github_inventory(settings.github, expected)
+    if github is None:
+        raise ValueError("GitHub is to be listed, and there is no connection to it")
+    return await github_inventory(github, settings.github, expected)

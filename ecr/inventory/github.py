@@ -62,12 +62,14 @@ class _UnsettledError(Exception):
     """What was read cannot be right, or changed while it was read; it is worth reading again."""
 
 
-async def github_inventory(github: GitHub, expected: Iterable[int]) -> Inventory:
+async def github_inventory(
+    provider: "pulumi.ProviderResource", github: GitHub, expected: Iterable[int]
+) -> Inventory:
     """List the organisation through the GitHub provider and apply the selection rules.
 
-    Raises EstateError when there are no usable credentials or completeness cannot be shown.
+    Raises EstateError when completeness cannot be shown.
     """
-    return await list_organisation(_provider_fetch(github), github, expected)
+    return await list_organisation(_provider_fetch(provider, github), github, expected)
 
 
 async def list_organisation(
@@ -111,7 +113,16 @@ async def list_organisation(
     repositories = tuple(sorted(map(_repository, rows.values()), key=lambda each: each.id))
     reasons = ((each.id, why_deselected(each, github.selection)) for each in repositories)
     deselected = {number: reason for number, reason in reasons if reason}
-    return Inventory(repositories, deselected, gone, calls=calls, readings=readings, notes=notes)
+    owner = organisation.get("id")
+    return Inventory(
+        repositories,
+        deselected,
+        gone,
+        calls=calls,
+        readings=readings,
+        notes=notes,
+        owner=owner if type(owner) is int else None,
+    )
 
 
 async def _what_became_of(fetch: Fetch, number: int, login: str) -> str:
@@ -325,12 +336,12 @@ def _repository(row: Row) -> Repository:
     )
 
 
-def _provider_fetch(github: GitHub) -> Fetch:
+def _provider_fetch(provider: "pulumi.ProviderResource", github: GitHub) -> Fetch:
     """GET through the GitHub provider of this deployment."""
     import pulumi  # noqa: PLC0415 - the listing itself needs no engine
     from pulumi.runtime import invoke_async  # noqa: PLC0415
 
-    options = pulumi.InvokeOptions(provider=_provider(github))
+    options = pulumi.InvokeOptions(provider=provider)
     limit = _RateLimit()
 
     async def fetch(endpoint: str) -> Reply:
@@ -420,8 +431,10 @@ def _brief(said: str, limit: int = 300) -> str:
     return line if len(line) <= limit else f"{line[:limit]}..."
 
 
-def _provider(github: GitHub) -> "pulumi.ProviderResource":
+def github_provider(github: GitHub) -> "pulumi.ProviderResource":
     """Make the GitHub provider, refusing to fall back to what an anonymous caller may see.
+
+    Raises EstateError when there are no usable credentials.
 
     The SDK's typed Provider would copy GITHUB_TOKEN into the stack's state, where each new token
     would show as a change; this one leaves the environment to the plugin.

@@ -40,7 +40,10 @@ SAMPLE: Mapping[str, Any] = {
 PRODUCTION = "123412341234"
 """The account of the second of two sets, where the file has none; the first is the artifacts one."""
 
-OF_ONE_LIST = ("static", "staticFile", "retire", "successors", "adopted", "confirm")
+OF_ONE_LIST = (
+    *("static", "staticFile", "retire", "successors", "adopted", "confirm"),
+    *("namespaces", "pushRoles"),
+)
 """Settings about the repositories of one estate, which another list does not have."""
 
 HEADINGS = (

@@ -9,17 +9,14 @@ Changes nothing.
 import argparse
 import json
 import shlex
-import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ecr.digest import REPOSITORY, run_engine
 from ecr.errors import EstateError
-
-REPOSITORY = "aws:ecr/repository:Repository"
-"""The engine's type of what moves; what hangs below it comes along."""
 
 AT_ONCE = 200
 """Image repositories that one command moves: each command writes both states once, and a command line
@@ -64,13 +61,7 @@ def run(options: argparse.Namespace) -> int:
 
 def exported(stack: str) -> Mapping[str, Any]:
     """Give the state of a stack. Raises EstateError where the engine does not give it."""
-    command = ["pulumi", "--non-interactive", "stack", "export", "--stack", stack]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    except OSError as error:
-        raise EstateError(
-            "The engine cannot be run.", [f"pulumi: {error.strerror}; put it on the PATH"]
-        ) from error
+    done = run_engine(["stack", "export", "--stack", stack])
     if done.returncode:
         raise EstateError(
             f"The state of the stack {stack} cannot be read.",
@@ -90,6 +81,7 @@ def moves_between(states: Mapping[str, Mapping[str, Any]]) -> Moves:
     for stack, state in states.items():
         for resource in state["deployment"].get("resources") or ():
             number = (resource.get("inputs", {}).get("tags") or {}).get("github-id", "")
+            # What hangs below an image repository comes along with it.
             if resource["type"] == REPOSITORY and number.isdecimal():
                 owner = stacks[int(number) % len(stacks)]
                 if owner != stack:

@@ -14,7 +14,13 @@ from typing import Any
 from ecr.errors import EstateError, Guard, GuardError
 from ecr.inventory import Inventory, Repository
 from ecr.ledger import Entry, Ledger
-from ecr.plan.access import functions_may_pull, organisation_may_pull, sources_may_replicate
+from ecr.plan.access import (
+    functions_may_pull,
+    namespace_policy,
+    placement_policy,
+    replica_policy,
+    source_policy,
+)
 from ecr.plan.alerts import plan_alerts
 from ecr.plan.architectures import (
     Architecture,
@@ -40,7 +46,9 @@ from ecr.plan.model import (
     ReplicationRule,
 )
 from ecr.plan.moves import all_moved
-from ecr.plan.overrides import is_for
+from ecr.plan.namespaces import namespace_of
+from ecr.plan.overrides import is_for, selects
+from ecr.plan.push import plan_push_roles, providers_made
 from ecr.plan.replication import replication_rules
 from ecr.settings import Images, Mutability, Settings
 
@@ -102,12 +110,8 @@ def build_plan(
     )
     rules, bleeds = _replication(entries, identities.images, repositories, settings, place)
     registries = tuple(_registries(settings, rules)) if shard.first else ()
-    near = check_limits(
-        registries,
-        image_repositories,
-        images=observed.images,
-        held=_held(entries),
-        first=not ledger.entries,
+    push_roles = plan_push_roles(
+        own, identities.images, repositories, settings, place, owner_id=inventory.owner
     )
     plan = EstatePlan(
         registries=registries,
@@ -116,11 +120,18 @@ def build_plan(
         left_out=identities.left_out,
         bleeds=bleeds if shard.first else (),
         alerts=plan_alerts(settings.alerts, registries, bleeds),
-        notes=(*identities.notes, *notes, *near),
+        push_roles=push_roles,
+        identity_providers=tuple(providers_made(push_roles, settings)) if shard.first else (),
+        namespaces={
+            name: namespace_policy(name, sources) for name in sorted(settings.namespaces.known)
+        },
+        notes=(*identities.notes, *notes),
         deselected=Counter(inventory.deselected.values()),
         stages=tuple(each.stage for each in place("") if each.stage),
         guards=guards,
     )
+    near = check_limits(plan, images=observed.images, held=_held(entries), first=not ledger.entries)
+    plan = replace(plan, notes=(*plan.notes, *near))
     before, after = Ledger(ledger.owned), Ledger(own)
     return replace(plan, changes=changes_of(before, after, inventory, plan, observed))
 
@@ -200,7 +211,18 @@ def _image_repositories(  # noqa: PLR0917 - the whole of the plan's input
     """Give every image repository; ``further`` are the images beside a service's own, by name there."""
     document = cache(lifecycle_document)
     policies: dict[Registry, str] = {}
+    functions = settings.access.functions
+
+    @cache
+    def granting(registry: Registry, namespace: str | None, runs: bool) -> str | None:  # noqa: FBT001 - a part of the cache's key
+        return placement_policy(registry, namespace, settings, functions=runs)
+
     for number, entry in entries.items():
+        repository = repositories.get(number)
+        # What GitHub no longer lists may still run: it is not refused to whom it may concern.
+        runs = functions is not None and (
+            repository is None or selects(functions.services, repository)
+        )
         tagging = _mutability(settings.images, entry.service, repositories.get(number))
         tags = {
             **settings.tags,
@@ -226,6 +248,7 @@ def _image_repositories(  # noqa: PLR0917 - the whole of the plan's input
                 state=state,
                 tags=_named(tags, placement.name, further),
                 kms_key=settings.images.kms_key if ours else None,
+                policy=granting(placement.registry, namespace_of(placement.name, settings), runs),
                 found=_found(location, observed),
                 **common,
             )
@@ -286,9 +309,9 @@ def _registries(
         yield RegistryPlan(
             registry=registry,
             role=role,
-            policy=organisation_may_pull(registry, settings.aws_organisation)
+            policy=source_policy(registry, settings, role)
             if registry in sources
-            else sources_may_replicate(registry, sources),
+            else replica_policy(registry, sources, settings, role),
             policy_scope=settings.registry_policy_scope,
             scan_type=settings.scanning.type,
             scan_frequency="SCAN_ON_PUSH" if basic else "CONTINUOUS_SCAN",

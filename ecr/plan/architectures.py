@@ -6,8 +6,9 @@ architecture is on; a further one is a further function here.
 
 from collections.abc import Callable, Iterator
 
-from ecr.inventory import Repository, has_property, matches_any
+from ecr.inventory import Repository
 from ecr.plan.model import Placement, Registry
+from ecr.plan.overrides import selects
 from ecr.settings import LambdaAccount, Settings
 
 Architecture = Callable[[str], tuple[Placement, ...]]
@@ -57,10 +58,7 @@ def replicas_of(
 
 
 def _wants(account: LambdaAccount, repository: Repository, settings: Settings) -> bool:
-    rule = account.services or settings.lambda_replicas.services
-    if rule.property is not None:
-        return has_property(repository, rule.property, rule.values)
-    return rule.all or matches_any(repository.name, rule.patterns)
+    return selects(account.services or settings.lambda_replicas.services, repository)
 
 
 def artifacts_registry(settings: Settings) -> Registry:

@@ -18,7 +18,8 @@ from ecr.ledger import Entry, Ledger
 from ecr.plan.architectures import Architecture
 from ecr.plan.images import image_names
 from ecr.plan.model import LeftOut, Observed, Placement, Registry
-from ecr.plan.naming import NameRefusedError, chosen_name, service_name, why_refused
+from ecr.plan.namespaces import misplaced, namespace_of, placed_name
+from ecr.plan.naming import NameRefusedError, chosen_name, why_refused
 from ecr.settings import Settings
 
 Notes = dict[int, list[str]]
@@ -93,7 +94,11 @@ def identify(
         entries,
         images,
         tuple(each for each in (*left_out, *refused) if owns(each.id)),
-        (*(each for number, said in notes.items() if owns(number) for each in said), *idle),
+        (
+            *(each for number, said in notes.items() if owns(number) for each in said),
+            *misplaced({each: entries[each] for each in entries if owns(each)}, listed, settings),
+            *idle,
+        ),
         guards,
     )
 
@@ -246,11 +251,9 @@ def _admit(
     left_out = []
     for repository in newcomers:
         try:
-            name = service_name(repository.name, settings.names)
+            name = placed_name(repository, settings)
         except NameRefusedError as refused:
-            left_out.append(
-                LeftOut(repository.id, repository.name, f"{refused}; choose one under `names`")
-            )
+            left_out.append(LeftOut(repository.id, repository.name, f"{refused}; {refused.remedy}"))
             continue
         refusal = next(filter(None, (why_refused(each.name) for each in place(name))), None)
         if refusal:
@@ -295,6 +298,10 @@ def _images(
             taken = {owners.get(each.location, entry.repository) for each in placements}
             if others := sorted(taken - {entry.repository}):
                 refusal = f"the image repository belongs to {others[0]}"
+            if {namespace_of(each.name, settings) for each in placements} - {
+                namespace_of(entry.service, settings)
+            }:
+                refusal = f"{entry.service} is the name of a namespace"
             # The service's own name was settled before; only a further image can be refused.
             if refusal and name != entry.service:
                 left_out.append(

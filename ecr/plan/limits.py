@@ -12,17 +12,18 @@ from typing import NamedTuple
 
 from ecr.errors import EstateError
 from ecr.lifecycle_policy import MOST_RULES
-from ecr.plan.model import ImageRepository, Registry, RegistryPlan
+from ecr.plan.documents import LIMITS, REMEDIES, Document
+from ecr.plan.model import EstatePlan, ImageRepository, PushRole, Registry, RegistryPlan
 from ecr.plan.replication import MAX_DESTINATIONS, MAX_RULES
 
 REPOSITORIES = 100_000
 """Image repositories a registry (Amazon ECR User Guide, "Amazon ECR service quotas")."""
 
+ROLES = 1_000
+"""IAM roles an account, unless AWS has raised it (IAM User Guide, "IAM and AWS STS quotas")."""
+
 IMAGES = 100_000
 """Images of an image repository (Amazon ECR User Guide, "Amazon ECR service quotas")."""
-
-POLICY = 10_240
-"""Characters of a registry or repository policy (Amazon ECR API Reference)."""
 
 LIFECYCLE = 30_720
 """Characters of a lifecycle policy (Amazon ECR API Reference, PutLifecyclePolicy)."""
@@ -51,6 +52,10 @@ SOON = 0.25
 """Hours of a first deployment that nobody needs to be told of."""
 
 
+WORDS = {"trust": "trust policy"} | dict.fromkeys(LIMITS.keys() - {"trust"}, "policy")
+"""What each kind of document is called in a message."""
+
+
 class _Use(NamedTuple):
     """How much of a limit is used, by what, and the remedy."""
 
@@ -62,8 +67,7 @@ class _Use(NamedTuple):
 
 
 def check_limits(
-    registries: Iterable[RegistryPlan],
-    image_repositories: Iterable[ImageRepository],
+    plan: EstatePlan,
     *,
     images: Mapping[str, int] = MappingProxyType({}),
     held: Mapping[Registry, int] | None = None,
@@ -75,10 +79,21 @@ def check_limits(
     repositories of the whole estate by registry, where those planned are but a stack's; ``first``
     says that nothing is deployed yet.
 
-    Raises EstateError, naming every offender, where the plan is over a limit.
+    Raises EstateError, naming every offender, where the plan is over a limit or has a policy document
+    that AWS would refuse.
     """
-    planned = tuple(image_repositories)
-    uses = [*_of_registries(registries), *_of_image_repositories(planned, held)]
+    documents = tuple(documents_of(plan))
+    refused = [offence for each in documents for offence in each.offences()]
+    if refused:
+        raise EstateError(
+            "The plan has policy documents that are wrong; nothing was changed.", refused
+        )
+    uses = [
+        *_of_registries(plan.registries),
+        *_of_image_repositories(plan.image_repositories, held),
+        *_of_documents(documents),
+        *_of_push_roles(plan.push_roles),
+    ]
     # An image repository that is full refuses pushes, but nothing of the deployment.
     full = [
         _Use(
@@ -103,7 +118,28 @@ def check_limits(
         for use in (*uses, *full)
         if use.limit > EXCLUSIONS and use.used >= NEAR * use.limit
     ]
-    return (*notes, *(_duration(planned) if first else ()))
+    return (*notes, *(_duration(plan.image_repositories) if first else ()))
+
+
+def documents_of(plan: EstatePlan) -> Iterator[Document]:
+    """Give every policy document of a plan, those that many image repositories share once."""
+    for each in plan.registries:
+        if each.policy:
+            yield Document("registry", f"registry {each.registry.key}", each.policy)
+    shared: dict[str, str] = {}
+    for repository in plan.image_repositories:
+        if repository.policy:
+            shared.setdefault(repository.policy, repository.placement.location)
+    yield from (Document("repository", where, text) for text, where in shared.items())
+    for role in plan.push_roles:
+        where = f"push role {role.registry.account}/{role.name}"
+        yield Document("trust", where, role.trust)
+        yield Document("role", where, role.policy)
+    for name, policy in plan.namespaces.items():
+        yield Document("identity", f"namespace {name}", policy)
+    for alerts in plan.alerts:
+        yield Document("topic", f"topic {alerts.topic_arn}", alerts.topic_policy)
+        yield Document("key", f"key of {alerts.topic_arn}", alerts.key_policy)
 
 
 def _duration(planned: Iterable[ImageRepository]) -> Iterator[str]:
@@ -122,13 +158,6 @@ def _duration(planned: Iterable[ImageRepository]) -> Iterator[str]:
 def _of_registries(registries: Iterable[RegistryPlan]) -> Iterator[_Use]:
     for plan in registries:
         where = f"registry {plan.registry.key}"
-        yield _Use(
-            where,
-            "its policy has {} characters",
-            len(plan.policy),
-            POLICY,
-            "grant to the organisation rather than to single accounts",
-        )
         for filters in (plan.scan_filters, plan.scan_on_push):
             yield _Use(
                 where,
@@ -163,23 +192,14 @@ def _of_image_repositories(
         )
     # Documents and tags are shared by thousands; each different one is measured once.
     documents = {
-        (each.lifecycle, each.policy, len(each.tags), len(each.mutable_tags)): (
-            each.placement.location
-        )
+        (each.lifecycle, len(each.tags), len(each.mutable_tags)): each.placement.location
         for each in image_repositories
     }
-    for (lifecycle, policy, tags, exclusions), where in documents.items():
+    for (lifecycle, tags, exclusions), where in documents.items():
         text, fewer = lifecycle or "", "protect fewer tag patterns"
         yield _Use(where, "its lifecycle policy has {} characters", len(text), LIFECYCLE, fewer)
         rules = len(json.loads(text)["rules"]) if text else 0
         yield _Use(where, "its lifecycle policy has {} rules", rules, MOST_RULES, fewer)
-        yield _Use(
-            where,
-            "its policy has {} characters",
-            len(policy or ""),
-            POLICY,
-            "name fewer principals",
-        )
         yield _Use(where, "it has {} tags", tags, TAGS, "set fewer under `tags`")
         yield _Use(
             where,
@@ -187,4 +207,26 @@ def _of_image_repositories(
             exclusions,
             EXCLUSIONS,
             "write fewer under images.mutableTags",
+        )
+
+
+def _of_documents(documents: Iterable[Document]) -> Iterator[_Use]:
+    for each in documents:
+        yield _Use(
+            each.where,
+            f"its {WORDS[each.kind]} has {{}} characters",
+            len(each.text),
+            each.limit,
+            REMEDIES[each.kind],
+        )
+
+
+def _of_push_roles(roles: Iterable[PushRole]) -> Iterator[_Use]:
+    for account, count in Counter(role.registry.account for role in roles).items():
+        yield _Use(
+            f"account {account}",
+            "{} push roles are planned, beside what other roles it has",
+            count,
+            ROLES,
+            "select fewer under pushRoles.services, or ask AWS for a higher quota",
         )

@@ -8,6 +8,9 @@ from typing import Literal, Self
 from ecr.errors import Guard
 from ecr.ledger import Ledger, State
 
+PUSH_ROLE_PATH = "/ecr-estate/"
+"""The path of push roles, by which a policy can name them all."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Registry:
@@ -122,20 +125,44 @@ class ReplicationRule:
 
 @dataclass(frozen=True, slots=True)
 class RegistryPlan:
-    """What is set once for a whole registry. ``policy`` is a JSON document.
+    """What is set once for a whole registry. ``policy`` is a JSON document, None where there is none.
 
     ``scan_on_push`` are the filters of a second scanning rule, beside that of ``scan_frequency``.
     """
 
     registry: Registry
     role: str | None
-    policy: str
+    policy: str | None
     policy_scope: str | None
     scan_type: str
     scan_frequency: str
     scan_filters: tuple[str, ...]
     scan_on_push: tuple[str, ...] = ()
     replication: tuple[ReplicationRule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PushRole:
+    """The role by which the workflows of one repository push the images of its service.
+
+    ``trust`` and ``policy`` are JSON documents, and ``boundary`` is the ARN of a policy; ``repository`` is the repository's name on GitHub.
+    ``variables`` are those that it gets there for the role's sake, beside the role's own ARN.
+    """
+
+    registry: Registry
+    service: str
+    repository: str
+    name: str
+    trust: str
+    policy: str
+    boundary: str | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def arn(self) -> str:
+        """Give the ARN that the role will have."""
+        role = f"role{PUSH_ROLE_PATH}{self.name}"
+        return f"arn:{self.registry.partition}:iam::{self.registry.account}:{role}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +235,11 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class EstatePlan:
-    """Everything that will exist after the deployment, and what was decided on the way."""
+    """Everything that will exist after the deployment, and what was decided on the way.
+
+    ``identity_providers`` are registries whose accounts get GitHub's, and ``namespaces`` the identity
+    policies for pulling from each.
+    """
 
     registries: tuple[RegistryPlan, ...]
     image_repositories: tuple[ImageRepository, ...]
@@ -216,6 +247,9 @@ class EstatePlan:
     left_out: tuple[LeftOut, ...] = ()
     bleeds: tuple[Bleed, ...] = ()
     alerts: tuple[AlertPlan, ...] = ()
+    push_roles: tuple[PushRole, ...] = ()
+    identity_providers: tuple[Registry, ...] = ()
+    namespaces: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     deselected: Mapping[str, int] = field(default_factory=dict)
     stages: tuple[str, ...] = ()

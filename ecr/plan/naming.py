@@ -13,7 +13,11 @@ SHORTEST, LONGEST = 2, 256
 
 
 class NameRefusedError(ValueError):
-    """ECR cannot hold the name; the message says why."""
+    """A repository cannot be placed; the message says why, and ``remedy`` what to do."""
+
+    def __init__(self, why: str, remedy: str = "choose one under `names`") -> None:
+        super().__init__(why)
+        self.remedy = remedy
 
 
 def chosen_name(repository: str, names: Mapping[str, str]) -> str | None:
@@ -21,13 +25,15 @@ def chosen_name(repository: str, names: Mapping[str, str]) -> str | None:
     return {key.lower(): value for key, value in names.items()}.get(repository.lower())
 
 
-def service_name(repository: str, names: Mapping[str, str]) -> str:
+def service_name(repository: str, names: Mapping[str, str], namespace: str | None = None) -> str:
     """Give the name under which a repository's image repositories go.
 
-    ``names`` are the operator's choices by GitHub name; otherwise it is the name in lower case.
-    Raises NameRefusedError where ECR has no such name.
+    ``names`` are the operator's choices by GitHub name, each whole; otherwise it is the name in lower
+    case, below its namespace. Raises NameRefusedError where ECR has no such name.
     """
-    name = chosen_name(repository, names) or repository.lower()
+    name = chosen_name(repository, names)
+    if name is None:
+        name = "/".join(filter(None, (namespace, repository.lower())))
     refusal = why_refused(name)
     if refusal:
         raise NameRefusedError(refusal)

@@ -1,10 +1,10 @@
-"""Overrides: which services an entry of the settings is for.
+"""Overrides and rules: which services an entry of the settings is for.
 
 Reads the settings and what GitHub says of a repository. Never guesses at what GitHub no longer says.
 """
 
 from ecr.inventory import Repository, has_property, matches_any
-from ecr.settings import ForServices
+from ecr.settings import ForServices, ServiceRule
 
 
 def is_for(override: ForServices, service: str, repository: Repository | None) -> bool | None:
@@ -19,3 +19,10 @@ def is_for(override: ForServices, service: str, repository: Repository | None) -
     if rule is None:
         return True
     return has_property(repository, rule.property, rule.values) if repository else None
+
+
+def selects(rule: ServiceRule, repository: Repository) -> bool:
+    """Whether a rule selects the service of a repository."""
+    if rule.property is not None:
+        return has_property(repository, rule.property, rule.values)
+    return rule.all or matches_any(repository.name, rule.patterns)

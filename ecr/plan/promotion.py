@@ -8,22 +8,13 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from typing import Any
 
-from ecr.plan.access import LOOK, PULL
+from ecr.plan.access import LOOK, PULL, PUSH
 from ecr.plan.model import Placement
 
 FINDINGS = "ecr:DescribeImageScanFindings"
 
 READER = "ecr-promotion-reader"
 """What the role that reads another account's images is called, unless told otherwise."""
-
-PUSH = (
-    "ecr:InitiateLayerUpload",
-    "ecr:UploadLayerPart",
-    "ecr:CompleteLayerUpload",
-    "ecr:PutImage",
-)
-"""What `docker push` needs beside PULL (Amazon ECR User Guide, "IAM permissions for pushing an image
-to an Amazon ECR private repository")."""
 
 
 def promotion_documents(

@@ -7,8 +7,9 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_github as github
 
+from ecr.plan.push import GitHubRepository, push_policy, push_trust
 from ecr.resources import declare_image_repository, declare_providers
-from ecr.service import Estate, push_policy, push_trust
+from ecr.service import Estate
 
 
 async def main() -> dict[str, Any]:
@@ -46,7 +47,8 @@ async def main() -> dict[str, Any]:
         name=f"push-{placement.name}"[:64],
         assume_role_policy=pulumi.Output.all(said.body, repository.repo_id).apply(
             lambda known: push_trust(
-                registry, (organisation, json.loads(known[0])["id"]), (name, int(known[1]))
+                registry,
+                GitHubRepository(organisation, json.loads(known[0])["id"], name, int(known[1])),
             )
         ),
         opts=pulumi.ResourceOptions(provider=in_aws),
@@ -54,7 +56,7 @@ async def main() -> dict[str, Any]:
     aws.iam.RolePolicy(
         "push",
         role=role.name,
-        policy=push_policy(placement),
+        policy=push_policy([placement]),
         opts=pulumi.ResourceOptions(provider=in_aws),
     )
 

@@ -24,7 +24,8 @@ class ApiCall:
 
     `service` is the name a request is signed for, which for the services used here is also
     the prefix of the IAM action; `status` is the HTTP status of the answer. `account` is the
-    account of the credentials, so an AssumeRole belongs to the account it starts from.
+    account of the credentials, so an AssumeRole belongs to the account it starts from. `subject` is
+    the name or ARN of what the request is about, as the request has it; empty where it names none.
     """
 
     account: str
@@ -32,6 +33,7 @@ class ApiCall:
     service: str
     action: str
     status: int
+    subject: str = ""
 
 
 @dataclass(slots=True)

@@ -43,6 +43,13 @@ if TYPE_CHECKING:
     from _typeshed import OptExcInfo
 
 
+_SUBJECTS = (
+    *("repositoryName", "repositoryNames", "resourceArn"),
+    *("RoleName", "OpenIDConnectProviderArn", "RoleArn"),
+    *("TopicArn", "ResourceArn", "Rule", "ResourceARN", "KeyId", "Name"),
+)
+"""The fields by which the services used here say what a request is about, the most telling first."""
+
 _CREDENTIAL = re.compile(
     r"Credential=(?P<key>[^/]+)/\d+/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request"
 )
@@ -170,7 +177,8 @@ def _asked(environ: WSGIEnvironment) -> dict[str, str]:
     the method and path stand in for it.
     """
     target = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
-    action = target or _form(environ).get("Action", [""])[0]
+    fields = _fields(environ)
+    action = target or fields.get("Action", "")
     if credential := _CREDENTIAL.search(environ.get("HTTP_AUTHORIZATION", "")):
         region, service = credential["region"], credential["service"]
         account = get_account_id_from(credential["key"])
@@ -182,16 +190,26 @@ def _asked(environ: WSGIEnvironment) -> dict[str, str]:
         "region": region,
         "service": service,
         "action": action or f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}",
+        "subject": next((fields[key] for key in _SUBJECTS if fields.get(key)), ""),
     }
 
 
-def _form(environ: WSGIEnvironment) -> dict[str, list[str]]:
-    """Read the fields of a form body, and put the body back for moto."""
-    if not environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
+def _fields(environ: WSGIEnvironment) -> dict[str, str]:
+    """Read the texts of a form or JSON body, of lists the first, and put the body back for moto."""
+    form = environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded")
+    if not form and "HTTP_X_AMZ_TARGET" not in environ:
         return {}
     body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     environ["wsgi.input"] = BytesIO(body)
-    return parse_qs(body.decode())
+    try:
+        fields = parse_qs(body.decode()) if form else json.loads(body or b"{}")
+    except ValueError:
+        return {}
+    firsts = (
+        (name, value[0] if isinstance(value, list) and value else value)
+        for name, value in (fields.items() if isinstance(fields, dict) else ())
+    )
+    return {name: value for name, value in firsts if isinstance(value, str)}
 
 
 class _Handler(MotoRequestHandler):

@@ -14,6 +14,7 @@ import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from urllib.parse import urlencode
 
@@ -149,12 +150,15 @@ class Api:
         return self._reply(request, self._bearer(request) or ANONYMOUS, body, status)
 
     def moved(self, request: Request, path: str) -> Reply:
-        """Return a permanent redirect to another path of the API."""
+        """Return a redirect to another path of the API: permanent, or with the same method again."""
         url = f"{self.base.rstrip('/')}{PREFIX}{path}"
         query = f"?{urlencode(request.query)}" if request.query else ""
         guide = f"{documents.DOCS}/guides/best-practices-for-using-the-rest-api#follow-redirects"
-        body = {"message": "Moved Permanently", "url": url, "documentation_url": guide}
-        reply = self._reply(request, self._bearer(request) or ANONYMOUS, body, 301)
+        status = HTTPStatus.MOVED_PERMANENTLY
+        if request.method != "GET":
+            status = HTTPStatus.TEMPORARY_REDIRECT
+        body = {"message": status.phrase, "url": url, "documentation_url": guide}
+        reply = self._reply(request, self._bearer(request) or ANONYMOUS, body, status.value)
         return reply.adding(Location=url + query)
 
     # Endpoints
@@ -258,6 +262,8 @@ class Api:
     def _variable(
         self, request: Request, token: Token, login: str, name: str, variable: str
     ) -> Reply:
+        if former := self._former(token, login, name):
+            return self.moved(request, f"/repositories/{former.id}/actions/variables/{variable}")
         repository = self._own(token, login, name)
         document = repository and self.writing.variable(repository, variable)
         return self._reply(request, token, document) if document else self._missing(request)
@@ -265,13 +271,40 @@ class Api:
     def _variable_changed(
         self, request: Request, token: Token, login: str, name: str, variable: str | None = None
     ) -> Reply:
-        repository = self._own(token, login, name)
+        if former := self._former(token, login, name):
+            below = f"/{variable}" if variable else ""
+            return self.moved(request, f"/repositories/{former.id}/actions/variables{below}")
+        return self._variable_set(request, token, self._own(token, login, name), variable)
+
+    def _variable_changed_by_id(
+        self, request: Request, token: Token, identity: str, variable: str | None = None
+    ) -> Reply:
+        repository = self.organisation.by_id(int(identity)) if token.private else None
+        return self._variable_set(request, token, repository, variable)
+
+    def _variable_by_id(
+        self, request: Request, token: Token, identity: str, variable: str
+    ) -> Reply:
+        repository = self.organisation.by_id(int(identity)) if token.private else None
+        document = repository and self.writing.variable(repository, variable)
+        return self._reply(request, token, document) if document else self._missing(request)
+
+    def _variable_set(
+        self, request: Request, token: Token, repository: Repository | None, variable: str | None
+    ) -> Reply:
         allowed = {"POST"} if variable is None else {"PATCH", "DELETE"}
         if repository is None or request.method not in allowed:
             return self._missing(request)
         if not change_variable(self.writing, request.method, repository, variable, request.body):
             return self._missing(request)
         return self._done(request, token, 201 if variable is None else 204)
+
+    def _former(self, token: Token, login: str, name: str) -> Repository | None:
+        """Give a repository that answers to a name by a redirect only, and that may be changed."""
+        if login.casefold() != self.organisation.login.casefold() or not token.private:
+            return None
+        repository, redirected = self.organisation.find(name)
+        return repository if redirected else None
 
     def _own(self, token: Token, login: str, name: str) -> Repository | None:
         """Give a repository of the organisation, by its own name, that the token may change."""
@@ -293,6 +326,11 @@ class Api:
             r"/repos/(?P<login>[^/]+)/(?P<name>[^/]+)/actions/variables/(?P<variable>\w+)",
             _variable_changed,
         ),
+        (r"/repositories/(?P<identity>[0-9]+)/actions/variables", _variable_changed_by_id),
+        (
+            r"/repositories/(?P<identity>[0-9]+)/actions/variables/(?P<variable>\w+)",
+            _variable_changed_by_id,
+        ),
     )
     _routes: ClassVar[tuple[tuple[str, Callable[..., Reply]], ...]] = (
         (r"/orgs/(?P<login>[^/]+)", _organization),
@@ -305,6 +343,10 @@ class Api:
         (
             r"/repos/(?P<login>[^/]+)/(?P<name>[^/]+)/actions/variables/(?P<variable>\w+)",
             _variable,
+        ),
+        (
+            r"/repositories/(?P<identity>[0-9]+)/actions/variables/(?P<variable>\w+)",
+            _variable_by_id,
         ),
         (r"/user", _user),
         (r"/rate_limit", _rate_limit),

@@ -408,6 +408,7 @@ def as_json(repository: Repository) -> dict[str, Any]:
 # Organisations to start from
 
 _NO_IMAGE = ("github-action-", "terraform-provider-", ".")
+_TEAMS = {"terraform-aws-s": "storage", "github-action-": "delivery", "charts": "dissolved"}
 _LAMBDAS = frozenset(  # four forwarders and functions, and four names that others begin with
     {
         "lambdas-ssm-sync",
@@ -427,7 +428,7 @@ def seeded_organisation(login: str = "sandbox-org", *, extra: Iterable[str] = ()
 
     A few are archived, forks, templates, private or internal. The custom property ``container``
     is ``"true"`` for those that build an image, and ``lambda`` is for the eight that run as a
-    Lambda function. ``extra`` names are added after them, public and without an image.
+    Lambda function; ``team`` is for some, and for one of them it is a team that nobody knows. ``extra`` names are added after them, public and without an image.
     """
     lines = _SEED.read_text(encoding="utf-8").splitlines()
     names = [line for line in lines if line and not line.startswith("#")]
@@ -445,6 +446,8 @@ def _seeded_facts(index: int, name: str) -> Facts:
     properties = {"container": "false" if name.startswith(_NO_IMAGE) else "true"}
     if is_lambda:
         properties["lambda"] = "true"
+    if team := next((team for prefix, team in _TEAMS.items() if name.startswith(prefix)), None):
+        properties["team"] = team
     visibility: Visibility = "public"
     if not special and index % 5 == 1:
         visibility = "private"

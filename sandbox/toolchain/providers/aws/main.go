@@ -43,6 +43,7 @@ func main() {
 			"aws_ecr_repository":                      resource("ecr", "Repository"),
 			"aws_ecr_repository_creation_template":    resource("ecr", "RepositoryCreationTemplate"),
 			"aws_ecr_repository_policy":               resource("ecr", "RepositoryPolicy"),
+			"aws_iam_openid_connect_provider":         resource("iam", "OpenIdConnectProvider"),
 			"aws_iam_role":                            resource("iam", "Role"),
 			"aws_iam_role_policy":                     resource("iam", "RolePolicy"),
 			"aws_kms_alias":                           resource("kms", "Alias"),

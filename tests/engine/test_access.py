@@ -1,0 +1,235 @@
+"""Access on the real engine: namespaces and push roles settle, and the roles allow what is called."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+
+from ecr.iam import Caller, decide, statements
+from ecr.plan.documents import Document
+from ecr.plan.push import ISSUER
+from ecr.plan.roles import UNCALLED, deployment_documents
+from ecr.stack_file import checked, read_stack_file
+from sandbox.aws.embedded import ApiCall
+from sandbox.estate import Registries
+from sandbox.session import ORGANISATION, Session
+from tests.engine.conftest import Open
+from tests.engine.test_estate import ARTIFACTS, LAMBDA, ONE_LAMBDA_ACCOUNT, deploy, held
+from tests.engine.test_images import operate
+
+pytestmark = pytest.mark.engine
+
+READER = "555555555555"
+BOUNDARY = f"arn:aws:iam::{ARTIFACTS[0]}:policy/push-roles"
+EVERYTHING: dict[str, Any] = {
+    "lambdaReplicas": ONE_LAMBDA_ACCOUNT,
+    "alerts": {"severities": ["CRITICAL"]},
+    "namespaces": {
+        "known": {"payments": {"readers": [READER]}},
+        "repositories": {"api": "payments"},
+    },
+    "access": {
+        "functions": {"accounts": [READER], "services": {"all": True}},
+        "lock": {"breakGlass": [f"arn:aws:iam::{ARTIFACTS[0]}:role/break-glass"]},
+    },
+    "pushRoles": {"createProvider": True, "permissionsBoundary": BOUNDARY},
+}
+
+
+def iam(session: Session) -> Any:
+    """IAM of the artifacts account."""
+    given = Registries(session.environment)._credentials(ARTIFACTS[0])
+    return boto3.client(
+        "iam",
+        endpoint_url=session.aws.url,
+        region_name=ARTIFACTS[1],
+        aws_access_key_id=given["AccessKeyId"],
+        aws_secret_access_key=given["SecretAccessKey"],
+        aws_session_token=given["SessionToken"],
+    )
+
+
+def test_push_roles_settle_follow_a_rename_and_end_with_their_repository(
+    open_session: Open,
+) -> None:
+    session = open_session(
+        "api",
+        "web",
+        lambdaReplicas=None,
+        namespaces=EVERYTHING["namespaces"],
+        access=EVERYTHING["access"],
+        pushRoles={
+            "createProvider": True,
+            "variables": True,
+            "services": {"patterns": ["api", "gateway"]},
+        },
+    )
+    deploy(session)
+    assert session.preview("--expect-no-changes").code == 0
+    assert set(held(session).repositories) == {"payments/api", "web"}
+    organisation = session.github.organisation
+    number = organisation.get("api").id
+    (role,) = iam(session).list_roles(PathPrefix="/ecr-estate/")["Roles"]
+    assert session.outputs()["pushRoles"] == {"payments/api": role["Arn"]}
+    assert role["RoleName"] == f"push-payments.api-{number}"
+    subject = f"repo:{ORGANISATION}@{organisation.id}/api@{number}:*"
+    assert subject in json.dumps(role["AssumeRolePolicyDocument"])
+    (provider,) = iam(session).list_open_id_connect_providers()["OpenIDConnectProviderList"]
+    assert provider["Arn"].endswith(ISSUER)
+    assert written(session) == 3
+    code, shown = operate(session, "policies", "--config-file", str(session.config_file))
+    assert code == 0
+    assert {(each["kind"], each["of"]) for each in shown} >= {
+        ("registry", "registry 111111111111/eu-west-1"),
+        ("trust", f"push role 111111111111/{role['RoleName']}"),
+        ("identity", "namespace payments"),
+        ("identity", "deploy role of 111111111111"),
+    }
+
+    organisation.rename("api", "gateway")
+    deploy(session)
+    assert session.preview("--expect-no-changes").code == 0
+    (renamed,) = iam(session).list_roles(PathPrefix="/ecr-estate/")["Roles"]
+    assert renamed["RoleName"] == role["RoleName"]
+    assert f"/gateway@{number}:*" in json.dumps(renamed["AssumeRolePolicyDocument"])
+    assert set(held(session).repositories) == {"payments/api", "web"}
+
+    organisation.delete("gateway")
+    deploy(session)
+    assert set(held(session).repositories) == {"payments/api", "web"}
+    assert iam(session).list_roles(PathPrefix="/ecr-estate/")["Roles"] == []
+    assert iam(session).list_open_id_connect_providers()["OpenIDConnectProviderList"]
+
+
+def written(session: Session) -> int:
+    """How many Actions variables were made."""
+    paths = [each["path"] for each in session.github.calls() if each["method"] == "POST"]
+    return len([path for path in paths if path.endswith("/actions/variables")])
+
+
+def phases() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Settings, one deployment after another, that use and end everything that there is."""
+    yield "everything is made", EVERYTHING
+    changed = {
+        **EVERYTHING,
+        "images": {"mutableTags": ["cache-*"]},
+        "tags": {"team": "x"},
+        "lifecycle": {"keepImages": 7},
+        "scanning": {"filters": ["a*"]},
+        "alerts": {"severities": ["HIGH"]},
+        "access": {**EVERYTHING["access"], "functions": {"accounts": [READER, "666666666666"],
+                                                         "services": {"all": True}}},
+        "pushRoles": {**EVERYTHING["pushRoles"], "branches": ["main"]},
+    }  # fmt: skip
+    yield "everything is changed", changed
+    without = {"namespaces": EVERYTHING["namespaces"], "lambdaReplicas": ONE_LAMBDA_ACCOUNT}
+    yield "most of it ends", {**without, "lifecycle": {"preset": "none"}}
+    fewer = {**ONE_LAMBDA_ACCOUNT, "services": {"patterns": ["nothing"]}}
+    kept = {**without, "lambdaReplicas": fewer, "access": {"policy": "repository"}}
+    yield "policies move, and replicas are kept", kept
+    retiring = {**kept, "retire": ["payments/api", "web"]}
+    yield "replicas retire", retiring
+    yield "replicas end", retiring
+    yield "the account is given up", {**retiring, "lambdaReplicas": None}
+
+
+def names(session: Session) -> set[str]:
+    return {each.name for each in session.github.organisation}
+
+
+def test_the_roles_allow_what_the_providers_call_and_nothing_else(open_session: Open) -> None:
+    session = open_session("api", "web", **EVERYTHING)
+    granted: dict[str, set[str]] = defaultdict(set)
+    called: dict[str, set[str]] = defaultdict(set)
+    before = documents(session)
+    for title, settings in phases():
+        session.configure({"registryPolicyScope": "V2", **settings})
+        after = documents(session)
+        session.aws.forget_calls()
+        if "retire" in settings and "web" in names(session):
+            session.github.organisation.delete("web")
+            deploy(session)
+        done = session.up("--skip-preview", "--refresh")
+        assert done.code == 0, done.output
+        for call in calls(session):
+            # What a setting ends is cleared away with the documents from before.
+            texts = [pair[0].text for pair in (*before[call.account], *after[call.account])]
+            assert may(texts, call), (title, call)
+            called[call.account].add(action(call))
+        for account, pairs in after.items():
+            granted[account] |= {each for pair in pairs for each in actions(pair[0].text)}
+        before = after
+    for account in (ARTIFACTS[0], LAMBDA[0]):
+        assert called[account] == granted[account] - UNCALLED
+
+
+def test_a_preview_reads_what_its_role_allows_and_nothing_else(open_session: Open) -> None:
+    session = open_session("api", "web", **EVERYTHING)
+    deploy(session)
+    session.aws.forget_calls()
+    for arguments in ((), ("--refresh",)):
+        assert session.preview(*arguments).code == 0
+    for account, pairs in documents(session).items():
+        mine = [call for call in calls(session) if call.account == account]
+        (texts,) = [[pair[1].text for pair in pairs]]
+        assert all(may(texts, call) for call in mine)
+        assert {action(call) for call in mine} == {each for text in texts for each in actions(text)}
+    changing = ("Create", "Put", "Set", "Delete", "Update", "Tag", "Untag", "Enable", "Schedule")
+    assert not [call for call in calls(session) if call.action.startswith(changing)]
+
+
+def documents(session: Session) -> dict[str, list[tuple[Document, Document]]]:
+    """The documents of each account for the session's settings: to deploy, to preview."""
+    found = deployment_documents(checked(read_stack_file(session.config_file)))
+    return defaultdict(list, {account: [pair] for account, pair in found.items()})
+
+
+def calls(session: Session) -> list[ApiCall]:
+    """What was asked with the roles' credentials; who somebody is may be asked without permission."""
+    return [
+        call
+        for call in session.aws.calls()
+        if call.account in {ARTIFACTS[0], LAMBDA[0]} and call.service != "sts"
+    ]
+
+
+def action(call: ApiCall) -> str:
+    return f"{call.service}:{call.action}"
+
+
+def actions(text: str) -> set[str]:
+    """The actions that a document names."""
+    listed = [statement["Action"] for statement in statements(text)]
+    return {each for found in listed for each in ([found] if isinstance(found, str) else found)}
+
+
+def may(texts: list[str], call: ApiCall) -> bool:
+    """Whether a role with these documents may make a call on what it was made on."""
+    context = {"iam:PermissionsBoundary": BOUNDARY} if call.service == "iam" else {}
+    role = f"arn:aws:iam::{call.account}:role/ecr-estate-deploy"
+    who = Caller("role", role, policies=tuple(texts), context=context)
+    return decide(who, action(call), arn(call), account=call.account) == "allowed"
+
+
+def arn(call: ApiCall) -> str:
+    """The ARN of what a call was about, as IAM has it; "*" where it is about no one thing."""
+    if call.subject.startswith("arn:"):
+        return call.subject
+    region = "" if call.service == "iam" else call.region
+    kind = {
+        "ecr": "repository/",
+        "iam": "role/ecr-estate/",
+        "events": "rule/",
+        "kms": "key/",
+        "sns": "",
+    }[call.service]
+    if action(call) == "ecr:DescribeRepositories" and not call.subject:
+        return f"arn:aws:ecr:{region}:{call.account}:repository/any"
+    if action(call) == "iam:CreateOpenIDConnectProvider":
+        return f"arn:aws:iam::{call.account}:oidc-provider/{ISSUER}"
+    if not call.subject:
+        return "*"
+    return f"arn:aws:{call.service}:{region}:{call.account}:{kind}{call.subject}"

@@ -1,0 +1,118 @@
+"""The roles that deploy and preview: what the documents hold for which settings."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ecr.__main__ import main
+from ecr.plan.documents import Document
+from ecr.plan.roles import UNCALLED, deployment_documents
+from tests.builders import ARTIFACTS, LAMBDA, settings, with_replicas
+
+ROOT = Path(__file__).parent.parent
+ALERTS: dict[str, Any] = {"alerts": {"severities": ["HIGH"]}}
+PUSH: dict[str, Any] = {"pushRoles": {"organisationId": 7}}
+
+
+def actions(document: Document) -> set[str]:
+    statements = json.loads(document.text)["Statement"]
+    return {action for statement in statements for action in statement["Action"]}
+
+
+def deploying(account: str = ARTIFACTS, **changes: Any) -> set[str]:
+    return actions(deployment_documents(settings(**changes))[account][0])
+
+
+def test_each_account_has_a_document_to_deploy_and_one_to_preview() -> None:
+    documents = deployment_documents(settings(**with_replicas()))
+    assert documents.keys() == {ARTIFACTS, LAMBDA}
+    for deploys, previews in documents.values():
+        assert actions(previews) < actions(deploys)
+        assert not list(deploys.offences())
+        assert not list(previews.offences())
+
+
+@pytest.mark.parametrize("changes", [{}, with_replicas(), ALERTS, PUSH, {"retire": ["old"]}])
+def test_a_preview_may_change_nothing_and_touch_no_image(changes: dict[str, Any]) -> None:
+    for _, previews in deployment_documents(settings(**changes)).values():
+        verbs = {action.partition(":")[2] for action in actions(previews)}
+        assert all(verb.startswith(("Get", "List", "Describe")) for verb in verbs)
+        assert not verbs & {"GetDownloadUrlForLayer", "GetAuthorizationToken"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "more"),
+    [
+        (with_replicas(), {"ecr:PutReplicationConfiguration", "iam:CreateServiceLinkedRole"}),
+        ({"registryPolicyScope": "V2"}, {"ecr:PutAccountSetting"}),
+        ({"retire": ["old"]}, {"ecr:DeleteRepository", "ecr:ListImages"}),
+        ({"images": {"count": True}}, {"ecr:ListImages"}),
+        (ALERTS, {"sns:CreateTopic", "events:PutRule", "kms:CreateKey"}),
+        (PUSH, {"iam:CreateRole", "iam:PutRolePolicy"}),
+        ({"access": {"policy": "repository"}}, {"ecr:SetRepositoryPolicy"}),
+        ({"scanning": {"type": "ENHANCED"}}, {"inspector2:Enable"}),
+        ({"images": {"kmsKey": f"arn:aws:kms:eu-west-1:{ARTIFACTS}:key/1"}}, {"kms:CreateGrant"}),
+    ],
+)
+def test_each_feature_brings_its_own_permissions_and_is_not_there_without(
+    changes: dict[str, Any], more: set[str]
+) -> None:
+    assert not deploying() & more
+    assert deploying(**changes) >= more
+
+
+def test_without_a_registry_policy_none_may_be_written() -> None:
+    assert "ecr:PutRegistryPolicy" in deploying()
+    assert "ecr:PutRegistryPolicy" not in deploying(access={"policy": "repository"})
+
+
+def test_with_a_boundary_roles_are_written_within_it_only() -> None:
+    boundary = f"arn:aws:iam::{ARTIFACTS}:policy/push"
+    chosen = settings(pushRoles={"organisationId": 7, "permissionsBoundary": boundary})
+    deploys, _ = deployment_documents(chosen)[ARTIFACTS]
+    granting = [
+        each
+        for each in json.loads(deploys.text)["Statement"]
+        if "iam:PutRolePolicy" in each["Action"] or "iam:CreateRole" in each["Action"]
+    ]
+    assert [each["Condition"] for each in granting] == [
+        {"StringEquals": {"iam:PermissionsBoundary": boundary}}
+    ]
+
+
+def test_only_the_account_that_is_pushed_to_gets_push_roles() -> None:
+    assert "iam:CreateRole" not in deploying(LAMBDA, **PUSH, **with_replicas())
+
+
+def test_what_is_asked_for_beside_a_call_is_asked_for_by_some_setting() -> None:
+    everything = deploying(
+        scanning={"type": "ENHANCED"},
+        images={"kmsKey": f"arn:aws:kms:eu-west-1:{ARTIFACTS}:key/1"},
+        **with_replicas(),
+    )
+    assert everything >= UNCALLED
+
+
+def test_the_documents_in_the_readme_are_those_of_the_settings_that_it_names() -> None:
+    artifacts, replicas = "111122223333", "444455556666"
+    documents = deployment_documents(
+        settings(
+            artifacts={"account": artifacts, "region": "eu-west-1"},
+            registryPolicyScope="V2",
+            **with_replicas(replicas),
+        )
+    )
+    shown = re.findall(
+        r"^```json\n(.*?)^```$", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE
+    )
+    assert json.loads(shown[0]) == json.loads(documents[artifacts][0].text)
+    assert json.loads(shown[1]) == json.loads(documents[replicas][0].text)
+
+
+def test_the_page_of_the_roles_is_fresh() -> None:
+    page = str(ROOT / "docs/reference/roles.md")
+    options = ["--settings", str(ROOT / "Pulumi.prod.yaml"), "--roles", "--page"]
+    assert main(["policies", *options, "--check", page]) == 0
