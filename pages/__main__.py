@@ -104,8 +104,9 @@ def bring_parts(docs: Path = DOCS, *, whole: bool = False) -> None:
     shim.parent.mkdir(exist_ok=True)
     try:
         vendor.copy(vendor.PYODIDE, docs / "vendor/pyodide")
-        held = vendor.fetched(vendor.IFRAME_WORKER) / vendor.IFRAME_WORKER.files[0]
-        shim.write_bytes(held.read_bytes())
+        held = vendor.fetched(vendor.IFRAME_WORKER)
+        shim.write_bytes((held / "shim/index.js").read_bytes())
+        shim.with_suffix(".LICENSE.txt").write_bytes((held / "LICENSE").read_bytes())
     except EstateError as error:
         if whole:
             raise

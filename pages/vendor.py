@@ -46,7 +46,7 @@ IFRAME_WORKER = Package(
     "iframe-worker",
     "1.0.4",
     "sha512-roeaaI+Lg1LJNfgpCjoRe/+WzEjy9+Z08LoEvu85MCPbBjwm+qXz8Ag5U05lHa6V1CysZyGzE0SOkAtSUA5q7Q==",
-    ("shim/index.js",),
+    ("shim/index.js", "LICENSE"),
 )
 """What the search needs where the site is opened from a folder, in which browsers start no workers."""
 

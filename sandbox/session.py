@@ -78,8 +78,9 @@ class Session:
             starting.enter_context(self.aws)
             starting.enter_context(self.github)
             starting.callback(processes.end, self.mark)
-            if self._settings is not None:
-                self.configure(self._settings)
+            # The engine writes into a stack's file; into a copy, where the file is somebody's own.
+            if self._settings is not None or self.stack_file != STACK_FILE:
+                self.configure(self._settings or {})
             created = self.pulumi("stack", "init", STACK)
             if created.code:
                 raise RuntimeError(f"the engine could not create the stack:\n{created.output}")

@@ -317,6 +317,17 @@ def test_every_question_of_the_two_documents_is_answered_by_a_page() -> None:
             assert not anchor or anchor in anchors
 
 
+@pytest.mark.parametrize(
+    "diagram", sorted((DOCS / "diagrams").glob("*.svg")), ids=lambda diagram: str(diagram.stem)
+)
+def test_a_diagram_has_a_title_and_a_description_for_who_cannot_see_it(diagram: Path) -> None:
+    text = diagram.read_text()
+    (labels,) = re.findall(r'<svg[^>]* role="img" aria-labelledby="([^"]+)"', text)
+    described = dict(re.findall(r'<(?:title|desc) id="([^"]+)">([^<]+)<', text))
+    assert labels.split() == list(described)
+    assert all(len(words) > 10 for words in described.values())
+
+
 def superseding(texts: dict[str, str]) -> list[str]:
     """What is wrong with records that say that another has taken their place."""
     found = []

@@ -1,5 +1,7 @@
 """Identity: a name is chosen once; nothing ends on the word of a listing."""
 
+from dataclasses import replace
+
 import pytest
 
 from ecr.errors import EstateError, GuardError
@@ -172,6 +174,20 @@ def test_a_retiring_image_repository_that_holds_images_stays_until_they_are_gone
     after = plan(only_api, ledger=retiring, observed=full, retire=["web"])
     assert after.ledger.entries[2].state == "retiring"
     assert "still holds 3 image(s)" in after.notes[-1]
+
+
+def test_what_waits_to_end_is_dated_once_so_that_a_later_preview_shows_no_change() -> None:
+    before = plan(*repositories("api", "web")).ledger
+    only_api = repository(1, "api")
+    kept = plan(only_api, ledger=before).ledger
+    retiring = plan(only_api, ledger=kept, retire=["web"]).ledger
+    assert retiring.entries[2].since == TODAY
+    old = replace(retiring.entries[2], since="2020-01-01")
+    full = Observed(images={f"{SOURCE}/web": 3})
+    later = replace(retiring, entries={**retiring.entries, 2: old})
+    after = plan(only_api, ledger=later, observed=full, retire=["web"]).ledger
+    assert after.entries[2] == old
+    assert plan(only_api, ledger=later).ledger.entries[2].since == TODAY
 
 
 def test_a_kept_replica_of_a_living_service_can_be_retired_alone() -> None:

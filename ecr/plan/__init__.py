@@ -85,7 +85,7 @@ def build_plan(
         )
     repositories = {repository.id: repository for repository in inventory.repositories}
     entries, notes, ending = settle(
-        identities, repositories, settings, place, observed, shard=shard
+        identities, repositories, settings, place, observed, shard=shard, today=today
     )
     guards = (*identities.guards, ending)
     _pass(guards)

@@ -77,7 +77,11 @@ def identify(
         entries[number] = (
             renamed.moved_to("active", today)
             if number in selected
-            else renamed.moved_to("kept", today, why_gone(number, inventory))
+            else renamed.moved_to(
+                "kept" if entry.state == "active" else entry.state,
+                today,
+                why_gone(number, inventory),
+            )
         )
     owners = _owners(entries.values(), place)
     _move(entries, selected, settings, place, owners=owners, notes=notes)

@@ -25,6 +25,7 @@ def settle(
     observed: Observed,
     *,
     shard: Shard,
+    today: str,
 ) -> tuple[dict[int, Entry], tuple[str, ...], Guard]:
     """Give every entry with its image repositories in their new states, what to tell, and a guard.
 
@@ -57,7 +58,7 @@ def settle(
         if entry.state == "active":
             settled[number] = done
         elif states:
-            settled[number] = replace(done, state="retiring" if states == {"retiring"} else "kept")
+            settled[number] = done.moved_to("retiring" if states == {"retiring"} else "kept", today)
     filled = sum(
         state == "active"
         for number, entry in entries.items()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from ecr.errors import EstateError
 from pages import __main__ as pages
@@ -65,13 +65,29 @@ def served(site: Path) -> Iterator[str]:
         running.join()
 
 
+class Windows:
+    """Chromium, with one context for each way of looking, so that what it has loaded it keeps."""
+
+    def __init__(self, opened: Browser) -> None:
+        self._open = functools.cache(
+            lambda width, height, scheme: opened.new_context(
+                viewport={"width": width, "height": height}, color_scheme=scheme
+            )
+        )
+
+    def page(self, size: tuple[int, int], scheme: str) -> Page:
+        """Open a page of this size, in the light or in the dark."""
+        page: Page = self._open(*size, scheme).new_page()
+        return page
+
+
 # Not for the whole session: while it is open, its event loop runs, and no other test may start one.
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
+def chromium() -> Iterator[Windows]:
     path = browser.chromium()
     if path is None:
         pytest.skip("Chromium is missing; `make browser` installs it or says how")
     with sync_playwright() as running:
         opened = running.chromium.launch(executable_path=path)
-        yield opened
+        yield Windows(opened)
         opened.close()

@@ -4,15 +4,16 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from ecr.operations.estate import estate_of
 from ecr.playground import play
 from ecr.report import outputs
 from pages.playground import Example, examples
+from tests.browser.conftest import Windows
 from tests.builders import plan, repositories, repository, settings, with_replicas
 
 pytestmark = pytest.mark.browser
@@ -47,16 +48,13 @@ class Visit:
 
     def __init__(
         self,
-        chromium: Browser,
+        chromium: Windows,
         served: str,
         size: tuple[int, int] = DESKTOP,
-        scheme: Literal["light", "dark"] = "light",
+        scheme: str = "light",
     ) -> None:
-        width, height = size
         self.served = served
-        self.page = chromium.new_page(
-            viewport={"width": width, "height": height}, color_scheme=scheme
-        )
+        self.page = chromium.page(size, scheme)
         self.faults: list[str] = []
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))
         self.page.on("console", self._said)
@@ -72,7 +70,7 @@ class Visit:
             self.faults.append(f"asked {request.url}")
 
     def _answered(self, response: Any) -> None:
-        if not response.ok:
+        if response.status >= 400:
             self.faults.append(f"{response.status} {response.url}")
 
     def __call__(self, path: str) -> Page:
@@ -81,7 +79,7 @@ class Visit:
 
 
 @pytest.fixture
-def visit(chromium: Browser, served: str) -> Iterator[Visit]:
+def visit(chromium: Windows, served: str) -> Iterator[Visit]:
     visit = Visit(chromium, served)
     yield visit
     visit.page.close()
@@ -123,7 +121,7 @@ def test_a_page_renders_without_errors_is_accessible_and_fits_a_phone(
 
 @pytest.mark.parametrize("path", KINDS)
 def test_a_page_of_each_kind_is_accessible_in_the_dark_on_a_phone(
-    path: str, chromium: Browser, served: str, axe: str
+    path: str, chromium: Windows, served: str, axe: str
 ) -> None:
     visit = Visit(chromium, served, PHONE, "dark")
     page = visit(path)
@@ -144,7 +142,7 @@ def test_the_search_finds_and_leads_to_what_it_found(visit: Visit) -> None:
     assert page.url != f"{visit.served}/index.html"
 
 
-def test_the_site_can_be_read_and_searched_from_a_folder(chromium: Browser, site: Path) -> None:
+def test_the_site_can_be_read_and_searched_from_a_folder(chromium: Windows, site: Path) -> None:
     visit = Visit(chromium, site.as_uri())
     page = visit("index.html")
     page.get_by_role("link", name="How it works").first.click()
@@ -225,7 +223,7 @@ def test_the_playground_says_what_is_wrong_and_where(visit: Visit) -> None:
 
 
 def test_the_playground_says_when_the_site_was_built_without_python(
-    chromium: Browser, served: str
+    chromium: Windows, served: str
 ) -> None:
     visit = Visit(chromium, served)
     visit.page.route("**/vendor/pyodide/*", lambda route: route.fulfill(status=404))

@@ -8,7 +8,8 @@ from ecr.operations.estate import estate_of
 from pages.estate import sandbox_outputs
 from sandbox import processes
 from sandbox.estate import Registries, RegistryContents
-from sandbox.session import Session
+from sandbox.github import Organisation
+from sandbox.session import ORGANISATION, STACK_FILE, Session
 from sandbox.toolchain import Toolchain
 from tests.engine.conftest import Open
 
@@ -210,3 +211,18 @@ def test_a_session_leaves_no_process_behind(open_session: Open) -> None:
     mark = session.mark
     session.__exit__(None, None, None)
     assert not list(processes.marked(mark))
+
+
+def test_a_stack_file_of_somebody_s_own_stays_as_it_is(
+    toolchain: Toolchain, tmp_path: Path
+) -> None:
+    text = STACK_FILE.read_text().partition("encryptionsalt:")[0]
+    mine = tmp_path / "Pulumi.mine.yaml"
+    mine.write_text(text)
+    organisation = Organisation(ORGANISATION)
+    organisation.add("api")
+    with Session(
+        tmp_path / "session", toolchain, organisation=organisation, stack_file=mine
+    ) as session:
+        deploy(session)
+    assert mine.read_text() == text
