@@ -168,7 +168,7 @@ def test_the_keyboard_alone_gets_to_the_text(visit: Visit) -> None:
     page.keyboard.press("Tab")
     expect(page.locator(".md-skip")).to_be_focused()
     page.keyboard.press("Enter")
-    assert page.url.endswith("#how-it-works")
+    expect(page).to_have_url(re.compile(r"#how-it-works$"))
 
 
 # The playground
