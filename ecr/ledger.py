@@ -13,6 +13,7 @@ from typing import Any, Literal, Self
 
 from ecr.errors import EstateError
 from ecr.shards import WHOLE, Shard, shard_of
+from ecr.state import ask_state
 
 SCHEMA = 1
 
@@ -164,15 +165,14 @@ async def _read(stack: str) -> Ledger:
     this stack too.
     """
     import pulumi  # noqa: PLC0415 - the ledger itself needs no engine
-    from pulumi.runtime import invoke_async  # noqa: PLC0415
 
     name = f"{pulumi.get_organization()}/{pulumi.get_project()}/{stack}"
     try:
-        answer = await invoke_async("pulumi:pulumi:readStackOutputs", {"name": name})
+        answer = await ask_state("readStackOutputs", {"name": name})
     except Exception as error:
         said = " ".join(str(error).split())
         raise _unreadable(f"the outputs of {name} were not given ({said})") from error
-    return parse_ledger((answer or {}).get("outputs", {}).get("ledger"))
+    return parse_ledger((answer.get("outputs") or {}).get("ledger"))
 
 
 def _entry(raw: Mapping[str, Any]) -> Entry:

@@ -21,6 +21,7 @@ from ecr.plan.images import image_names
 from ecr.plan.model import Observed, Placement, Registry
 from ecr.plan.namespaces import possible_names
 from ecr.settings import Settings
+from ecr.state import ask_state
 
 Read = Callable[[str, Registry, Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
 """Call one data source of the AWS provider's ecr module in a registry: name, registry, arguments."""
@@ -60,9 +61,8 @@ def through(providers: Mapping[str, pulumi.ProviderResource]) -> Read:
 async def held() -> frozenset[str]:
     """Give the locations of all image repositories that the state of this stack holds."""
     stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
-    token = "pulumi:pulumi:readStackResourceOutputs"  # noqa: S105 - the engine's own function
     try:
-        answer = await invoke_async(token, {"stackName": stack})
+        answer = await ask_state("readStackResourceOutputs", {"stackName": stack})
     except Exception as error:
         said = " ".join(str(error).split())
         raise EstateError(
@@ -71,7 +71,7 @@ async def held() -> frozenset[str]:
         ) from error
     return frozenset(
         urn.rpartition("::")[2]
-        for urn, resource in ((answer or {}).get("outputs") or {}).items()
+        for urn, resource in (answer.get("outputs") or {}).items()
         if resource["type"] == REPOSITORY
     )
 

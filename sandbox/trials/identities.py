@@ -368,7 +368,9 @@ def _ledgers() -> Iterator[Trial]:
     def outputs(change: Callable[[dict[str, Any]], None]) -> Act:
         def act(stage: Stage) -> None:
             state = stage.state()
-            change(state["deployment"]["resources"][0]["outputs"])
+            resources = state["deployment"]["resources"]
+            stack = next(each for each in resources if each["type"] == "pulumi:pulumi:Stack")
+            change(stack["outputs"])
             stage.restate(state)
 
         return act
