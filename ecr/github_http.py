@@ -20,16 +20,16 @@ TIMEOUT = 60
 """Seconds that one answer may take."""
 
 
-def environment_fetch(base_url: str | None) -> Fetch:
+def environment_fetch(base_url: str | None, remedy: str = "set GITHUB_TOKEN") -> Fetch:
     """Give a fetch with GITHUB_TOKEN, at ``base_url`` or else at GITHUB_BASE_URL.
 
-    Raises EstateError where there is no token.
+    Raises EstateError, with the ``remedy``, where there is no token.
     """
     token = os.environ.get("GITHUB_TOKEN")
     if not token:
         raise EstateError(
             "There is no GitHub token, and an anonymous listing would miss private repositories.",
-            ["set GITHUB_TOKEN"],
+            [remedy],
         )
     return http_fetch(base_url or os.environ.get("GITHUB_BASE_URL"), token)
 

@@ -9,7 +9,6 @@ the state; it never shows a secret.
 import argparse
 import asyncio
 import json
-import os
 import shlex
 import subprocess
 import sys
@@ -171,19 +170,14 @@ class Stack:
 
 async def inventory_of(settings: "Settings", ledger: "Ledger") -> "Inventory":
     """Read the same inventory as a deployment, without the engine."""
-    from ecr.github_http import http_fetch  # noqa: PLC0415 - see ecr.operations
+    from ecr.github_http import environment_fetch  # noqa: PLC0415 - see ecr.operations
     from ecr.inventory import read_inventory  # noqa: PLC0415
     from ecr.inventory.github import list_organisation  # noqa: PLC0415
 
     if settings.static is not None or settings.static_file is not None:
         return await read_inventory(settings, ledger.active)
-    token = os.environ.get("GITHUB_TOKEN")
-    if not token:
-        raise EstateError(
-            "There is no GitHub token, and an anonymous listing would miss private repositories.",
-            ["set GITHUB_TOKEN; this command reads no secret of the stack"],
-        )
-    fetch = http_fetch(settings.github.base_url or os.environ.get("GITHUB_BASE_URL"), token)
+    remedy = "set GITHUB_TOKEN; this command reads no secret of the stack"
+    fetch = environment_fetch(settings.github.base_url, remedy)
     return await list_organisation(fetch, settings.github, ledger.active)
 
 
