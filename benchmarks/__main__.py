@@ -7,7 +7,6 @@ on a file backend grows quadratically for any program. Exits 1 when a bound is n
 
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,7 @@ from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 
+from ecr.marked import replace_marked
 from ecr.plan.access import source_policy
 from ecr.plan.lifecycle import lifecycle_document
 from ecr.plan.model import Registry
@@ -62,11 +62,7 @@ def main() -> int:
     bounds = _bounds(mocked, previews)
     text = _page(mocked, previews, ups, bounds)
     print(text)
-    begin, end = "<!-- bench:begin -->", "<!-- bench:end -->"
-    old = PAGE.read_text()
-    PAGE.write_text(
-        re.sub(f"{begin}.*{end}", lambda _: f"{begin}\n{text}\n{end}", old, flags=re.DOTALL)
-    )
+    PAGE.write_text(replace_marked(PAGE.read_text(), "bench", text))
     print(f"bench: written to {PAGE.relative_to(PROJECT)}")
     return 0 if all(held for _, held in bounds) else 1
 

@@ -23,6 +23,7 @@ from pathlib import Path
 from benchmarks.__main__ import barest_environment, barest_project
 from ecr.inventory import Inventory, Repository
 from ecr.ledger import Ledger
+from ecr.marked import replace_marked
 from ecr.plan import build_plan
 from ecr.plan.limits import REPOSITORIES, REQUESTS, REQUESTS_EACH
 from ecr.plan.model import Observed
@@ -108,11 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     text = "\n".join([*_page(sizes, checkpoints), "", *_paper(sizes[-1]), "", *_said(bounds)])
     print(text)
     if options.sizes == SIZES:
-        begin, end = "<!-- scale:begin -->", "<!-- scale:end -->"
-        old = PAGE.read_text()
-        PAGE.write_text(
-            re.sub(f"{begin}.*{end}", lambda _: f"{begin}\n{text}\n{end}", old, flags=re.DOTALL)
-        )
+        PAGE.write_text(replace_marked(PAGE.read_text(), "scale", text))
         print(f"scale: written to {PAGE.relative_to(PROJECT)}")
     return 0 if all(held for _, held in bounds) else 1
 

@@ -7,20 +7,20 @@ it does not say. Never asks GitHub or AWS, and deploys nothing.
 
 import argparse
 import json
-import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ecr.errors import EstateError
+from ecr.marked import markers, replace_marked
 
 if TYPE_CHECKING:
     from ecr.comparison import Figures
     from ecr.inventory import Inventory
     from ecr.settings import Settings
 
-BEGIN, END = "<!-- compare:begin -->", "<!-- compare:end -->"
+BEGIN, END = markers("compare")
 
 SAMPLE: Mapping[str, Any] = {
     "github": {"organisation": "acme"},
@@ -220,8 +220,7 @@ def _publish(rows: Sequence["Figures"], options: argparse.Namespace) -> None:
             "The page has no place for the comparison.",
             [f"{options.page}: write the lines {BEGIN} and {END} where the table belongs"],
         )
-    block = f"{BEGIN}\n{table(rows)}\n{END}"
-    pages = {options.page: re.sub(f"{BEGIN}.*{END}", lambda _: block, held, flags=re.DOTALL)}
+    pages = {options.page: replace_marked(held, "compare", table(rows))}
     if options.picture:
         pages[options.picture] = picture(rows)
     if not options.check:

@@ -5,19 +5,18 @@ must stop the deployment, or when a fault is not handled as it should be.
 """
 
 import argparse
-import re
 import sys
 from collections.abc import Sequence
 
 from rich.console import Console
 
+from ecr.marked import replace_marked
 from sandbox.session import PROJECT
 from sandbox.trials.runs import every_trial, run, say
 from sandbox.trials.trial import chosen
 from sandbox.trials.verdict import Finding, complaints, exit_code, last_line, page, table
 
 PAGE = PROJECT / "docs" / "reference" / "faults.md"
-BEGIN, END = "<!-- faults:begin -->", "<!-- faults:end -->"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,9 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _write(findings: Sequence[Finding]) -> None:
-    text = f"{BEGIN}\n\n{page(findings)}\n{last_line(findings)}\n\n{END}"
-    old = PAGE.read_text()
-    PAGE.write_text(re.sub(f"{BEGIN}.*{END}", lambda _: text, old, flags=re.DOTALL))
+    text = f"\n{page(findings)}\n{last_line(findings)}\n"
+    PAGE.write_text(replace_marked(PAGE.read_text(), "faults", text))
     say(f"written to {PAGE.relative_to(PROJECT)}")
 
 
