@@ -56,7 +56,7 @@ docs: $(INSTALLED) ## Build the decision site into site/
 	$(BIN)/python -m ecr policies $(ACCESS) --output docs/reference/access.md
 	$(BIN)/python -m ecr policies $(ROLES) --output docs/reference/roles.md
 	$(BIN)/python -m ecr compare $(COMPARISON)
-	$(BIN)/python -m pages $(if $(CI),--whole) $(if $(OUTPUTS),--outputs $(OUTPUTS)) $(if $(STACK),--stack $(STACK))
+	$(BIN)/python -m pages $(if $(CI),--whole) $(addprefix --outputs=,$(OUTPUTS)) $(if $(STACK),--stack $(STACK))
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir site
 	@echo "docs: open site/index.html"
 

@@ -26,11 +26,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument(
         "--outputs",
+        action="append",
         type=Path,
+        default=[],
         metavar="FILE",
-        help="the estate page's stack, from `pulumi stack output --json`; the sandbox's by default",
+        help="a stack of the estate page, from `pulumi stack output --json`; the sandbox's by default",
     )
-    parser.add_argument("--stack", metavar="NAME", help="what the estate page calls that stack")
+    parser.add_argument("--stack", metavar="NAME", help="what the estate page calls that estate")
     parser.add_argument(
         "--whole",
         action="store_true",
@@ -76,20 +78,18 @@ def check_reference(docs: Path = DOCS) -> None:
         )
 
 
-def write_estate(outputs: Path | None, stack: str | None, docs: Path = DOCS) -> None:
-    """Write the estate page's data by the operator's own command."""
+def write_estate(outputs: Sequence[Path], stack: str | None, docs: Path = DOCS) -> None:
+    """Write the estate page's data by the operator's own command; without outputs the sandbox's."""
     parser = argparse.ArgumentParser()
     estate_command.configure(parser)
     with tempfile.TemporaryDirectory() as scratch:
         planned = Path(scratch) / "outputs.json"
-        if outputs is None:
+        if not outputs:
             planned.write_text(json.dumps(sandbox_outputs()), encoding="utf-8")
-        given = str(outputs or planned)
+        given = [f"--outputs={path}" for path in outputs or [planned]]
         name = stack if stack is not None else ("" if outputs else "sandbox")
         estate_command.run(
-            parser.parse_args(
-                ["--outputs", given, "--stack", name, "--output", str(docs / "estate/data.js")]
-            )
+            parser.parse_args([*given, "--stack", name, "--output", str(docs / "estate/data.js")])
         )
 
 

@@ -15,12 +15,14 @@ from tests.builders import (
     LAMBDA,
     SOURCE,
     TODAY,
+    config,
     plan,
     repositories,
     repository,
     settings,
 )
 from tests.builders import with_replicas as replicated
+from tests.mocks import deploy, no_invoke
 
 
 def put_out(done: EstatePlan, **changes: Any) -> dict[str, Any]:
@@ -31,7 +33,7 @@ def put_out(done: EstatePlan, **changes: Any) -> dict[str, Any]:
 
 def test_an_active_service_says_where_its_images_and_replicas_are() -> None:
     estate = estate_of(
-        put_out(plan(repository(7, "Atmos"), **replicated()), **replicated()), "prod"
+        put_out(plan(repository(7, "Atmos"), **replicated()), **replicated()), stack="prod"
     )
     assert estate["stack"] == "prod"
     assert estate["registries"] == [
@@ -67,6 +69,19 @@ def test_what_is_left_out_or_deselected_is_there_with_its_reason() -> None:
     assert (number, name) == (2, "API")
     assert reason.startswith("the image repository api belongs to api")
     assert estate["deselected"] == {"archived": 1}
+
+
+def test_several_stacks_are_shown_as_one_estate() -> None:
+    names = [{"id": 1, "name": "api"}, {"id": 2, "name": "web"}, {"id": 3, "name": ".github"}]
+    stacks = ["prod", "prod-1"]
+    parts = [
+        deploy(config(static=names, shards=stacks), no_invoke, stack=stack).outputs
+        for stack in stacks
+    ]
+    estate, whole = estate_of(*parts), deploy(config(static=names), no_invoke).outputs
+    assert [each[2] for each in estate["services"]] == ["api", "web"]
+    assert [each[1] for each in estate["leftOut"]] == [".github"]
+    assert estate == estate_of(whole)
 
 
 def test_a_namespace_is_what_stands_before_the_last_slash_of_a_service() -> None:

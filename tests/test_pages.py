@@ -145,11 +145,11 @@ def test_the_browser_is_given_every_module_that_the_playground_imports() -> None
 
 def test_the_estates_data_is_the_sandboxs_unless_a_stack_is_given(tmp_path: Path) -> None:
     (tmp_path / "estate").mkdir()
-    pages.write_estate(None, None, tmp_path)
+    pages.write_estate([], None, tmp_path)
     script = tmp_path / "estate/data.js"
     assert '"stack":"sandbox"' in script.read_text()
     (tmp_path / "outputs.json").write_text(json.dumps(sandbox_outputs("2026-01-02")))
-    pages.write_estate(tmp_path / "outputs.json", "prod", tmp_path)
+    pages.write_estate([tmp_path / "outputs.json"], "prod", tmp_path)
     assert '"stack":"prod"' in script.read_text()
     assert '"2026-01-02"' in script.read_text()
 

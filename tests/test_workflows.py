@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from itertools import chain
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -286,14 +287,19 @@ def test_deploy_confirms_what_was_approved_and_publishes_the_outputs(place: Plac
     assert place.called("aws")[-1] == "s3://acme/outputs.json"
 
 
-def test_docs_fetches_the_outputs_of_the_stack_that_the_site_shows(place: Place) -> None:
+@pytest.mark.parametrize("addresses", [["s3://acme/prod"], ["s3://acme/prod", "s3://acme/prod-1"]])
+def test_docs_fetches_the_outputs_of_the_stacks_that_the_site_shows(
+    place: Place, addresses: list[str]
+) -> None:
     place.put("aws", "")
     place.put("make", "")
-    done = place.run("docs", FROM="s3://acme/outputs.json")
+    done = place.run("docs", FROM=" ".join(addresses))
     assert done.returncode == 0, done.stderr
-    fetched = str(place.folder / "outputs.json")
-    assert place.called("aws")[-2:] == ["s3://acme/outputs.json", fetched]
-    assert place.called("make") == ["docs", f"OUTPUTS={fetched}", "STACK=prod"]
+    fetched = [str(place.folder / f"outputs-{number}.json") for number, _ in enumerate(addresses)]
+    pairs = zip(addresses, fetched, strict=True)
+    asked = [["s3", "cp", "--only-show-errors", one, other] for one, other in pairs]
+    assert place.called("aws") == list(chain.from_iterable(asked))
+    assert place.called("make") == ["docs", f"OUTPUTS={' '.join(fetched)}", "STACK=prod"]
 
 
 def test_docs_shows_the_sandbox_where_no_stack_is_named(place: Place) -> None:

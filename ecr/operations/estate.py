@@ -1,13 +1,14 @@
 """Write the estate as data for the site's page: every service, what is kept and what is left out.
 
-Owns the shape of that data. Reads a stack's outputs, and neither GitHub nor AWS. Changes nothing but
-the file. Ten thousand services come to less than two megabytes: registries are named once.
+Owns the shape of that data. Reads the outputs of the estate's stacks, and neither GitHub nor AWS.
+Changes nothing but the file. Ten thousand services come to less than two megabytes: registries are named once.
 """
 
 import argparse
 import json
 import sys
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,12 +24,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.add_argument(
         "--outputs",
+        action="append",
         type=Path,
         metavar="FILE",
         required=True,
-        help="a stack's outputs, from `pulumi stack output --json`",
+        help="a stack's outputs, from `pulumi stack output --json`; of an estate of several stacks, all",
     )
-    parser.add_argument("--stack", metavar="NAME", default="", help="what the page calls the stack")
+    parser.add_argument(
+        "--stack", metavar="NAME", default="", help="what the page calls the estate"
+    )
     parser.add_argument(
         "--output", type=Path, metavar="FILE", help="write docs/estate/data.js for the site's page"
     )
@@ -38,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
     """Print the estate as JSON, or write it as the script that the page loads."""
     from ecr.stack_file import read_outputs  # noqa: PLC0415 - see ecr.operations
 
-    estate = estate_of(read_outputs(options.outputs), options.stack)
+    estate = estate_of(*map(read_outputs, options.outputs), stack=options.stack)
     if options.output:
         # A script rather than JSON: a page that was opened from a folder may not fetch.
         text = json.dumps(estate, separators=(",", ":"), sort_keys=True)
@@ -49,12 +53,13 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def estate_of(outputs: Mapping[str, Any], stack: str = "") -> dict[str, Any]:
-    """Give the estate of a stack's outputs.
+def estate_of(*outputs: Mapping[str, Any], stack: str = "") -> dict[str, Any]:
+    """Give the estate of the outputs of its stacks, of which there is at least one.
 
     ``registries`` are pairs of a key and a host. ``services`` are lists: id, repository, service,
     namespace, state, since, reason, image repositories, replicas; each of the last two is a list of
     the registry's index, the name and the state. ``leftOut`` are lists: id, repository, reason.
+    ``deselected`` is what the first of the stacks said, for each of them reads the whole organisation.
     Raises EstateError where the ledger cannot be used.
     """
     from ecr.ledger import parse_ledger  # noqa: PLC0415
@@ -71,7 +76,8 @@ def estate_of(outputs: Mapping[str, Any], stack: str = "") -> dict[str, Any]:
         ]
 
     services = []
-    for number, entry in parse_ledger(outputs["ledger"]).entries.items():
+    ledgers = (parse_ledger(each["ledger"]).entries for each in outputs)
+    for number, entry in chain.from_iterable(ledger.items() for ledger in ledgers):
         placements, replicas = located(entry.placements), located(entry.replicas)
         beside = [
             name for _, name, state in (*placements, *replicas) if state != entry.state == "active"
@@ -89,14 +95,15 @@ def estate_of(outputs: Mapping[str, Any], stack: str = "") -> dict[str, Any]:
                 replicas,
             ]
         )
-    report = outputs.get("report", {})
+    report = outputs[0].get("report", {})
     return {
         "stack": stack,
         "registries": [[registry.key, registry.host] for registry in registries],
         "services": sorted(services, key=lambda each: (each[2], each[0])),
         "leftOut": [
             [int(each["id"]), each["repository"], each["reason"]]
-            for each in outputs.get("leftOut", [])
+            for stated in outputs
+            for each in stated.get("leftOut", [])
         ],
         "deselected": {
             reason: int(count) for reason, count in report.get("deselected", {}).items()

@@ -48,7 +48,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
         check=True,
     )
-    pages.write_estate(None, None, built)
+    pages.write_estate([], None, built)
     pages.write_playground(built)
     pages.bring_parts(built, whole=True)
     return built

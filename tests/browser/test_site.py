@@ -249,7 +249,7 @@ def estate(visit: Visit) -> Any:
     """Open the estate page on a stack of one's own."""
 
     def opened(stack: dict[str, Any], path: str = "estate/index.html") -> Page:
-        script = f"window.estate = {json.dumps(estate_of(stack, 'prod'))};"
+        script = f"window.estate = {json.dumps(estate_of(stack, stack='prod'))};"
         visit.page.route(
             "**/estate/data.js",
             lambda route: route.fulfill(body=script, content_type="text/javascript"),
