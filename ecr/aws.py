@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,9 +82,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     which = parser.add_argument_group("registries")
     which.add_argument(
         "--outputs",
+        action="append",
+        default=[],
         type=Path,
         metavar="FILE",
-        help="all registries of the stack, from what `pulumi stack output --json` printed",
+        help="all registries of the stack, from what `pulumi stack output --json` printed; of an "
+        "estate of several stacks, give the file of each",
     )
     which.add_argument(
         "--registry",
@@ -99,10 +103,25 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def configure_names(parser: argparse.ArgumentParser) -> None:
+    """Add the option by which a command is kept to some of a registry's image repositories."""
+    parser.add_argument(
+        "--repository",
+        action="append",
+        metavar="NAME",
+        help="of a registry only this image repository; may be given several times",
+    )
+
+
 def read_estate(options: argparse.Namespace) -> Estate:
     """Give the registries that the options name. Raises EstateError where there is none."""
     if options.outputs:
-        estate = _estate_of(options.outputs)
+        parts = [_estate_of(file) for file in options.outputs]
+        estate = Estate(
+            tuple(dict.fromkeys(chain.from_iterable(part.registries for part in parts))),
+            {name: held for part in parts for name, held in part.placements.items()},
+            {name: held for part in parts for name, held in part.replicas.items()},
+        )
     else:
         estate = Estate(registries_of(options.registry))
     if not estate.registries:

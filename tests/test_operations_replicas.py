@@ -90,6 +90,21 @@ def test_a_replica_is_compared_with_the_registry_that_fills_it(
     assert [gap["imageTags"] for gap in gaps] == [[], ["v1"]]
 
 
+def test_an_estate_of_several_stacks_is_compared_whole(
+    estate: Live, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    estate.ecr().put_replication_configuration(replicationConfiguration={"rules": []})
+    estate.ecr().create_repository(repositoryName="web")
+    estate.ecr(LAMBDA).create_repository(repositoryName="web")
+    estate.push("web", "v2")
+    first = tmp_path / "first.json"
+    Path(estate.options[1]).rename(first)
+    second = estate.outputs({"web": [ARTIFACTS]}, {"web": [LAMBDA]})
+    estate.options = [f"--outputs={first}", f"--outputs={second}", "--role-name", ROLE]
+    code, gaps = compared(estate, capsys)
+    assert (code, [gap["repository"] for gap in gaps]) == (3, ["api", "api", "web"])
+
+
 def tool(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, script: str) -> Path:
     """Put a tool on the PATH that writes down how it was called."""
     log = folder / "log"

@@ -50,12 +50,7 @@ class Gap:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     aws.configure(parser)
-    parser.add_argument(
-        "--repository",
-        action="append",
-        metavar="NAME",
-        help="only this image repository; may be given several times",
-    )
+    aws.configure_names(parser)
     parser.add_argument(
         "--verify",
         action="store_true",

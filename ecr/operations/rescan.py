@@ -30,12 +30,7 @@ _UNSCANNABLE = ("UnsupportedImageTypeException", "ImageNotFoundException", "Imag
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     aws.configure(parser)
-    parser.add_argument(
-        "--repository",
-        action="append",
-        metavar="NAME",
-        help="only this image repository; may be given several times",
-    )
+    aws.configure_names(parser)
     parser.add_argument(
         "--newest",
         type=int,

@@ -65,12 +65,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "- for standard input",
     )
     aws.configure(parser)
-    parser.add_argument(
-        "--repository",
-        action="append",
-        metavar="NAME",
-        help="of a live registry only this image repository; may be given several times",
-    )
+    aws.configure_names(parser)
     parser.add_argument(
         "--policy",
         metavar="FILE|PRESET",
