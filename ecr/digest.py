@@ -9,7 +9,7 @@ import os
 import re
 import subprocess
 import tempfile
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +36,10 @@ REPOSITORY = "aws:ecr/repository:Repository"
 
 @dataclass(frozen=True, slots=True)
 class Property:
-    """A property that changes: its path, and both values as JSON, None where there is none."""
+    """A property that changes: its path, and both values as JSON, None where there is none.
+
+    A path that ends in ``[]`` is an item that a list gains or loses, whatever its place.
+    """
 
     path: str
     old: str | None
@@ -168,16 +171,42 @@ def _step(step: Mapping[str, Any]) -> Step:
     _, _, chain, name = step["urn"].split("::", 3)
     old, new = (step.get(state) or {} for state in ("oldState", "newState"))
     paths = step.get("detailedDiff") or dict.fromkeys(step.get("diffReasons") or ())
+    shown = sorted(path for path in paths if re.split(r"[.\[]", path)[0] not in HIDDEN)
     return Step(
         operation=step["op"],
         kind=chain.rpartition("$")[2],
         name=name,
-        properties=tuple(
-            Property(path, _value(old, path), _value(new, path))
-            for path in sorted(paths)
-            if re.split(r"[.\[]", path)[0] not in HIDDEN
-        ),
+        properties=tuple(_properties(old, new, shown)),
     )
+
+
+def _properties(
+    old: Mapping[str, Any], new: Mapping[str, Any], paths: Sequence[str]
+) -> Iterator[Property]:
+    """Give what changes; of a list of which several places do, the items that come and go.
+
+    The engine compares lists place by place: with one item less, every later place has changed.
+    """
+    lists: dict[str, list[str]] = defaultdict(list)
+    for path in paths:
+        place = re.match(r".*\[(?=\d+\])", path)
+        lists[place[0] if place else path].append(path)
+    for path, changed in lists.items():
+        moved: list[Property] = []
+        if len({each[len(path) :].partition("]")[0] for each in changed}) > 1:
+            before, after = (_items(_value(state, path)) for state in (old, new))
+            moved += [Property(f"{path}]", each, None) for each in (before - after).elements()]
+            moved += [Property(f"{path}]", None, each) for each in (after - before).elements()]
+        yield from moved or (
+            Property(each, _value(old, each), _value(new, each)) for each in changed
+        )
+
+
+def _items(text: str | None) -> Counter[str]:
+    """Give the items of a list that is JSON, each as JSON; none of what is no list."""
+    items = json.loads(text or "[]")
+    listed = items if isinstance(items, list) else []
+    return Counter(json.dumps(each, ensure_ascii=False, sort_keys=True) for each in listed)
 
 
 def _value(state: Mapping[str, Any], path: str) -> str | None:

@@ -57,6 +57,40 @@ def test_what_changes_has_both_values_wherever_the_provider_keeps_them() -> None
     )
 
 
+def filtered(*names: str) -> dict[str, Any]:
+    return {"inputs": {"rules": [{"filters": [{"filter": name} for name in names]}]}}
+
+
+def test_a_list_that_loses_an_item_shows_that_item_and_not_every_later_place() -> None:
+    places = ("[1].filter", "[2].filter", "[3]")
+    (one,) = read(
+        step(
+            "update",
+            oldState=filtered("api", "efs", "rds", "vpc"),
+            newState=filtered("api", "rds", "vpc-peering"),
+            detailedDiff={f"rules[0].filters{place}": {} for place in places},
+        )
+    )
+    assert list(diff([one]))[1:] == [
+        '!     rules[0].filters[]: {"filter": "efs"} => (none)',
+        '!     rules[0].filters[]: {"filter": "vpc"} => (none)',
+        '!     rules[0].filters[]: (none) => {"filter": "vpc-peering"}',
+    ]
+
+
+def test_a_list_that_is_only_put_in_another_order_is_shown_place_by_place() -> None:
+    (one,) = read(
+        step(
+            "update",
+            oldState=filtered("api", "web"),
+            newState=filtered("web", "api"),
+            detailedDiff={f"rules[0].filters[{place}].filter": {} for place in range(2)},
+        )
+    )
+    assert one.properties[0] == Property("rules[0].filters[0].filter", '"api"', '"web"')
+    assert len(one.properties) == 2
+
+
 def test_the_diff_has_a_sign_for_each_operation_and_cuts_long_values() -> None:
     long = json.dumps("x" * 400)
     lines = list(
