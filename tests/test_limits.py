@@ -49,7 +49,7 @@ def test_a_first_deployment_says_how_long_it_will_take_and_a_second_does_not() -
     many = repositories(*(f"service-{number}" for number in range(3000)))
     planned = plan(*many, **with_replicas())
     (note,) = planned.notes
-    assert note.startswith("a first deployment of 57,000 requests to AWS takes about 1.8 hours")
+    assert note.startswith("a first deployment of 36,000 requests to AWS takes about 1.2 hours")
     assert plan(*many, ledger=planned.ledger, **with_replicas()).notes == ()
 
 

@@ -1,10 +1,12 @@
 """The program on the real engine, with the real providers: what AWS holds after each deployment."""
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from ecr.operations.estate import estate_of
+from ecr.plan.limits import REQUESTS_EACH
 from pages.estate import sandbox_outputs
 from sandbox import processes
 from sandbox.estate import Registries, RegistryContents
@@ -75,6 +77,24 @@ def test_a_hundred_repositories_become_an_estate_that_needs_no_further_change(
         for rule in central.replication_rules
         for each in rule["destinations"]
     } == {LAMBDA, ("333333333333", "eu-west-1"), ("333333333333", "us-east-1")}
+
+
+def test_a_first_deployment_makes_as_many_requests_as_the_plan_tells_an_operator(
+    open_session: Open,
+) -> None:
+    session = open_session("api", "web", lambdaReplicas=ONE_LAMBDA_ACCOUNT)
+    deploy(session)
+    made = Counter(
+        (each.account, name)
+        for each in session.aws.calls()
+        for name in ("api", "web")
+        if each.subject.rpartition("/")[2] == name
+    )
+    assert made == {
+        (account, name): REQUESTS_EACH[kind]
+        for account, kind in ((ARTIFACTS[0], "placement"), (LAMBDA[0], "replica"))
+        for name in ("api", "web")
+    }
 
 
 def test_a_new_repository_adds_its_own_resources_and_touches_no_other(open_session: Open) -> None:
