@@ -142,8 +142,8 @@ def _on_the_engine(folder: Path) -> tuple[list[Figures], list[Figures]]:
 @contextmanager
 def barest_project(folder: Path, session: Session) -> Iterator[Path]:
     """Give a project that is the barest program, with a stack of its own in the session."""
-    project = Path(tempfile.mkdtemp(dir=folder))
-    (project / "Pulumi.yaml").write_text("name: barest\nruntime: python\n")
+    project = Path(tempfile.mkdtemp(prefix="barest-", dir=folder))
+    (project / "Pulumi.yaml").write_text(f"name: {project.name}\nruntime: python\n")
     (project / "__main__.py").write_text((Path(__file__).parent / "barest.py").read_text())
     _timed(session, ["stack", "init", "sandbox"], project)
     yield project
