@@ -12,7 +12,16 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sandbox.session import PROJECT, SESSION_FILE, STACK, STACK_FILE, Session
+from sandbox.session import (
+    PROJECT,
+    STACK,
+    STACK_FILE,
+    Session,
+    SessionError,
+    environment_of,
+    running,
+)
+from sandbox.toolchain.commands import ToolchainError
 
 DIRECTORY = PROJECT / ".sandbox"
 OUTPUTS = "outputs.json"
@@ -97,6 +106,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted; everything that was started is ended", file=sys.stderr)
         return 130
+    except (SessionError, ToolchainError) as error:
+        print(f"sandbox: {error}", file=sys.stderr)
+        return 1
     return code
 
 
@@ -175,7 +187,7 @@ def _serve(_: argparse.Namespace) -> int:
 
 
 def _start(_: argparse.Namespace) -> int:
-    if _running():
+    if running(DIRECTORY):
         _say("is up already; `make sandbox-shell` opens a shell in it, `make sandbox-stop` ends it")
         return 0
     DIRECTORY.mkdir(exist_ok=True)
@@ -195,25 +207,15 @@ def _start(_: argparse.Namespace) -> int:
         said = log.read_text()
         print(said[shown:], end="", flush=True)
         shown = len(said)
-        if _running():
+        if running(DIRECTORY):
             return 0
         time.sleep(0.2)
     _say(f"did not come up; what it said is in {log.name}")
     return 1
 
 
-def _running() -> dict[str, Any] | None:
-    """Give the variables of the session that runs in the background, if there is one."""
-    try:
-        session: dict[str, Any] = json.loads((DIRECTORY / SESSION_FILE).read_text())
-        os.kill(session["process"], 0)
-    except (OSError, ValueError):
-        return None
-    return session
-
-
 def _require_running() -> dict[str, str]:
-    session = _running()
+    session = running(DIRECTORY)
     if session is None:
         raise SystemExit(
             "sandbox: is not up; start it with `make sandbox-shell` or `make sandbox-start`"
@@ -223,12 +225,12 @@ def _require_running() -> dict[str, str]:
 
 
 def _stop(_: argparse.Namespace) -> int:
-    session = _running()
+    session = running(DIRECTORY)
     if session is None:
         _say("is not up")
         return 0
     os.kill(session["process"], signal.SIGTERM)
-    while _running():
+    while running(DIRECTORY):
         time.sleep(0.1)
     _say("is ended")
     return 0
@@ -236,10 +238,10 @@ def _stop(_: argparse.Namespace) -> int:
 
 def _shell(_: argparse.Namespace) -> int:
     """Open a shell in the running session, or in one that lives as long as the shell."""
-    if running := _running():
-        return _open_shell(running["variables"])
-    with _session() as session:
-        return _open_shell(session.variables)
+    if session := running(DIRECTORY):
+        return _open_shell(session["variables"])
+    with _session() as opened:
+        return _open_shell(opened.variables)
 
 
 def _open_shell(variables: dict[str, str]) -> int:
@@ -248,7 +250,7 @@ def _open_shell(variables: dict[str, str]) -> int:
     path = os.pathsep.join([virtual, variables.get("PATH", os.environ["PATH"])])
     _say("try: pulumi up; python -m sandbox org list; python -m sandbox estate; exit")
     return subprocess.run(
-        [shell], env={**os.environ, **variables, "PATH": path}, cwd=PROJECT, check=False
+        [shell], env=environment_of({**variables, "PATH": path}), cwd=PROJECT, check=False
     ).returncode
 
 
@@ -256,7 +258,7 @@ def _estate(_: argparse.Namespace) -> int:
     variables = _require_running()
     shown = subprocess.run(
         ["pulumi", "stack", "output", "--json"],  # noqa: S607 - found by the session's own PATH
-        env={**os.environ, **variables},
+        env=environment_of(variables),
         cwd=PROJECT,
         check=True,
         capture_output=True,

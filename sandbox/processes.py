@@ -29,6 +29,22 @@ def marked(mark: str) -> Iterator[int]:
                 yield int(folder.name)
 
 
+def birth(process: int) -> str:
+    """Say when a process was started, in the kernel's own count; "" where there is none.
+
+    With its id this names a process for good: an id alone may be a stranger's by now.
+    """
+    try:
+        os.kill(process, 0)
+        # proc(5): what stands before the last bracket is a name, and may hold anything.
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except FileNotFoundError:
+        return "unknown"  # a system without /proc
+    except OSError:
+        return ""
+    return "" if fields[0] == "Z" else fields[19]  # Z: it has ended, and waits to be noticed
+
+
 def end(mark: str) -> None:
     """End every process that carries the mark: politely, then for good."""
     deadline = time.monotonic() + GRACE

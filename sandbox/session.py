@@ -32,6 +32,26 @@ _MISLEADING = ("AWS_", "GITHUB_", "GH_", "PULUMI_")
 """Variables by these prefixes could lead a deployment away from loopback; none is inherited."""
 
 
+class SessionError(Exception):
+    """A session cannot be brought up; the text says why, and what to do."""
+
+
+def running(directory: Path) -> dict[str, Any] | None:
+    """Give what the live session of a folder wrote there, its variables among it; None without one."""
+    try:
+        session: dict[str, Any] = json.loads((directory / SESSION_FILE).read_text())
+        alive = processes.birth(session["process"]) == session["started"]
+    except (OSError, ValueError, KeyError):
+        return None
+    return session if alive else None
+
+
+def environment_of(variables: Mapping[str, str]) -> dict[str, str]:
+    """Give the whole environment of a process in a session: what it needs, and nothing misleading."""
+    own = {key: value for key, value in os.environ.items() if not key.startswith(_MISLEADING)}
+    return {**own, **variables}
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """What one run of the engine said: its exit code and its whole output."""
@@ -72,6 +92,11 @@ class Session:
         self._running = ExitStack()
 
     def __enter__(self) -> Self:
+        if held := running(self.directory):
+            raise SessionError(
+                f"a sandbox is up in {self.directory}, process {held['process']}; end it first, "
+                "by `make sandbox-stop` or where it was started"
+            )
         shutil.rmtree(self.directory, ignore_errors=True)
         (self.directory / "state").mkdir(parents=True)
         with ExitStack() as starting:
@@ -83,8 +108,13 @@ class Session:
                 self.configure(self._settings or {})
             created = self.pulumi("stack", "init", STACK)
             if created.code:
-                raise RuntimeError(f"the engine could not create the stack:\n{created.output}")
-            session = {"process": os.getpid(), "variables": self.variables}
+                raise SessionError(f"the engine could not create the stack:\n{created.output}")
+            process = os.getpid()
+            session = {
+                "process": process,
+                "started": processes.birth(process),
+                "variables": self.variables,
+            }
             (self.directory / SESSION_FILE).write_text(json.dumps(session))
             self._running = starting.pop_all()
         return self
@@ -132,8 +162,7 @@ class Session:
     @property
     def environment(self) -> dict[str, str]:
         """The whole environment of a process in this session."""
-        own = {key: value for key, value in os.environ.items() if not key.startswith(_MISLEADING)}
-        return {**own, **self.variables}
+        return environment_of(self.variables)
 
     def pulumi(self, *arguments: str, show: bool = False) -> Run:
         """Run the engine's command line on the project; its output is shown, or returned."""
