@@ -7,8 +7,11 @@ deployment, because a lost ledger would make every image repository look unknown
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import re
+from collections import Counter
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import Any, Literal, Self
 
 from ecr.errors import EstateError
@@ -19,6 +22,9 @@ SCHEMA = 1
 
 State = Literal["active", "kept", "retiring"]
 STATES: tuple[State, ...] = ("active", "kept", "retiring")
+
+_NAME = re.compile(r"[a-z0-9]+([._/-]+[a-z0-9]+)*")
+_LOCATION = re.compile(rf"[0-9]{{12}}/[a-z0-9-]+/{_NAME.pattern}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +75,22 @@ class Ledger:
         """The ids of this stack's services whose repositories should still be there."""
         return tuple(number for number, entry in self.owned.items() if entry.state == "active")
 
+    def to_confirm(self, retire: Container[str]) -> tuple[int, ...]:
+        """Give the ids that GitHub is asked for by themselves, where its list lacks them.
+
+        They are those of the active services, and of those of which an image repository, by its name
+        in ``retire``, is to end.
+        """
+        ending = (
+            number
+            for number, entry in self.owned.items()
+            if any(
+                location.split("/", 2)[2] in retire
+                for location in (*entry.placements, *entry.replicas)
+            )
+        )
+        return tuple(dict.fromkeys((*self.active, *ending)))
+
     @property
     def owned(self) -> Mapping[int, Entry]:
         """The entries that belong to this stack."""
@@ -116,6 +138,11 @@ def parse_ledger(output: object) -> Ledger:
         entries = {int(number): _entry(raw) for number, raw in output["services"].items()}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _unreadable(f"an entry is damaged ({error!r})") from error
+    held = Counter(
+        location for entry in entries.values() for location in (*entry.placements, *entry.replicas)
+    )
+    if twice := [location for location, count in held.items() if count > 1]:
+        raise _unreadable(f"{twice[0]} stands in it twice")
     return Ledger(entries)
 
 
@@ -178,13 +205,23 @@ async def _read(stack: str) -> Ledger:
 def _entry(raw: Mapping[str, Any]) -> Entry:
     return Entry(
         repository=str(raw["repository"]),
-        service=str(raw["service"]),
+        service=_shaped(_NAME, raw["service"]),
         state=_state(raw["state"]),
-        since=str(raw["since"]),
-        placements={str(key): _state(value) for key, value in raw["placements"].items()},
-        replicas={str(key): _state(value) for key, value in raw["replicas"].items()},
+        since=date.fromisoformat(raw["since"]).isoformat(),
+        placements=_states(raw["placements"]),
+        replicas=_states(raw["replicas"]),
         reason=str(raw.get("reason", "")),
     )
+
+
+def _states(raw: Mapping[str, Any]) -> dict[str, State]:
+    return {_shaped(_LOCATION, key): _state(value) for key, value in raw.items()}
+
+
+def _shaped(pattern: re.Pattern[str], text: str) -> str:
+    if not pattern.fullmatch(text):
+        raise ValueError(f"no such name or location: {text!r}")
+    return text
 
 
 def _state(value: object) -> State:

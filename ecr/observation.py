@@ -32,6 +32,9 @@ Managed = Callable[[], Awaitable[Container[str]]]
 REPOSITORY = "aws:ecr/repository:Repository"
 """The engine's type of an image repository."""
 
+FEW = 200
+"""Image repositories of other hands, up to which the tags of all are read: two requests for each."""
+
 AT_ONCE = 16
 """Image repositories that are looked at side by side."""
 
@@ -90,6 +93,7 @@ def _images(settings: Settings, inventory: Inventory, ledger: Ledger) -> Iterato
     """Give every name that an image may have, whatever becomes of its repository."""
     chosen = {each.lower(): name for each, name in settings.names.items()}
     yield from chosen.values()
+    successors = {successor: service for service, successor in settings.successors.items()}
     for repository in inventory.repositories:
         known = ledger.entries.get(repository.id)
         service = known.service if known else repository.name.lower()
@@ -97,6 +101,7 @@ def _images(settings: Settings, inventory: Inventory, ledger: Ledger) -> Iterato
             service,
             repository.name.lower(),
             chosen.get(repository.name.lower(), service),
+            successors.get(repository.id, service),
             *possible_names([repository], settings),
         }:
             yield from image_names(name, repository, settings.images.named)
@@ -107,10 +112,11 @@ async def observe(
 ) -> Observed:
     """Look at every registry of the settings.
 
-    Tags are read of image repositories that the ledger does not know and that a planned name may
-    meet; where there is no ledger yet, of all of them, for a lost one is found again by the tags.
-    The engine's state is read only where there are such. Raises EstateError when a registry cannot
-    be read.
+    Of image repositories that the ledger does not know, the tags say whether a killed deployment
+    made them, also where their repository has been renamed or deleted since. They are read of all
+    where this stack has no ledger yet or there are few, and otherwise of those that the engine's
+    state holds or a planned name may meet. The state is read only where there are any. Raises
+    EstateError when a registry cannot be read.
     """
     registries = tuple(configured_registries(settings))
     listings = await asyncio.gather(*(read("getRepositories", each, {}) for each in registries))
@@ -130,11 +136,8 @@ async def observe(
         for image in _images(settings, inventory, ledger)
         for placement in place(image)
     }
-    unknown = [
-        placement
-        for placement in map(Placement.at, sorted(there - known))
-        if placement.name in names or not ledger.entries
-    ]
+    others = there - known
+    everything = len(others) <= FEW or not ledger.owned
     own = {
         location
         for entry in ledger.owned.values()
@@ -161,11 +164,17 @@ async def observe(
 
     absent = own - there - ending
     moving = ledger.arriving or ledger.leaving
+    state = await managed() if others or absent or moving else frozenset()
+    unknown = [
+        placement
+        for placement in map(Placement.at, sorted(others))
+        if everything or placement.name in names or placement.location in state
+    ]
     tags = await asyncio.gather(*(look("getRepository", "name", each) for each in unknown))
     images = await asyncio.gather(*(look("getImages", "repositoryName", each) for each in counted))
     return Observed(
         unknown={location: dict(found.get("tags") or {}) for location, found in tags},
-        managed=await managed() if unknown or absent or moving else frozenset(),
+        managed=state,
         absent=absent,
         images={location: len(found.get("imageIds") or ()) for location, found in images},
         reads=len(registries) + len(unknown) + len(counted),

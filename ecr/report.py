@@ -6,6 +6,7 @@ without changes stays empty.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 import pulumi
@@ -79,7 +80,12 @@ def outputs(settings: Settings, plan: EstatePlan) -> dict[str, Any]:
             "deselected": dict(plan.deselected),
             "leftOut": len(plan.left_out),
             "alertTopics": [each.topic_arn for each in plan.alerts],
-            "bleeding": {each.prefix: list(each.names) for each in plan.bleeds},
+            "bleeding": {
+                prefix: sorted({name for each in bleeds for name in each.names})
+                for prefix, bleeds in groupby(
+                    sorted(plan.bleeds, key=lambda each: each.prefix), key=lambda each: each.prefix
+                )
+            },
         },
     }
 

@@ -25,13 +25,14 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from ecr import regions
 from ecr.errors import EstateError
 from ecr.lifecycle_policy import Action, CountType, Rule, StorageClass, TagStatus, check_rules
 
 
 def _shaped(pattern: str, what: str, remedy: str) -> AfterValidator:
     """Refuse text that is not wholly ``pattern``; the error says what it should be and the remedy."""
-    compiled = re.compile(pattern)
+    compiled = re.compile(pattern, re.ASCII)
 
     def check(value: str) -> str:
         if compiled.fullmatch(value):
@@ -61,13 +62,21 @@ def _texts(value: object) -> object:
     raise PydanticCustomError("texts", "must be text, or a list of texts; quote it")
 
 
+def _counted(value: object) -> object:
+    """Refuse true for a number, which would be 1."""
+    if isinstance(value, bool):
+        raise PydanticCustomError("int_type", "must be a whole number")
+    return value
+
+
+Count = Annotated[int, Field(ge=0), BeforeValidator(_counted)]
 AccountId = Annotated[
     str,
     _shaped(r"\d{12}", "a 12-digit AWS account id", 'write all 12 digits, quoted: "012345678901"'),
 ]
 Region = Annotated[
     str,
-    _shaped(r"[a-z]{2}(-[a-z]+)+-\d", "an AWS Region code", "write it as AWS does: eu-west-1"),
+    _shaped(regions.PATTERN, "an AWS Region code", "write it as AWS does: eu-west-1"),
 ]
 OrganisationId = Annotated[
     str,
@@ -661,11 +670,11 @@ class PushRoles(_Model):
 class Confirm(_Model):
     """What an operator has looked at and lets pass, once, by the number that the guard named."""
 
-    vanished: Annotated[int, Field(ge=0)] = 0
+    vanished: Count = 0
     """How many services may vanish in one deployment, where the guard stopped at that number."""
-    renamed: Annotated[int, Field(ge=0)] = 0
+    renamed: Count = 0
     """How many repositories may be renamed in one deployment, where the guard stopped."""
-    ended_replicas: Annotated[int, Field(ge=0)] = 0
+    ended_replicas: Count = 0
     """How many replicas may cease to be filled in one deployment, where the guard stopped."""
 
 
@@ -854,17 +863,7 @@ def _contradictions(settings: Settings) -> Iterator[str]:
                 "list its Regions in one entry"
             )
         seen.setdefault(account.account, index)
-    for path, account_id, role in (
-        ("artifacts.role", settings.artifacts.account, settings.artifacts.role),
-        *(
-            (f"lambdaReplicas.accounts[{index}].role", account.account, account.role)
-            for index, account in enumerate(accounts)
-        ),
-        *(
-            (f"accountSets[{index}].role", each.account, each.role)
-            for index, each in enumerate(settings.account_sets)
-        ),
-    ):
+    for path, account_id, role in _roles(settings):
         if role and role.split(":")[4] != account_id:
             yield f"{path} = {role!r}: is a role of another account; name one of {account_id}"
     key = settings.images.kms_key
@@ -873,6 +872,8 @@ def _contradictions(settings: Settings) -> Iterator[str]:
             f"images.kmsKey = {key!r}: is not in the artifacts registry's account and Region; name "
             f"a key of {settings.artifacts.account} in {settings.artifacts.region}"
         )
+    yield from _one_role_an_account(settings)
+    yield from _one_partition(settings)
     yield from _architecture(settings)
     yield from _access(settings)
     yield from _lifecycle_offences("lifecycle", settings.lifecycle)
@@ -884,6 +885,56 @@ def _contradictions(settings: Settings) -> Iterator[str]:
         )
     yield from _repeats("static", settings.static or ())
     yield from _shared_names(settings.names)
+    yield from _successors(settings.successors)
+
+
+def _one_role_an_account(settings: Settings) -> Iterator[str]:
+    """Find accounts with several roles: the program works in an account as one of them only."""
+    first: dict[str, tuple[str, str | None]] = {}
+    for path, account, role in _roles(settings):
+        before, known = first.setdefault(account, (path, role))
+        if role != known:
+            yield (
+                f"{path} = {role!r}: is not {before}, {known!r}, and both are for {account}; give "
+                "the same role in both places"
+            )
+
+
+def _one_partition(settings: Settings) -> Iterator[str]:
+    """Find Regions and ARNs of another partition than the artifacts registry's."""
+    ours = regions.partition_of(settings.artifacts.region)
+    for path, region in _regions(settings):
+        if regions.partition_of(region) != ours:
+            yield (
+                f"{path} = {region!r}: is in {regions.partition_of(region)}, and the artifacts "
+                f"registry in {ours}, from which nothing is replicated or read; remove it"
+            )
+    lock = settings.access.lock
+    for path, arns in (
+        *((path, (role,)) for path, _, role in _roles(settings)),
+        ("images.kmsKey", (settings.images.kms_key,)),
+        ("access.lock.breakGlass", lock.break_glass if lock else ()),
+        *(
+            (f"namespaces.known.{name}.{key}", arns)
+            for name, each in settings.namespaces.known.items()
+            for key, arns in (
+                ("pushers", each.pushers),
+                ("readers", [reader for reader in each.readers or () if reader[:4] == "arn:"]),
+            )
+        ),
+    ):
+        for arn in filter(None, arns):
+            if arn.split(":")[1] != ours:
+                yield f"{path} = {arn!r}: is not in the partition {ours}; it begins with arn:{ours}:"
+
+
+def _regions(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Give every Region beside the artifacts registry's by its key path."""
+    for index, each in enumerate(settings.account_sets):
+        yield f"accountSets[{index}].region", each.region
+    for index, account in enumerate(settings.lambda_replicas.accounts):
+        for place, region in enumerate(account.regions):
+            yield f"lambdaReplicas.accounts[{index}].regions[{place}]", region
 
 
 def _architecture(settings: Settings) -> Iterator[str]:
@@ -943,7 +994,7 @@ def _access(settings: Settings) -> Iterator[str]:
             yield "access.lock: is part of a registry policy; remove it, or write policy: registry"
         yield from (
             f"{path}: is missing; access.lock would lock this program out of the registry"
-            for path, role in _roles(settings)
+            for path, _, role in _roles(settings)
             if not role
         )
     roles = settings.push_roles
@@ -957,13 +1008,13 @@ def _access(settings: Settings) -> Iterator[str]:
         yield "pushRoles.organisationId: is missing; a static list does not say it"
 
 
-def _roles(settings: Settings) -> Iterator[tuple[str, str | None]]:
-    """Give the role of each registry's account by its key path; None where there is none."""
-    yield "artifacts.role", settings.artifacts.role
+def _roles(settings: Settings) -> Iterator[tuple[str, str, str | None]]:
+    """Give key path, account and role of each registry; the role is None where there is none."""
+    yield "artifacts.role", settings.artifacts.account, settings.artifacts.role
     for index, each in enumerate(settings.account_sets):
-        yield f"accountSets[{index}].role", each.role
+        yield f"accountSets[{index}].role", each.account, each.role
     for index, account in enumerate(settings.lambda_replicas.accounts):
-        yield f"lambdaReplicas.accounts[{index}].role", account.role
+        yield f"lambdaReplicas.accounts[{index}].role", account.account, account.role
 
 
 def _lifecycle_offences(path: str, choice: LifecycleChoice) -> Iterator[str]:
@@ -989,10 +1040,28 @@ def _repeats(path: str, repositories: Sequence[StaticRepository]) -> Iterator[st
 
 def _shared_names(names: Mapping[str, str]) -> Iterator[str]:
     chosen: dict[str, str] = {}
+    named: dict[str, str] = {}
     for repository, name in names.items():
         first = chosen.setdefault(name, repository)
-        if first != repository:
+        alike = named.setdefault(repository.lower(), repository)
+        if alike != repository:
+            yield (
+                f"names.{repository} = {name!r}: is names.{alike} already, for GitHub ignores case; "
+                "name it once"
+            )
+        elif first != repository:
             yield f"names.{repository} = {name!r}: is already names.{first}; choose another"
+
+
+def _successors(successors: Mapping[str, int]) -> Iterator[str]:
+    taken: dict[int, str] = {}
+    for service, successor in successors.items():
+        first = taken.setdefault(successor, service)
+        if first != service:
+            yield (
+                f"successors.{service} = {successor}: is already successors.{first}, and a repository "
+                "takes over one service; remove one of the two"
+            )
 
 
 _REMEDIES = {

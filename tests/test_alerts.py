@@ -229,3 +229,15 @@ def test_the_program_declares_them_and_exports_the_topics() -> None:
         f"arn:aws:sns:eu-west-1:{ARTIFACTS}:ecr-estate-alerts"
     ]
     assert len(done.of("TopicPolicy")) == 1
+
+
+def test_a_name_that_bleeds_in_one_place_and_is_wanted_in_another_is_told_of() -> None:
+    accounts = [
+        {"account": LAMBDA, "regions": ["eu-west-1"], "services": {"patterns": ["fn*"]}},
+        {"account": "333333333333", "regions": ["eu-west-1"], "services": {"patterns": ["fn"]}},
+    ]
+    done = plan(
+        *repositories("fn", "fn-x", "web"), alerts={}, lambdaReplicas={"accounts": accounts}
+    )
+    assert [each.names for each in done.bleeds] == [("fn-x",)]
+    assert all("fn-x" not in rule.pattern for each in done.alerts for rule in each.rules)

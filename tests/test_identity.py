@@ -1,20 +1,26 @@
 """Identity: a name is chosen once; nothing ends on the word of a listing."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from ecr.errors import EstateError, GuardError
 from ecr.ledger import Ledger, parse_ledger
+from ecr.plan import build_plan
 from ecr.plan.model import Observed
+from ecr.shards import Shard
 from tests.builders import (
+    LAMBDA,
     OWNER,
     REPLICAS,
     SOURCE,
     TODAY,
+    inventory,
     plan,
     repositories,
     repository,
+    settings,
     states,
     with_replicas,
 )
@@ -364,3 +370,137 @@ def test_all_guards_that_trip_are_said_at_once_and_are_confirmed_each_for_itself
         plan(*left, ledger=before, gone=gone, confirm={"vanished": 4})
     done = plan(*left, ledger=before, gone=gone, confirm={"vanished": 4, "renamed": 6})
     assert len(done.ledger.entries) == 10
+
+
+def test_who_has_a_name_is_told_by_id_for_a_repository_may_bear_the_name_of_one_that_is_gone() -> (
+    None
+):
+    names: dict[str, Any] = {"payments": "gateway"}
+    before = plan(repository(1, "payments"), repository(2, "checkout"), names=names).ledger
+    gone = plan(repository(2, "checkout"), ledger=before, names=names).ledger
+    after = plan(repository(2, "payments"), ledger=gone, names=names)
+    assert "names: payments stays checkout, for gateway belongs to payments" in after.notes
+    assert [(each.placement.name, each.tags["github-id"]) for each in after.image_repositories] == [
+        ("gateway", "1"),
+        ("checkout", "2"),
+    ]
+
+
+def test_one_repository_takes_over_one_service_and_the_other_stays_as_it_is() -> None:
+    before = plan(*repositories("api", "web")).ledger
+    chosen = settings().model_copy(
+        update={"successors": {"api": 9, "web": 9}}
+    )  # refused by settings
+    listed = inventory(repository(9, "mono"), chosen=chosen)
+    after = build_plan(chosen, listed, before, Observed(), owner=OWNER, today=TODAY)
+    assert {number: entry.service for number, entry in after.ledger.entries.items()} == {
+        9: "api",
+        2: "web",
+    }
+
+
+def test_a_hand_over_that_was_killed_half_way_goes_on() -> None:
+    replicas = with_replicas()
+    before = plan(repository(1, "api")).ledger
+    others = repository(2, "mono"), repository(3, "web")
+    chosen: dict[str, Any] = {"successors": {"api": 2}, **replicas}
+    begun = plan(*others, ledger=before, **chosen)
+    made = {
+        each.placement.location: each.tags
+        for each in begun.image_repositories
+        if each.placement.location == f"{REPLICAS}/api"
+    }
+    found = Observed(unknown=made, managed=frozenset(made))
+    after = plan(*others, ledger=before, observed=found, **chosen)
+    assert after.ledger == begun.ledger
+
+
+def test_stages_that_would_give_two_services_one_image_repository_are_refused() -> None:
+    before = plan(*repositories("api", "api-dev")).ledger
+    with pytest.raises(
+        EstateError, match="111111111111/eu-west-1/api-dev: would be of api and of api-dev"
+    ):
+        plan(
+            *repositories("api", "api-dev"),
+            ledger=before,
+            architecture="per-stage",
+            stages=["dev", "prod"],
+        )
+
+
+def test_stages_that_make_a_name_too_long_for_ecr_are_refused() -> None:
+    before = plan(repository(1, "a" * 250)).ledger
+    with pytest.raises(EstateError, match="this has 259"):
+        plan(repository(1, "a" * 250), ledger=before, architecture="per-stage", stages=["workload"])
+
+
+def test_a_service_stays_where_its_chosen_name_would_be_too_long() -> None:
+    stages: dict[str, Any] = {"architecture": "per-stage", "stages": ["dev"]}
+    before = plan(repository(1, "api"), **stages).ledger
+    after = plan(repository(1, "api"), ledger=before, names={"api": "a" * 254}, **stages)
+    assert after.ledger.entries[1].service == "api"
+    assert "this has 258" in after.notes[0]
+
+
+def test_a_lambda_account_that_becomes_an_account_set_keeps_its_image_repository() -> None:
+    sets: dict[str, Any] = {
+        "architecture": "per-account-set",
+        "accountSets": [{"name": "prod", "account": LAMBDA, "region": "eu-west-1"}],
+    }
+    before = plan(repository(1, "api"), **with_replicas()).ledger
+    entry = plan(repository(1, "api"), ledger=before, **sets).ledger.entries[1]
+    assert dict(entry.placements) == {f"{REPLICAS}/api": "active", f"{SOURCE}/api": "kept"}
+    assert not entry.replicas
+    back = plan(repository(1, "api"), ledger=parse_ledger(before.to_output()), **with_replicas())
+    assert dict(back.ledger.entries[1].replicas) == {f"{REPLICAS}/api": "active"}
+
+
+def test_a_name_is_taken_while_a_replica_of_it_is_anothers() -> None:
+    replicas, api = with_replicas(), repository(1, "api")
+    full = Observed(images={f"{REPLICAS}/api": 1})
+    moved: dict[str, Any] = {"names": {"api": "gateway"}, **replicas}
+    ledger = plan(api, **replicas).ledger
+    ledger = plan(api, ledger=ledger, **moved).ledger
+    for _ in range(2):
+        ledger = plan(api, ledger=ledger, observed=full, retire=["api"], **moved).ledger
+    assert f"{SOURCE}/api" not in ledger.entries[1].placements
+    again = plan(
+        repository(1, "gateway"),
+        repository(2, "api"),
+        ledger=ledger,
+        observed=full,
+        retire=["api"],
+        **replicas,
+    )
+    (left_out,) = again.left_out
+    assert left_out.reason.startswith("the image repository api belongs to gateway")
+
+
+def test_what_another_stack_of_the_estate_lost_is_taken_by_nobody() -> None:
+    lost = {
+        f"{SOURCE}/api": {
+            "managed-by": OWNER,
+            "github-id": "3",
+            "github-repository": "api",
+            "service": "api",
+        }
+    }
+    after = plan(
+        repository(4, "api"),
+        ledger=Ledger(shard=Shard(0, 2)),
+        observed=Observed(unknown=lost),
+        shards=["test", "test-1"],
+    )
+    assert not after.image_repositories
+    assert [each.id for each in after.left_out] == [4]
+
+
+def test_what_is_left_out_is_told_in_one_order_whatever_became_of_it_before() -> None:
+    bad = {"images": "B"}
+    named: dict[str, Any] = {"images": {"named": {"property": "images"}}}
+    old, two = repository(1, "old", properties=bad), repository(2, "two", properties=bad)
+    before = plan(replace(old, archived=True), two, **named).ledger
+    first = plan(old, two, ledger=before, **named)
+    again = plan(old, two, ledger=parse_ledger(first.ledger.to_output()), **named)
+    assert [each.id for each in first.left_out] == [1, 2]
+    assert again.left_out == first.left_out

@@ -5,8 +5,11 @@ The embedded GitHub is asked by plain HTTP here; the engine's tests ask it throu
 
 import asyncio
 import http.client
+import json
 import urllib.error
 import urllib.request
+from collections.abc import Callable
+from dataclasses import replace
 from math import ceil
 from typing import Any
 
@@ -33,6 +36,9 @@ def list_with(
     token: str = CLASSIC.value,
     login: str = LOGIN,
     expected: tuple[int, ...] = (),
+    *,
+    properties: bool = False,
+    change: Callable[[Reply], Reply] = lambda reply: reply,
 ) -> Inventory:
     async def fetch(endpoint: str) -> Reply:
         request = urllib.request.Request(  # noqa: S310 - the address is loopback's
@@ -40,7 +46,7 @@ def list_with(
         )
         try:
             with urllib.request.urlopen(request) as answer:  # noqa: ASYNC210, S310 - nothing else runs meanwhile
-                return reply(answer, answer.status)
+                return change(reply(answer, answer.status))
         except urllib.error.HTTPError as error:
             with error:
                 return reply(error, error.code)
@@ -52,7 +58,8 @@ def list_with(
         except http.client.IncompleteRead as cut:
             return Reply(status, headers, cut.partial.decode())
 
-    return asyncio.run(list_organisation(fetch, GitHub(organisation=login), expected))
+    chosen = GitHub(organisation=login)
+    return asyncio.run(list_organisation(fetch, chosen, expected, properties=properties))
 
 
 def faulted(fault: str, count: int = 250, **how: Any) -> Inventory:
@@ -252,3 +259,33 @@ def test_a_connection_that_breaks_off_is_named_rather_than_the_crash_that_it_cau
 
 def test_what_the_provider_said_is_quoted_without_what_the_engine_puts_around_it() -> None:
     assert "got no answer (no such host);" in str(_refused("orgs/acme", f"{WRAPPING}no such host"))
+
+
+def test_rules_by_custom_properties_need_a_listing_that_has_them() -> None:
+    def without(reply: Reply) -> Reply:
+        rows = json.loads(reply.body)
+        if isinstance(rows, list):
+            for row in rows:
+                row.pop("custom_properties", None)
+        return replace(reply, body=json.dumps(rows))
+
+    with EmbeddedGitHub(synthetic_organisation(3)) as github:
+        assert len(list_with(github, change=without).repositories) == 3
+        with pytest.raises(ListingRefusedError, match="3 of 3 repositories were listed without"):
+            list_with(github, change=without, properties=True)
+
+
+def test_a_repository_without_an_owner_is_no_answer() -> None:
+    def ownerless(reply: Reply) -> Reply:
+        row = json.loads(reply.body)
+        return replace(reply, body=json.dumps({**row, "owner": None})) if "owner" in row else reply
+
+    organisation = Organisation(LOGIN)
+    organisation.add("api")
+    organisation.add("web")
+    moved = next(iter(organisation)).id
+    organisation.transfer_out("api")
+    with EmbeddedGitHub(organisation) as github:
+        assert list_with(github, expected=(moved,)).gone
+        with pytest.raises(ListingRefusedError, match="something that is not that repository"):
+            list_with(github, expected=(moved,), change=ownerless)

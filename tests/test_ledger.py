@@ -6,7 +6,27 @@ import pytest
 
 from ecr.errors import EstateError
 from ecr.ledger import Ledger, parse_ledger
-from tests.builders import plan, repositories, with_replicas
+from tests.builders import SOURCE, plan, repositories, with_replicas
+
+
+def entry(**changes: Any) -> dict[str, Any]:
+    return {
+        "repository": "api",
+        "service": "api",
+        "state": "active",
+        "since": "2026-11-22",
+        "placements": {f"{SOURCE}/api": "active"},
+        "replicas": {},
+        **changes,
+    }
+
+
+def stated(**changes: Any) -> dict[str, Any]:
+    return {"schema": 1, "services": {"1": entry(**changes)}}
+
+
+def test_one_entry_as_it_stands_in_the_outputs_is_read() -> None:
+    assert parse_ledger(stated()).entries[1].service == "api"
 
 
 def written() -> dict[str, Any]:
@@ -41,6 +61,12 @@ def test_a_newer_ledger_asks_for_the_newer_program() -> None:
         {"schema": 1, "services": []},
         {"schema": 1, "services": {"x": {}}},
         {"schema": 1, "services": {"1": {"repository": "api"}}},
+        stated(service="Bad Name"),
+        stated(since="never"),
+        stated(placements={"garbage": "active"}),
+        stated(placements={f"{SOURCE}/api": "gone"}),
+        stated(replicas={f"{SOURCE}/api": "active"}),
+        {"schema": 1, "services": {number: entry() for number in ("1", "2")}},
     ],
 )
 def test_a_damaged_ledger_is_never_taken_for_an_empty_one(damaged: object) -> None:

@@ -2,14 +2,17 @@
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from ecr import observation
 from ecr.errors import EstateError
 from ecr.ledger import Entry, Ledger
 from ecr.observation import observe
 from ecr.plan.model import Observed, Registry
+from ecr.shards import Shard
 from tests.builders import (
     REPLICAS,
     SOURCE,
@@ -73,7 +76,10 @@ def test_without_a_ledger_the_tags_of_everything_are_read_for_it_may_be_our_own(
     assert found.unknown == {f"{SOURCE}/api": {"team": "a"}, f"{SOURCE}/unrelated": {}}
 
 
-def test_with_a_ledger_only_names_that_the_plan_may_meet_are_looked_at() -> None:
+def test_among_many_of_other_hands_only_names_that_the_plan_may_meet_are_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(observation, "FEW", 2)
     aws = Aws({f"{SOURCE}/{name}": {} for name in ("api", "web", "docs", "unrelated")})
     found = aws.observed(
         "api", "Web", "handbook", ledger=knowing(f"{SOURCE}/api"), names={"handbook": "docs"}
@@ -81,8 +87,43 @@ def test_with_a_ledger_only_names_that_the_plan_may_meet_are_looked_at() -> None
     assert found.unknown.keys() == {f"{SOURCE}/web", f"{SOURCE}/docs"}
 
 
+def test_what_a_killed_deployment_made_is_looked_at_whatever_its_repository_is_called_now(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = f"{SOURCE}/added"
+    aws = Aws({f"{SOURCE}/api": {}, made: {"github-id": "9"}})
+    assert aws.observed("api", "gateway", ledger=knowing(f"{SOURCE}/api")).unknown.keys() == {made}
+    monkeypatch.setattr(observation, "FEW", 0)
+    among_many = Aws(aws.tags, managed=frozenset({made}))
+    assert among_many.observed("api", ledger=knowing(f"{SOURCE}/api")).unknown.keys() == {made}
+
+
+def test_a_stack_that_lost_its_ledger_looks_at_everything_though_the_others_have_theirs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(observation, "FEW", 0)
+    aws = Aws({f"{SOURCE}/api": {}, f"{SOURCE}/atmos": {"github-id": "7"}})
+    others = replace(knowing(f"{SOURCE}/api"), shard=Shard(0, 3))
+    found = aws.observed("stratos", ledger=others)
+    assert found.unknown == {f"{SOURCE}/atmos": {"github-id": "7"}}
+
+
+def test_the_images_of_a_service_that_is_handed_over_are_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(observation, "FEW", 0)
+    aws = Aws({f"{SOURCE}/api/worker": {"team": "a"}})
+    found = aws.observed(
+        "mono",
+        ledger=knowing(f"{SOURCE}/other"),
+        successors={"api": 1},
+        images={"named": {"services": {"api": ["worker"]}}},
+    )
+    assert found.unknown.keys() == {f"{SOURCE}/api/worker"}
+
+
 def test_a_steady_estate_is_listed_and_nothing_more() -> None:
-    aws = Aws({f"{SOURCE}/api": {}, f"{SOURCE}/unrelated": {}})
+    aws = Aws({f"{SOURCE}/api": {}})
     assert aws.observed("api", ledger=knowing(f"{SOURCE}/api")) == Observed()
     assert aws.asked == []
 

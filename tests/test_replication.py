@@ -129,3 +129,11 @@ def test_a_fleet_that_cannot_fit_is_refused_with_the_remedy() -> None:
     }
     with pytest.raises(EstateError, match="common prefix"):
         replication_rules(groups, wanted | {"zz-other"})
+
+
+def test_more_sets_of_services_than_a_registry_has_rules_are_refused_at_once() -> None:
+    names = [f"s{number}" for number in range(MAX_RULES)]
+    wanted = {Registry(f"3{number:011}", "eu-west-1"): [name] for number, name in enumerate(names)}
+    wanted[Registry("222222222222", "eu-west-1")] = names
+    with pytest.raises(EstateError, match="want 11 different sets of services"):
+        replication_rules(wanted, names)

@@ -9,6 +9,8 @@ from ecr.errors import EstateError
 from ecr.settings import parse_settings
 from tests.builders import ARTIFACTS, LAMBDA, config, settings
 
+ROLE = f"arn:aws:iam::{ARTIFACTS}:role/a"
+
 
 def offences(**changes: Any) -> tuple[str, ...]:
     with pytest.raises(EstateError) as refused:
@@ -103,6 +105,37 @@ def test_a_list_of_one_wrong_entry_is_not_called_short_as_well() -> None:
         ),
         ({"names": {"api": "API"}}, "is not a name that ECR accepts"),
         ({"names": {"a": "same", "b": "same"}}, "is already names.a; choose another"),
+        ({"names": {"docs": "aa", "Docs": "bb"}}, "is names.docs already, for GitHub ignores case"),
+        ({"successors": {"api": 9, "web": 9}}, "is already successors.api"),
+        ({"confirm": {"vanished": True}}, "must be a whole number"),
+        ({"artifacts": {"account": ARTIFACTS, "region": "eu-wset-1"}}, "is not an AWS Region code"),
+        (
+            {"artifacts": {"account": "\u0661" * 12, "region": "eu-west-1"}},
+            "is not a 12-digit AWS account id",
+        ),
+        (
+            {"lambdaReplicas": {"accounts": [{"account": LAMBDA, "regions": ["cn-north-1"]}]}},
+            "regions[0] = 'cn-north-1': is in aws-cn, and the artifacts registry in aws",
+        ),
+        (
+            {"artifacts": {"account": ARTIFACTS, "region": "cn-north-1", "role": ROLE}},
+            "artifacts.role = 'arn:aws:iam::111111111111:role/a': is not in the partition aws-cn",
+        ),
+        (
+            {
+                "artifacts": {"account": ARTIFACTS, "region": "eu-west-1", "role": ROLE},
+                "architecture": "per-account-set",
+                "accountSets": [
+                    {
+                        "name": "prod",
+                        "account": ARTIFACTS,
+                        "region": "us-east-1",
+                        "role": ROLE.replace("role/a", "role/b"),
+                    }
+                ],
+            },
+            "give the same role in both places",
+        ),
         ({"retire": ["api", "api"]}, "repeats api; write each once"),
         ({"tags": {"aws:x": "y"}}, "is not an AWS tag key"),
         ({"static": []}, "write at least 1"),

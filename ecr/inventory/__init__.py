@@ -99,8 +99,8 @@ async def read_inventory(
 ) -> Inventory:
     """Read the inventory from the source that the settings name, by ``github`` where that is GitHub.
 
-    ``expected`` are the ids of active services: one that is not listed is asked for by its id before
-    it counts as gone. Raises EstateError when the inventory cannot be shown to be complete.
+    ``expected`` are the ids of active services and of those that end: one that is not listed is asked
+    for by its id before it counts as gone. Raises EstateError when the inventory cannot be shown to be complete.
     """
     if settings.static is not None:
         from ecr.inventory.static import static_inventory  # noqa: PLC0415 - it imports this module
@@ -114,4 +114,15 @@ async def read_inventory(
 
     if github is None:
         raise ValueError("GitHub is to be listed, and there is no connection to it")
-    return await github_inventory(github, settings.github, expected)
+    properties = uses_properties(settings.model_dump())
+    return await github_inventory(github, settings.github, expected, properties=properties)
+
+
+def uses_properties(settings: object) -> bool:
+    """Whether any rule in dumped settings asks for a custom property."""
+    if isinstance(settings, dict):
+        return any(
+            (key == "property" and value is not None) or uses_properties(value)
+            for key, value in settings.items()
+        )
+    return isinstance(settings, list | tuple) and any(map(uses_properties, settings))

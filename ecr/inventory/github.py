@@ -63,21 +63,27 @@ class _UnsettledError(Exception):
 
 
 async def github_inventory(
-    provider: "pulumi.ProviderResource", github: GitHub, expected: Iterable[int]
+    provider: "pulumi.ProviderResource",
+    github: GitHub,
+    expected: Iterable[int],
+    *,
+    properties: bool,
 ) -> Inventory:
     """List the organisation through the GitHub provider and apply the selection rules.
 
     Raises EstateError when completeness cannot be shown.
     """
-    return await list_organisation(_provider_fetch(provider, github), github, expected)
+    fetch = _provider_fetch(provider, github)
+    return await list_organisation(fetch, github, expected, properties=properties)
 
 
 async def list_organisation(
-    fetch: Fetch, github: GitHub, expected: Iterable[int] = ()
+    fetch: Fetch, github: GitHub, expected: Iterable[int] = (), *, properties: bool = False
 ) -> Inventory:
     """List the organisation with ``fetch``: 2 * ceil(N / 100) + 1 requests when nothing changes.
 
-    One more for each of the ``expected`` ids that is not in the list.
+    One more for each of the ``expected`` ids that is not in the list. ``properties`` says that rules
+    ask for custom properties, which must then be there: to read none would change what is kept.
     """
     calls = 0
     waiting = tuple(expected)
@@ -110,6 +116,13 @@ async def list_organisation(
             "deploy again when fewer repositories are being made or deleted; if it stays so, check "
             "what stands between you and GitHub",
         )
+    without = [row["name"] for row in rows.values() if row.get("custom_properties") is None]
+    if properties and without:
+        raise ListingRefusedError(
+            f"{len(without)} of {len(rows)} repositories were listed without their custom properties, "
+            f"{without[0]} the first, and the settings have rules by them",
+            "let the token read the custom properties of the organisation",
+        )
     repositories = tuple(sorted(map(_repository, rows.values()), key=lambda each: each.id))
     reasons = ((each.id, why_deselected(each, github.selection)) for each in repositories)
     deselected = {number: reason for number, reason in reasons if reason}
@@ -132,10 +145,11 @@ async def _what_became_of(fetch: Fetch, number: int, login: str) -> str:
     if reply.status == 404:  # noqa: PLR2004 - HTTP's own number
         return "deleted, or no longer visible to the token"
     row = _json(_accept(reply, endpoint), endpoint)
-    owner = str(row.get("owner", {}).get("login")) if isinstance(row, dict) else ""
-    if not isinstance(row, dict) or row.get("id") != number or not owner:
+    owner = row.get("owner") if isinstance(row, dict) and row.get("id") == number else None
+    login_there = owner.get("login") if isinstance(owner, dict) else None
+    if not isinstance(row, dict) or not login_there:
         raise _UnsettledError(f"GET {endpoint} gave something that is not that repository")
-    if owner.lower() == login.lower():
+    if str(login_there).lower() == login.lower():
         raise _UnsettledError(f"{row.get('name')} ({number}) is not listed, but it is there")
     return f"transferred to {row.get('full_name')}"
 

@@ -47,6 +47,7 @@ from ecr.plan.model import (
 )
 from ecr.plan.moves import all_moved
 from ecr.plan.namespaces import namespace_of
+from ecr.plan.naming import why_refused
 from ecr.plan.overrides import is_for, selects
 from ecr.plan.push import plan_push_roles, providers_made
 from ecr.plan.replication import replication_rules
@@ -90,6 +91,7 @@ def build_plan(
     guards = (*identities.guards, ending)
     _pass(guards)
     entries = dict(sorted(entries.items()))
+    _one_owner_each(entries)
     own = {number: entry for number, entry in entries.items() if shard.owns(number)}
     _all_reachable(entries, configured_registries(settings))
     _none_taken(own, observed, settings, owners)
@@ -119,7 +121,17 @@ def build_plan(
         ledger=Ledger({**{each: ledger.entries[each] for each in ledger.waiting}, **own}),
         left_out=identities.left_out,
         bleeds=bleeds if shard.first else (),
-        alerts=plan_alerts(settings.alerts, registries, bleeds),
+        alerts=plan_alerts(
+            settings.alerts,
+            registries,
+            bleeds,
+            {
+                Placement.at(location).name
+                for entry in entries.values()
+                for location, state in entry.replicas.items()
+                if state == "active"
+            },
+        ),
         push_roles=push_roles,
         identity_providers=tuple(providers_made(push_roles, settings)) if shard.first else (),
         namespaces={
@@ -152,6 +164,31 @@ def _pass(guards: Iterable[Guard]) -> None:
         raise GuardError(tripped)
 
 
+def _one_owner_each(entries: Mapping[int, Entry]) -> None:
+    """Refuse names that AWS refuses, and settings by which two services would share a location.
+
+    A service that is new is left out instead, and one that is moved stays; a change of architecture
+    or of stages names all services anew.
+    """
+    owners: dict[str, int] = {}
+    offences = []
+    for number, entry in entries.items():
+        for location in (*entry.placements, *entry.replicas):
+            first = entries[owners.setdefault(location, number)]
+            if first is not entry:
+                offences.append(
+                    f"{location}: would be of {first.service} and of {entry.service}; give one of "
+                    "them another name under `names`"
+                )
+            elif refused := why_refused(Placement.at(location).name):
+                offences.append(f"{location}: {refused}; choose another under `names`")
+    if offences:
+        raise EstateError(
+            f"{len(offences)} image repositories cannot be as the settings ask; nothing was changed.",
+            offences,
+        )
+
+
 def _all_reachable(entries: Mapping[int, Entry], configured: Container[Registry]) -> None:
     """Refuse settings that have lost a registry in which the ledger knows image repositories."""
     lost: dict[str, list[str]] = defaultdict(list)
@@ -178,10 +215,12 @@ def _none_taken(
     """Refuse to make what stands there already, by other hands, until an operator adopts it."""
     taken = [
         location
-        for entry in entries.values()
+        for number, entry in entries.items()
         for location in (*entry.placements, *entry.replicas)
         if _found(location, observed)
-        and not made_by(observed.unknown[location], owners)
+        and not (
+            made_by(tags := observed.unknown[location], owners) and int(tags["github-id"]) == number
+        )
         and Placement.at(location).name not in settings.adopted
     ]
     if taken:

@@ -9,7 +9,7 @@ Sources: Amazon ECR User Guide, "Amazon ECR events and EventBridge"; Amazon Insp
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
 from ecr.plan.model import AlertPlan, AlertRule, Bleed, Registry, RegistryPlan
@@ -23,15 +23,19 @@ PATTERN = 2_048
 
 
 def plan_alerts(
-    alerts: Alerts | None, registries: Iterable[RegistryPlan], bleeds: Iterable[Bleed]
+    alerts: Alerts | None,
+    registries: Iterable[RegistryPlan],
+    bleeds: Iterable[Bleed],
+    replicas: Container[str],
 ) -> tuple[AlertPlan, ...]:
     """Give the alerts of every registry; none without the setting.
 
-    ``bleeds`` are the names whose replication fails with every push, and means nothing.
+    ``bleeds`` are the names whose replication fails with every push, and means nothing; but for
+    those of ``replicas``, which are wanted elsewhere, and whose failures do mean something there.
     """
     if alerts is None:
         return ()
-    bleeding = sorted({name for each in bleeds for name in each.names})
+    bleeding = sorted({name for each in bleeds for name in each.names if name not in replicas})
     return tuple(_of_registry(alerts, plan, bleeding) for plan in registries)
 
 

@@ -6,7 +6,7 @@ known again by its tags. It deletes nothing on the word of a listing, and counts
 """
 
 from collections import defaultdict
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
@@ -15,7 +15,7 @@ from pydantic.alias_generators import to_camel
 from ecr.errors import Guard
 from ecr.inventory import Inventory, Repository
 from ecr.ledger import Entry, Ledger
-from ecr.plan.architectures import Architecture
+from ecr.plan.architectures import Architecture, configured_registries
 from ecr.plan.images import image_names
 from ecr.plan.model import LeftOut, Observed, Placement, Registry
 from ecr.plan.namespaces import misplaced, namespace_of, placed_name
@@ -59,7 +59,7 @@ def identify(
     }
     notes: Notes = defaultdict(list)
     owns = ledger.shard.owns
-    known = dict(_succeeded(ledger, selected, settings, notes))
+    known = _succeeded(ledger, selected, settings, notes)
     mine = {number: entry for number, entry in known.items() if owns(number)}
     guards = _guards(mine, inventory, selected, settings)
     listed = {repository.id: repository for repository in inventory.repositories}
@@ -83,11 +83,12 @@ def identify(
                 why_gone(number, inventory),
             )
         )
-    owners = _owners(entries.values(), place)
-    _move(entries, selected, settings, place, owners=owners, notes=notes)
+    owners = _Owners(entries, settings, place)
+    _move(entries, selected, settings, owners=owners, notes=notes)
     newcomers = [selected[number] for number in sorted(selected.keys() - entries.keys())]
-    left_out = _admit(newcomers, entries, settings, place, owners=owners, today=today)
-    images, refused = _images(entries, selected, settings, place, owners)
+    left_out = _admit(newcomers, entries, settings, owners=owners, today=today)
+    images, refused = _images(entries, selected, settings, owners)
+    out = sorted((*left_out, *refused), key=lambda each: (each.id, each.reason))
     idle = [
         f"images.named.services: there is no active service {service}"
         for service in sorted(
@@ -97,7 +98,7 @@ def identify(
     return Identities(
         entries,
         images,
-        tuple(each for each in (*left_out, *refused) if owns(each.id)),
+        tuple(each for each in out if owns(each.id)),
         (
             *(each for number, said in notes.items() if owns(number) for each in said),
             *misplaced({each: entries[each] for each in entries if owns(each)}, listed, settings),
@@ -117,11 +118,12 @@ def recovered(
     """Give the ledger with what this stack made but the ledger does not know.
 
     A deployment that was killed, or a state that was lost, leaves image repositories whose tags say
-    which stack made them and for which GitHub id.
+    which stack made them and for which GitHub id. What another stack of the estate lost is known too,
+    so that nobody else is given it.
     """
     entries = dict(ledger.entries)
     for location, tags in sorted(observed.unknown.items()):
-        if not made_by(tags, owners) or not ledger.shard.owns(int(tags["github-id"])):
+        if not made_by(tags, owners):
             continue
         number, placement = int(tags["github-id"]), Placement.at(location)
         entry = entries.get(number) or Entry(
@@ -157,62 +159,83 @@ def _succeeded(
     selected: Mapping[int, Repository],
     settings: Settings,
     notes: Notes,
-) -> Iterator[tuple[int, Entry]]:
-    """Give kept services to the repositories that an operator named as their successors."""
-    entries, of = ledger.entries, ledger.shard.of
-    for number, entry in entries.items():
+) -> dict[int, Entry]:
+    """Give kept services to the repositories that an operator named as their successors.
+
+    A hand-over that was interrupted leaves its new image repositories under the successor's id; they
+    are of the same service, and join it.
+    """
+    of = ledger.shard.of
+    entries = dict(ledger.entries)
+    for number, entry in ledger.entries.items():
         successor = settings.successors.get(entry.service)
         if successor is None or successor == number:
-            yield number, entry
-        elif entry.state == "active" and number in selected:
-            notes[number].append(
-                f"successors: {entry.service} is ignored, for its repository is still there"
-            )
-            yield number, entry
+            continue
+        there = entries.get(successor)
+        if entry.state == "active" and number in selected:
+            told = "is ignored, for its repository is still there"
         elif successor not in selected:
-            notes[number].append(
-                f"successors: {entry.service} waits, for {successor} is not selected"
-            )
-            yield number, entry
+            told = f"waits, for {successor} is not selected"
         elif successor % of != number % of:
-            notes[number].append(
-                f"successors: {entry.service} is ignored, for {successor} belongs to another "
-                "stack of the estate"
-            )
-            yield number, entry
-        elif successor in entries:
-            notes[number].append(
-                f"successors: {entry.service} is ignored, for {successor} is "
-                f"{entries[successor].service} already"
-            )
-            yield number, entry
+            told = f"is ignored, for {successor} belongs to another stack of the estate"
+        elif there and there.service != entry.service:
+            told = f"is ignored, for {successor} is {there.service} already"
         else:
             notes[number].append(
                 f"{entry.service} goes to {selected[successor].name} ({successor})"
             )
-            yield successor, entry
+            del entries[number]
+            entries[successor] = replace(
+                entry,
+                placements={**(there.placements if there else {}), **entry.placements},
+                replicas={**(there.replicas if there else {}), **entry.replicas},
+            )
+            continue
+        notes[number].append(f"successors: {entry.service} {told}")
+    return entries
 
 
-def _owners(entries: Iterable[Entry], place: Architecture) -> dict[str, str]:
-    """Give the repository that owns each location, those included that are yet to be made."""
-    return {
-        location: entry.repository
-        for entry in entries
-        for location in (
-            *entry.placements,
-            *entry.replicas,
-            *(placement.location for placement in place(entry.service)),
-        )
-    }
+class _Owners:
+    """Which GitHub id has each location: what it holds, and what is yet to be made for it.
+
+    By id and never by name: a repository that is gone keeps its name here, which another may bear now.
+    """
+
+    def __init__(
+        self, entries: Mapping[int, Entry], settings: Settings, place: Architecture
+    ) -> None:
+        self.place = place
+        self._entries = entries
+        self._registries = [registry.key for registry in configured_registries(settings)]
+        self._ids: dict[str, int] = {}
+        for number, entry in entries.items():
+            self.claim(entry.service, number)
+        for number, entry in entries.items():
+            self._ids.update(dict.fromkeys((*entry.placements, *entry.replicas), number))
+
+    def other(self, name: str, number: int) -> str | None:
+        """Give the repository of another id that has this name, in whichever registry; or None."""
+        locations = (f"{key}/{each.name}" for each in self.place(name) for key in self._registries)
+        ids = (self._ids.get(location, number) for location in locations)
+        owner = next((each for each in ids if each != number), None)
+        return None if owner is None else self._entries[owner].repository
+
+    def claim(self, name: str, number: int) -> None:
+        """Give a name to an id."""
+        self._ids.update({each.location: number for each in self.place(name)})
+
+
+def _refusal(name: str, place: Architecture) -> str | None:
+    """Say why ECR would refuse an image repository of a service of this name; None if it would not."""
+    return next(filter(None, (why_refused(each.name) for each in place(name))), None)
 
 
 def _move(
     entries: dict[int, Entry],
     selected: Mapping[int, Repository],
     settings: Settings,
-    place: Architecture,
     *,
-    owners: dict[str, str],
+    owners: _Owners,
     notes: Notes,
 ) -> None:
     """Give services the other names that an operator chose; what they had is kept beside it."""
@@ -220,25 +243,16 @@ def _move(
         name = chosen_name(selected[number].name, settings.names) if number in selected else None
         if name is None or name == entry.service:
             continue
-        locations = [placement.location for placement in place(name)]
-        owner = next(
-            (
-                owners[location]
-                for location in locations
-                if owners.get(location, entry.repository) != entry.repository
-            ),
-            None,
-        )
-        if owner:
-            notes[number].append(
-                f"names: {entry.repository} stays {entry.service}, for {name} belongs to {owner}"
-            )
+        owner, refused = owners.other(name, number), _refusal(name, owners.place)
+        if owner or refused:
+            why = f"{name} belongs to {owner}" if owner else refused
+            notes[number].append(f"names: {entry.repository} stays {entry.service}, for {why}")
             continue
         notes[number].append(
             f"{entry.repository} goes to {name} from now on; the images that it has in "
             f"{entry.service} are kept there"
         )
-        owners.update(dict.fromkeys(locations, entry.repository))
+        owners.claim(name, number)
         entries[number] = replace(entry, service=name)
 
 
@@ -246,11 +260,10 @@ def _admit(
     newcomers: list[Repository],
     entries: dict[int, Entry],
     settings: Settings,
-    place: Architecture,
     *,
-    owners: dict[str, str],
+    owners: _Owners,
     today: str,
-) -> tuple[LeftOut, ...]:
+) -> list[LeftOut]:
     """Choose a name for each new repository, the oldest first, and enter those that can be placed."""
     left_out = []
     for repository in newcomers:
@@ -259,15 +272,12 @@ def _admit(
         except NameRefusedError as refused:
             left_out.append(LeftOut(repository.id, repository.name, f"{refused}; {refused.remedy}"))
             continue
-        refusal = next(filter(None, (why_refused(each.name) for each in place(name))), None)
-        if refusal:
+        if refusal := _refusal(name, owners.place):
             left_out.append(
                 LeftOut(repository.id, repository.name, f"{refusal}; choose a shorter one")
             )
             continue
-        locations = [placement.location for placement in place(name)]
-        owner = next((owners[location] for location in locations if location in owners), None)
-        if owner:
+        if owner := owners.other(name, repository.id):
             left_out.append(
                 LeftOut(
                     repository.id,
@@ -277,49 +287,49 @@ def _admit(
                 )
             )
             continue
-        owners.update(dict.fromkeys(locations, repository.name))
+        owners.claim(name, repository.id)
         entries[repository.id] = Entry(repository.name, name, "active", today)
-    return tuple(left_out)
+    return left_out
 
 
 def _images(
     entries: Mapping[int, Entry],
     selected: Mapping[int, Repository],
     settings: Settings,
-    place: Architecture,
-    owners: dict[str, str],
+    owners: _Owners,
 ) -> tuple[dict[int, tuple[str, ...]], list[LeftOut]]:
-    """Give the images of every active service, and those that cannot be placed."""
+    """Give the images of every active service, and those that cannot be placed.
+
+    A service's own name was settled before; only a further image can be refused.
+    """
     images: dict[int, tuple[str, ...]] = {}
     left_out = []
     for number, entry in entries.items():
         if number not in selected:
             continue
-        names = []
-        for name in image_names(entry.service, selected[number], settings.images.named):
-            placements = place(name)
-            refusal = next(filter(None, (why_refused(each.name) for each in placements)), None)
-            taken = {owners.get(each.location, entry.repository) for each in placements}
-            if others := sorted(taken - {entry.repository}):
-                refusal = f"the image repository belongs to {others[0]}"
-            if {namespace_of(each.name, settings) for each in placements} - {
-                namespace_of(entry.service, settings)
-            }:
-                refusal = f"{entry.service} is the name of a namespace"
-            # The service's own name was settled before; only a further image can be refused.
-            if refusal and name != entry.service:
-                left_out.append(
-                    LeftOut(
-                        number,
-                        entry.repository,
-                        f"its image {name}: {refusal}; declare it under another name",
-                    )
-                )
+        own, *further = image_names(entry.service, selected[number], settings.images.named)
+        names = [own]
+        for name in further:
+            refusal = _image_refusal(name, number, entry.service, settings, owners)
+            if refusal:
+                told = f"its image {name}: {refusal}; declare it under another name"
+                left_out.append(LeftOut(number, entry.repository, told))
                 continue
-            owners.update({each.location: entry.repository for each in placements})
+            owners.claim(name, number)
             names.append(name)
         images[number] = tuple(names)
     return images, left_out
+
+
+def _image_refusal(
+    name: str, number: int, service: str, settings: Settings, owners: _Owners
+) -> str | None:
+    within = namespace_of(service, settings)
+    if any(namespace_of(each.name, settings) != within for each in owners.place(name)):
+        return f"{service} is the name of a namespace"
+    if owner := owners.other(name, number):
+        return f"the image repository belongs to {owner}"
+    return _refusal(name, owners.place)
 
 
 def _guards(

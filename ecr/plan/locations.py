@@ -43,10 +43,13 @@ def settle(
         repository = repositories.get(number)
         pairs = replicas_of(placements, repository, settings) if repository else ()
         replicas = [replica for _, replica in pairs]
+        # A registry may turn from a Lambda account into an account set, or back: what stands there
+        # goes on as what it is asked for now, and is one image repository still.
+        held, filled = _without(entry.placements, replicas), _without(entry.replicas, placements)
         done = replace(
             entry,
-            placements=_carried(entry.placements, placements, settings, observed, told),
-            replicas=_carried(entry.replicas, replicas, settings, observed, told),
+            placements=_carried(held, placements, settings, observed, told),
+            replicas=_carried(filled, replicas, settings, observed, told),
         )
         if entry.state == "active" and shard.owns(number):
             ended += [
@@ -59,14 +62,22 @@ def settle(
             settled[number] = done
         elif states:
             settled[number] = done.moved_to("retiring" if states == {"retiring"} else "kept", today)
-    filled = sum(
+    fillings = sum(
         state == "active"
         for number, entry in entries.items()
         if shard.owns(number)
         for state in entry.replicas.values()
     )
-    ending = guard("replicas would no longer be filled", "ended_replicas", ended, filled, settings)
+    ending = guard(
+        "replicas would no longer be filled", "ended_replicas", ended, fillings, settings
+    )
     return settled, tuple(notes), ending
+
+
+def _without(held: Mapping[str, State], other: Iterable[Placement]) -> dict[str, State]:
+    """Leave out the locations that are asked for as something else."""
+    taken = {placement.location for placement in other}
+    return {location: state for location, state in held.items() if location not in taken}
 
 
 def _carried(

@@ -7,6 +7,7 @@ from typing import Literal, Self
 
 from ecr.errors import Guard
 from ecr.ledger import Ledger, State
+from ecr.regions import domain_of, partition_of
 
 PUSH_ROLE_PATH = "/ecr-estate/"
 """The path of push roles, by which a policy can name them all."""
@@ -26,16 +27,13 @@ class Registry:
 
     @property
     def partition(self) -> str:
-        """Give the ARN partition of the Region (IAM User Guide, "Amazon Resource Names")."""
-        if self.region.startswith("cn-"):
-            return "aws-cn"
-        return "aws-us-gov" if self.region.startswith("us-gov-") else "aws"
+        """Give the ARN partition of the Region."""
+        return partition_of(self.region)
 
     @property
     def host(self) -> str:
         """Give the host that images are pushed to and pulled from."""
-        suffix = "amazonaws.com.cn" if self.partition == "aws-cn" else "amazonaws.com"
-        return f"{self.account}.dkr.ecr.{self.region}.{suffix}"
+        return f"{self.account}.dkr.ecr.{self.region}.{domain_of(self.region)}"
 
     def arn(self, name: str) -> str:
         """Give the ARN of an image repository, or of several by a wildcard."""

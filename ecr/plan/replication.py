@@ -108,6 +108,12 @@ def replication_rules(
             f"{MAX_DESTINATIONS}",
             "list fewer accounts and Regions under lambdaReplicas.accounts",
         )
+    if len(groups) > MAX_RULES:
+        raise _does_not_fit(
+            f"the accounts want {len(groups)} different sets of services, each of which takes a rule, "
+            f"and a registry has {MAX_RULES}",
+            "let more accounts want the same services",
+        )
     covers = {wants: _filters(wants, names, None) for wants in groups}
     while sum(map(_rules_taken, covers.values())) > MAX_RULES:
         widest = max(covers, key=lambda wants: _rules_taken(covers[wants]))
@@ -124,7 +130,7 @@ def _filters(wants: frozenset[str], names: Collection[str], limit: int | None) -
     """Give the filters for a set of names; none at all where every name is wanted."""
     if wants.issuperset(names):
         return ()
-    cover = prefix_cover(wants, names, limit) if limit != 0 else None
+    cover = prefix_cover(wants, names, limit)
     if cover is None:
         raise _does_not_fit(
             f"{len(wants)} services need more than {MAX_RULES} rules of {MAX_FILTERS} prefixes",
