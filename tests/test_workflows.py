@@ -321,6 +321,73 @@ def test_deploy_confirms_nothing_by_itself_and_publishes_nothing_after_a_failure
     assert place.called("aws") == []
 
 
+ENDING = """
+import pathlib, signal, sys, time
+told = []
+signal.signal(signal.SIGINT, lambda *_: told.append(1))
+while not told:
+    time.sleep(0.01)
+time.sleep(0.2)
+pathlib.Path(sys.argv[1]).write_text(str(len(told)))
+sys.exit(1)
+"""
+"""An engine that ends when it is told to, once its state is written, as the real one does."""
+
+
+@needs_jq
+def test_a_deployment_ends_before_its_credentials_do_and_says_that_the_next_goes_on(
+    place: Place,
+) -> None:
+    (place.folder / "ending.py").write_text(ENDING)
+    place.put("pulumi", f'exec "{sys.executable}" {place.folder}/ending.py {place.folder}/state')
+    # The limit is noted, and a second in its place.
+    limit = '[ "$3" -gt 60 ] && set -- "$1" "$2" 1 "${@:4}"'
+    place.put("timeout", f'{limit}\nexec {shutil.which("timeout")} "$@"')
+    place.put("aws", "")
+    done = place.run("deploy", DURATION="7200", OUTPUTS="s3://acme/outputs.json")
+    assert done.returncode == 124, done.stderr
+    assert place.called("timeout")[2] == str(7200 - 300)
+    assert (place.folder / "state").read_text() == "1"  # told once: the second time would kill
+    assert "the next deployment goes on" in done.stderr
+    assert place.called("aws") == []
+
+
+@needs_jq
+@pytest.mark.parametrize("duration", ["an hour", "300", "1e4"])
+def test_a_duration_that_leaves_no_time_is_refused(place: Place, duration: str) -> None:
+    place.put("pulumi", "")
+    done = place.run("deploy", DURATION=duration)
+    assert done.returncode == 2
+    assert f"DURATION is {duration}" in done.stderr
+    assert place.called("pulumi") == []
+
+
+def test_the_role_lasts_as_long_as_the_job_that_has_it() -> None:
+    hour = 60
+    assert read(ACTION)["inputs"]["duration"]["default"] == "3600"
+    prepared = [
+        (step["with"], job)
+        for file in WORKFLOWS
+        for job in jobs(file).values()
+        for step in job.get("steps", [])
+        if step.get("uses") == "./.github/actions/estate"
+    ]
+    assert len(prepared) == 4
+    for given, job in prepared:
+        if "duration" not in given:
+            assert job["timeout-minutes"] <= hour
+            continue
+        (deploy,) = [step for step in job["steps"] if ".ci/deploy" in step.get("run", "")]
+        assert deploy["env"]["DURATION"] == given["duration"]
+        assert given["duration"] == "${{ vars.ECR_ESTATE_DEPLOY_SECONDS || '3600' }}"
+        assert job["timeout-minutes"] * 60 > LONGEST
+    assert f"at most {LONGEST:,}" in (ROOT / "docs/guides/pipeline.md").read_text()
+
+
+LONGEST = 20_000
+"""Seconds of a deployment that the guide allows: a job on GitHub's runners ends after six hours."""
+
+
 def test_drift_says_whether_there_is_any(place: Place) -> None:
     engine(place, {})
     done = place.run("drift")
