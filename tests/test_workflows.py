@@ -184,6 +184,7 @@ class Place:
         self.environment = {
             "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
             "HOME": str(folder),
+            "TMPDIR": str(folder / "tmp"),
             "GITHUB_OUTPUT": str(self.output),
             "GITHUB_STEP_SUMMARY": str(folder / "summary"),
             "GITHUB_REPOSITORY": "acme/estate",
@@ -191,6 +192,7 @@ class Place:
             "OUT": str(folder),
         }
         (folder / "bin").mkdir()
+        (folder / "tmp").mkdir()
 
     def put(self, name: str, script: str) -> None:
         """Put a command on the PATH; each call of it is noted, an argument a line."""
@@ -572,7 +574,7 @@ def test_a_token_is_had_by_a_signature_of_kms_and_may_only_read(
     assert done.stdout == "::add-mask::ghs_hour\n"
     ((path, jwt, body),) = asked
     assert path == "/app/installations/42/access_tokens"
-    assert set(body["permissions"].values()) == {"read"}
+    assert body == {"permissions": {"metadata": "read", "organization_custom_properties": "read"}}
     head, claims, signature = jwt.split(".")
     public.verify(
         decoded(signature), f"{head}.{claims}".encode(), padding.PKCS1v15(), hashes.SHA256()
@@ -593,3 +595,84 @@ def test_an_app_that_is_not_installed_is_an_error_with_a_remedy(
     assert done.returncode == 1
     assert "check the app, its installation and its key" in done.stderr
     assert not place.output.exists()
+
+
+@needs_jq
+@pytest.mark.parametrize(
+    ("more", "asked"),
+    [
+        ({"PERMISSIONS": '{"metadata": "read"}'}, {"metadata": "read"}),
+        (
+            {"VARIABLES": "write"},
+            {
+                "metadata": "read",
+                "organization_custom_properties": "read",
+                "actions_variables": "write",
+            },
+        ),
+        (
+            {"PERMISSIONS": '{"metadata": "read"}', "VARIABLES": "read"},
+            {"metadata": "read", "actions_variables": "read"},
+        ),
+    ],
+)
+def test_a_token_has_the_permissions_that_are_asked_for_and_an_error_names_them(
+    place: Place,
+    app: tuple[str, list[tuple[str, str, Any]]],
+    more: dict[str, str],
+    asked: dict[str, str],
+) -> None:
+    signing(place)
+    url, received = app
+    assert place.run("github-token", GITHUB_API_URL=url, **APP, **more).returncode == 0
+    refused = place.run("github-token", GITHUB_API_URL=url, **{**APP, "INSTALLATION": "1"}, **more)
+    assert [body for _, _, body in received] == [{"permissions": asked}] * 2
+    assert json.dumps({"permissions": asked}, separators=(",", ":")) in refused.stderr
+
+
+@needs_jq
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"PERMISSIONS": "metadata"}, "PERMISSIONS is metadata"),
+        ({"PERMISSIONS": '["read"]'}, 'PERMISSIONS is ["read"]'),
+        ({"PERMISSIONS": '{"metadata": "admin"}'}, "read or write"),
+        ({"APP": ""}, "APP is empty"),
+    ],
+)
+def test_what_cannot_be_asked_for_is_said_before_anything_is_signed(
+    place: Place, wrong: dict[str, str], said: str
+) -> None:
+    place.put("aws", "")
+    done = place.run("github-token", **{**APP, **wrong})
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert place.called("aws") == []
+
+
+@needs_jq
+def test_what_was_signed_is_in_no_argument(
+    place: Place, app: tuple[str, list[tuple[str, str, Any]]]
+) -> None:
+    signing(place)
+    place.put("curl", f'exec {shutil.which("curl")} "$@"')
+    assert place.run("github-token", GITHUB_API_URL=app[0], **APP).returncode == 0
+    ((_, jwt, _),) = app[1]
+    arguments = " ".join([*place.called("curl"), *place.called("aws")])
+    assert arguments
+    assert not [part for part in jwt.split(".") if part in arguments]
+    left = [file for file in (place.folder / "tmp").iterdir() if file.is_file()]
+    assert left == []
+
+
+def test_only_a_deployment_may_write_variables_and_only_where_they_are_kept() -> None:
+    asked = {
+        key: step["with"]["variables"]
+        for file in WORKFLOWS
+        for key, job in jobs(file).items()
+        for step in job.get("steps", [])
+        if step.get("uses") == "./.github/actions/estate"
+    }
+    read_only = "${{ vars.ECR_ESTATE_VARIABLES == 'true' && 'read' || '' }}"
+    assert asked.pop("deploy") == "${{ vars.ECR_ESTATE_VARIABLES == 'true' && 'write' || '' }}"
+    assert set(asked.values()) == {read_only}
