@@ -367,15 +367,15 @@ def test_a_duration_that_leaves_no_time_is_refused(place: Place, duration: str) 
 def test_the_role_lasts_as_long_as_the_job_that_has_it() -> None:
     hour = 60
     assert read(ACTION)["inputs"]["duration"]["default"] == "3600"
-    prepared = [
+    found = [
         (step["with"], job)
         for file in WORKFLOWS
         for job in jobs(file).values()
         for step in job.get("steps", [])
         if step.get("uses") == "./.github/actions/estate"
     ]
-    assert len(prepared) == 4
-    for given, job in prepared:
+    assert len(found) == 4
+    for given, job in found:
         if "duration" not in given:
             assert job["timeout-minutes"] <= hour
             continue
@@ -663,6 +663,50 @@ def test_what_was_signed_is_in_no_argument(
     assert not [part for part in jwt.split(".") if part in arguments]
     left = [file for file in (place.folder / "tmp").iterdir() if file.is_file()]
     assert left == []
+
+
+def test_what_runs_unread_code_takes_the_app_of_its_own_and_never_one_that_writes() -> None:
+    for name, key in (("preview", "plan"), ("drift", "compare"), ("deploy", "plan")):
+        given = prepared(name, key)
+        assert given["role"] == "${{ vars.ECR_ESTATE_PREVIEW_ROLE }}"
+        own, unless, ordinary, none = re.split(r" (?:\|\||&&) ", given["app"][4:-3])
+        assert own == "vars.ECR_ESTATE_PREVIEW_APP"
+        assert (unless, ordinary) == ("vars.ECR_ESTATE_VARIABLES != 'true'", "vars.ECR_ESTATE_APP")
+        assert none == "''"  # which .ci/github-token refuses
+    assert prepared("deploy", "deploy")["app"] == "${{ vars.ECR_ESTATE_APP }}"
+
+
+def prepared(name: str, key: str) -> dict[str, str]:
+    """What a job gives the action that prepares it."""
+    (step,) = [
+        step
+        for step in jobs(ROOT / f".github/workflows/{name}.yml")[key]["steps"]
+        if step.get("uses") == "./.github/actions/estate"
+    ]
+    given: dict[str, str] = step["with"]
+    return given
+
+
+GUIDE = (ROOT / "docs/guides/pipeline.md").read_text()
+
+
+def test_the_guide_lets_each_role_trust_the_subjects_of_its_jobs_and_no_others() -> None:
+    trusts = [json.loads(each) for each in re.findall(r"~~~json\n(.*?)~~~", GUIDE, re.DOTALL)]
+    subjects = []
+    for trust in trusts:
+        (statement,) = trust["Statement"]
+        assert statement["Action"] == "sts:AssumeRoleWithWebIdentity"
+        (operator,) = statement["Condition"]
+        assert operator == "StringEquals"  # a pattern would match more than it seems to
+        audience, subject = statement["Condition"][operator].items()
+        assert audience == ("token.actions.githubusercontent.com:aud", "sts.amazonaws.com")
+        assert subject[0] == "token.actions.githubusercontent.com:sub"
+        subjects.append(subject[1])
+    prefix = "repo:acme/ecr-estate:"
+    assert subjects == [
+        [f"{prefix}pull_request", f"{prefix}ref:refs/heads/main"],
+        [f"{prefix}environment:production", f"{prefix}environment:production-guarded"],
+    ]
 
 
 def test_only_a_deployment_may_write_variables_and_only_where_they_are_kept() -> None:
