@@ -108,7 +108,12 @@ def test_one_deployment_runs_at_a_time_and_is_never_cancelled() -> None:
 
 def test_a_deployment_waits_for_approval_where_a_guard_has_tripped() -> None:
     job = jobs(ROOT / ".github/workflows/deploy.yml")["deploy"]
-    assert "guarded == 'true' && 'production-guarded'" in job["environment"]
+    assert job["environment"] == (
+        "${{ needs.plan.outputs.guarded == 'true' && vars.ECR_ESTATE_GUARDED == 'true'"
+        " && 'production-guarded' || 'production' }}"
+    )
+    (deploy,) = [step for step in job["steps"] if ".ci/deploy" in step.get("run", "")]
+    assert deploy["env"]["GUARDED"] == "${{ vars.ECR_ESTATE_GUARDED }}"
 
 
 def test_no_expression_becomes_part_of_a_script() -> None:
@@ -180,6 +185,7 @@ class Place:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.scripts = ROOT / ".ci"
         self.output = folder / "github-output"
         self.environment = {
             "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
@@ -208,7 +214,7 @@ class Place:
 
     def run(self, script: str, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [ROOT / ".ci" / script, *arguments],
+            [self.scripts / script, *arguments],
             env={**self.environment, **more},
             cwd=self.folder,
             capture_output=True,
@@ -276,17 +282,60 @@ def test_plan_fails_where_anything_else_is_wrong_and_still_writes_the_comment(
     assert "Wrong" in (place.folder / "comment.md").read_text()
 
 
-@needs_jq
-def test_deploy_confirms_what_was_approved_and_publishes_the_outputs(place: Place) -> None:
-    place.put("pulumi", 'case "$*" in *output*) echo "{}";; esac')
+@pytest.fixture
+def checkout(place: Place) -> Place:
+    """A place with the scripts and a stack's file of its own, which a deployment may write."""
+    shutil.copytree(ROOT / ".ci", place.folder / ".ci")
+    (place.folder / "Pulumi.prod.yaml").write_text("config: {}\n")
+    place.scripts = place.folder / ".ci"
+    place.put(
+        "pulumi",
+        'case "$*" in *"config set"*) echo confirmed >> Pulumi.prod.yaml;; *" up "*) '
+        'cp Pulumi.prod.yaml deployed; exit "${CODE:-0}";; *output*) echo "{}";; esac',
+    )
     place.put("aws", "")
-    done = place.run("deploy", CONFIRM='{"vanished":12}', OUTPUTS="s3://acme/outputs.json")
+    return place
+
+
+@needs_jq
+@pytest.mark.parametrize("more", [{}, {"GUARDED": "true"}], ids=["elsewhere", "on GitHub"])
+def test_deploy_confirms_what_was_approved_and_publishes_the_outputs(
+    checkout: Place, more: dict[str, str]
+) -> None:
+    done = checkout.run(
+        "deploy", CONFIRM='{"vanished":12}', OUTPUTS="s3://acme/outputs.json", **more
+    )
     assert done.returncode == 0, done.stderr
-    called = " ".join(place.called("pulumi"))
+    called = " ".join(checkout.called("pulumi"))
     assert "config set --stack prod --path ecr-estate:confirm.vanished 12" in called
     assert "up --stack prod --yes --skip-preview --suppress-outputs" in called
     assert "--refresh" not in called
-    assert place.called("aws")[-1] == "s3://acme/outputs.json"
+    assert checkout.called("aws")[-1] == "s3://acme/outputs.json"
+
+
+@needs_jq
+@pytest.mark.parametrize("code", ["0", "255"])
+def test_a_confirmation_holds_for_one_deployment_however_it_ends(
+    checkout: Place, code: str
+) -> None:
+    done = checkout.run("deploy", CONFIRM='{"vanished":12}', CODE=code)
+    assert done.returncode == int(code), done.stderr
+    assert (checkout.folder / "deployed").read_text() == "config: {}\nconfirmed\n"
+    assert (checkout.folder / "Pulumi.prod.yaml").read_text() == "config: {}\n"
+    assert not list(checkout.folder.glob("*.before"))
+
+
+@needs_jq
+@pytest.mark.parametrize("guarded", ["", "false"])
+def test_a_tripped_guard_stops_the_deployment_where_no_reviewers_were_set_up(
+    checkout: Place, guarded: str
+) -> None:
+    done = checkout.run("deploy", CONFIRM='{"vanished":12}', GUARDED=guarded)
+    assert done.returncode == 1
+    assert "ECR_ESTATE_GUARDED" in done.stderr
+    assert '{"vanished":12}' in done.stderr
+    assert checkout.called("pulumi") == []
+    assert checkout.run("deploy", CONFIRM="{}", GUARDED=guarded).returncode == 0
 
 
 @pytest.mark.parametrize("addresses", [["s3://acme/prod"], ["s3://acme/prod", "s3://acme/prod-1"]])
