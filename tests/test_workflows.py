@@ -282,6 +282,44 @@ def test_plan_fails_where_anything_else_is_wrong_and_still_writes_the_comment(
     assert "Wrong" in (place.folder / "comment.md").read_text()
 
 
+FAILED = "### Plan of `prod`: none, the preview failed"
+
+
+@needs_jq
+@pytest.mark.parametrize(
+    "fails", ["echo nonsense; exit 255", "exit 1"], ids=["no digest", "nothing said"]
+)
+def test_where_there_is_no_plan_the_comment_says_that_it_failed(place: Place, fails: str) -> None:
+    place.put("pulumi", fails)
+    done = place.run("plan")
+    assert done.returncode == 1
+    comment = (place.folder / "comment.md").read_text()
+    assert comment.startswith(f"<!-- ecr-estate plan prod -->\n\n{FAILED}\n")
+    assert (place.folder / "summary").read_text() == comment
+    assert place.outputs() == {"guarded": "false", "confirm": "{}"}
+
+
+def test_the_comment_says_so_before_there_is_anything_to_preview_with(place: Place) -> None:
+    (_, begin, prepare, *_) = jobs(ROOT / ".github/workflows/preview.yml")["plan"]["steps"]
+    assert (begin["run"], prepare["name"]) == (".ci/plan begin", "Prepare")
+    place.put("pulumi", "")
+    done = place.run("plan", "begin", STACK="acme/prod")
+    assert done.returncode == 0, done.stderr
+    assert FAILED in (place.folder / "comment.md").read_text()
+    assert place.called("pulumi") == []
+
+
+@needs_jq
+def test_the_mark_is_the_same_whether_the_preview_failed_or_not(place: Place) -> None:
+    engine(place, {"changes": CHANGES})
+    assert place.run("plan").returncode == 0
+    mark, _, rest = (place.folder / "comment.md").read_text().partition("\n")
+    assert FAILED not in rest
+    place.put("pulumi", "exit 1")
+    assert place.run("plan").returncode == 1
+    assert (place.folder / "comment.md").read_text().startswith(f"{mark}\n")
+
+
 @pytest.fixture
 def checkout(place: Place) -> Place:
     """A place with the scripts and a stack's file of its own, which a deployment may write."""
@@ -487,7 +525,7 @@ def sent(place: Place) -> list[Any]:
 
 def text(place: Place, words: str = "new") -> str:
     file = place.folder / "text.md"
-    file.write_text(f'<!-- mark -->\n{words} "quoted" $(not run)\n')
+    file.write_text(f'<!-- ecr-estate mark -->\n{words} "quoted" $(not run)\n')
     return str(file)
 
 
@@ -497,14 +535,18 @@ REPO = "repos/acme/estate"
 
 @needs_jq
 def test_the_first_comment_is_written_and_the_next_one_takes_its_place(forge: Place) -> None:
-    body = '<!-- mark -->\nnew "quoted" $(not run)\n'
+    body = '<!-- ecr-estate mark -->\nnew "quoted" $(not run)\n'
     done = forge.run("post", "comment", "7", text(forge))
     assert done.returncode == 0, done.stderr
     hold(
         forge,
-        {"id": 1, "user": {"login": "somebody"}, "body": "<!-- mark -->\nlooks like ours"},
+        {
+            "id": 1,
+            "user": {"login": "somebody"},
+            "body": "<!-- ecr-estate mark -->\nlooks like ours",
+        },
         {"id": 2, "user": OURS, "body": "another of ours"},
-        {"id": 3, "user": OURS, "body": "<!-- mark -->\nold"},
+        {"id": 3, "user": OURS, "body": "<!-- ecr-estate mark -->\nold"},
     )
     done = forge.run("post", "comment", "7", text(forge))
     assert done.returncode == 0, done.stderr
@@ -518,8 +560,13 @@ def test_the_first_comment_is_written_and_the_next_one_takes_its_place(forge: Pl
 def test_drift_has_one_issue_which_is_opened_updated_and_closed(forge: Place) -> None:
     forge.run("post", "issue", "AWS has drifted", text(forge))
     forge.run("post", "closed", text(forge))
-    pull = {"number": 4, "user": OURS, "body": "<!-- mark -->", "pull_request": {}}
-    hold(forge, pull, {"number": 5, "user": OURS, "body": "<!-- mark -->\nold"}, kind="issues")
+    pull = {"number": 4, "user": OURS, "body": "<!-- ecr-estate mark -->", "pull_request": {}}
+    hold(
+        forge,
+        pull,
+        {"number": 5, "user": OURS, "body": "<!-- ecr-estate mark -->\nold"},
+        kind="issues",
+    )
     forge.run("post", "issue", "AWS has drifted", text(forge))
     done = forge.run("post", "closed", text(forge))
     assert done.returncode == 0, done.stderr
@@ -530,6 +577,21 @@ def test_drift_has_one_issue_which_is_opened_updated_and_closed(forge: Place) ->
     ]
     assert sent(forge)[0][2]["title"] == "AWS has drifted"
     assert sent(forge)[2][2]["state"] == "closed"
+
+
+@needs_jq
+@pytest.mark.parametrize(
+    "words",
+    ["", "no mark\n", "<!-- -->\n", "<!-- ecr-estate -->\n", "\n<!-- ecr-estate plan a -->\n"],
+)
+def test_what_begins_with_no_mark_is_not_posted(forge: Place, words: str) -> None:
+    hold(forge, {"id": 2, "user": OURS, "body": "another of ours"})
+    file = forge.folder / "text.md"
+    file.write_text(words)
+    done = forge.run("post", "comment", "7", str(file))
+    assert done.returncode == 2
+    assert "is no mark" in done.stderr
+    assert sent(forge) == []
 
 
 @needs_jq
