@@ -78,7 +78,11 @@ def test_no_job_may_write_more_than_it_must() -> None:
     assert rights("preview") == {"plan": {"id-token"}, "comment": {"pull-requests"}}
     assert rights("deploy") == {"plan": {"id-token"}, "deploy": {"id-token"}}
     assert rights("drift") == {"compare": {"id-token"}, "issue": {"issues"}}
-    assert rights("docs") == {"build": {"id-token"}, "publish": {"pages", "id-token"}}
+    assert rights("docs") == {
+        "estate": {"id-token"},
+        "build": set(),
+        "publish": {"pages", "id-token"},
+    }
 
 
 @each_workflow
@@ -377,25 +381,73 @@ def test_a_tripped_guard_stops_the_deployment_where_no_reviewers_were_set_up(
 
 
 @pytest.mark.parametrize("addresses", [["s3://acme/prod"], ["s3://acme/prod", "s3://acme/prod-1"]])
+@pytest.mark.parametrize("calls", [[""], ["fetch", "build"]], ids=["at once", "in two jobs"])
 def test_docs_fetches_the_outputs_of_the_stacks_that_the_site_shows(
-    place: Place, addresses: list[str]
+    place: Place, addresses: list[str], calls: list[str]
 ) -> None:
-    place.put("aws", "")
+    place.put("aws", 'touch "${@: -1}"')
     place.put("make", "")
-    done = place.run("docs", FROM=" ".join(addresses))
-    assert done.returncode == 0, done.stderr
-    fetched = [str(place.folder / f"outputs-{number}.json") for number, _ in enumerate(addresses)]
+    for call in calls:
+        done = place.run("docs", *filter(None, [call]), FROM=" ".join(addresses))
+        assert done.returncode == 0, done.stderr
+    fetched = [str(place.folder / f"outputs-0{number}.json") for number, _ in enumerate(addresses)]
     pairs = zip(addresses, fetched, strict=True)
     asked = [["s3", "cp", "--only-show-errors", one, other] for one, other in pairs]
     assert place.called("aws") == list(chain.from_iterable(asked))
     assert place.called("make") == ["docs", f"OUTPUTS={' '.join(fetched)}", "STACK=prod"]
 
 
-def test_docs_shows_the_sandbox_where_no_stack_is_named(place: Place) -> None:
+@pytest.mark.parametrize("call", [[], ["build"]], ids=["at once", "in its own job"])
+def test_docs_shows_the_sandbox_where_no_stack_is_named(place: Place, call: list[str]) -> None:
     place.put("aws", "")
     place.put("make", "")
-    assert place.run("docs", FROM="").returncode == 0
+    assert place.run("docs", *call, FROM="").returncode == 0
     assert (place.called("aws"), place.called("make")) == ([], ["docs"])
+
+
+def test_docs_does_not_show_the_sandbox_for_a_stack_that_was_named(place: Place) -> None:
+    place.put("aws", "")
+    done = place.run("docs", "fetch", FROM="")
+    assert done.returncode == 2
+    assert "ECR_ESTATE_SITE_OUTPUTS" in done.stderr
+
+
+def test_a_fork_publishes_no_site_and_the_build_has_no_role() -> None:
+    docs = jobs(ROOT / ".github/workflows/docs.yml")
+    assert docs["estate"]["if"].startswith("vars.ECR_ESTATE_SITE == 'true' && ")
+    assert "&& vars.ECR_ESTATE_SITE == 'true'" in docs["build"]["if"]
+    assert docs["publish"]["needs"] == "build"
+    assert "needs.build.result == 'success'" in docs["publish"]["if"]
+    roles = [
+        key
+        for key, job in docs.items()
+        for step in job["steps"]
+        if "configure-aws-credentials" in step.get("uses", "")
+    ]
+    assert roles == ["estate"]
+
+
+def test_every_job_without_a_variable_for_it_is_skipped_but_those_of_ci() -> None:
+    """What the guide says of a fork, which has none of the variables."""
+    free = {
+        (file.stem, key)
+        for file in WORKFLOWS
+        if "workflow_call" not in read(file)[ON]
+        for key, job in jobs(file).items()
+        if "vars." not in job.get("if", "") and "needs" not in job
+    }
+    assert free == {("ci", "ci")}
+
+
+ON: Any = True
+"""What YAML 1.1 makes of the key `on`."""
+
+
+def test_the_guide_names_every_variable_of_the_workflows_and_no_other() -> None:
+    files = [*WORKFLOWS, ACTION]
+    used = {name for file in files for name in re.findall(r"vars\.(ECR_\w+)", file.read_text())}
+    rows = re.findall(r"^    \| (`ECR_ESTATE_.+?) \|", GUIDE, re.MULTILINE)
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == used
 
 
 @needs_jq
