@@ -110,6 +110,25 @@ def test_one_deployment_runs_at_a_time_and_is_never_cancelled() -> None:
     }
 
 
+def hours(cron: str) -> set[int]:
+    minute, field, *rest = cron.split()
+    assert (minute, rest) == ("17", ["*", "*", "*"])
+    found: set[int] = set()
+    for part in field.split(","):
+        first, _, last = part.partition("-")
+        found |= set(range(int(first), int(last or first) + 1))
+    return found
+
+
+def test_no_scheduled_run_takes_the_place_of_a_refresh_that_waits() -> None:
+    deploy = read(ROOT / ".github/workflows/deploy.yml")
+    plain, refresh = (each["cron"] for each in deploy[ON]["schedule"])
+    assert f"github.event.schedule == '{refresh}'" in deploy["env"]["REFRESH"]
+    assert len(hours(refresh)) == 2  # the second, where a merge took the place of the first
+    after = {hour + more for hour in hours(refresh) for more in (0, 1)}
+    assert hours(plain) == set(range(24)) - after
+
+
 def test_a_deployment_waits_for_approval_where_a_guard_has_tripped() -> None:
     job = jobs(ROOT / ".github/workflows/deploy.yml")["deploy"]
     assert job["environment"] == (
@@ -527,6 +546,28 @@ def test_the_role_lasts_as_long_as_the_job_that_has_it() -> None:
 
 LONGEST = 20_000
 """Seconds of a deployment that the guide allows: a job on GitHub's runners ends after six hours."""
+
+
+@pytest.mark.parametrize("fails", ["build", "logout", "nothing"])
+def test_push_logs_out_however_the_build_ends(place: Place, fails: str) -> None:
+    place.put("aws", "echo a-password")
+    place.put(
+        "docker",
+        f'case "$*" in "login "*) cat > {os.devnull};; *inspect*) [ -e {place.folder}/built ] && echo sha256:1;; '
+        f'*{fails}*) exit 1;; "buildx build "*) touch {place.folder}/built;; esac',
+    )
+    (step,) = [each for each in steps() if each.get("name") == "Build and push"]
+    given = ("REGION", "CONTEXT", "DOCKERFILE", "PLATFORM", "TAG")
+    done = subprocess.run(
+        ["/bin/bash", "-c", step["run"]],
+        env={**place.environment, **dict.fromkeys(given, "x"), "REPOSITORY": "host/api"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == (1 if fails == "build" else 0), done.stderr
+    assert place.called("docker")[-2:] == ["logout", "host"]
+    assert place.output.exists() == (fails != "build")
 
 
 def test_drift_says_whether_there_is_any(place: Place) -> None:
