@@ -49,7 +49,7 @@ def steps() -> Iterator[dict[str, Any]]:
     yield from read(ACTION)["runs"]["steps"]
     for file in WORKFLOWS:
         for job in jobs(file).values():
-            yield from job["steps"]
+            yield from job.get("steps", [])
 
 
 def rights(name: str) -> dict[str, set[str]]:
@@ -63,21 +63,25 @@ def rights(name: str) -> dict[str, set[str]]:
 @pytest.mark.parametrize("file", [ACTION, *WORKFLOWS], ids=lambda file: str(file.stem))
 def test_every_action_is_pinned_by_its_commit_and_names_its_version(file: Path) -> None:
     used = re.findall(r"uses: (.+)", file.read_text())
-    pinned = r"(?:[\w.-]+/[\w.-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+|\./\.github/actions/estate)"
+    pinned = r"(?:[\w.-]+/[\w.-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+|\./\.github/(?:actions/estate|workflows/\w+-stack\.yml))"
     assert [each for each in used if not re.fullmatch(pinned, each)] == []
 
 
 @each_workflow
 def test_a_workflow_has_no_right_and_each_job_its_own(file: Path) -> None:
     assert read(file)["permissions"] == {}
-    assert all("permissions" in job and "timeout-minutes" in job for job in jobs(file).values())
+    for job in jobs(file).values():
+        assert "permissions" in job
+        assert "timeout-minutes" in job or "uses" in job
 
 
 def test_no_job_may_write_more_than_it_must() -> None:
     assert rights("ci") == {"ci": set()}
     assert rights("preview") == {"plan": {"id-token"}, "comment": {"pull-requests"}}
-    assert rights("deploy") == {"plan": {"id-token"}, "deploy": {"id-token"}}
-    assert rights("drift") == {"compare": {"id-token"}, "issue": {"issues"}}
+    assert rights("deploy") == {"stack": {"id-token"}}
+    assert rights("deploy-stack") == {"plan": {"id-token"}, "deploy": {"id-token"}}
+    assert rights("drift") == {"stack": {"id-token", "issues"}}
+    assert rights("drift-stack") == {"compare": {"id-token"}, "issue": {"issues"}}
     assert rights("docs") == {
         "estate": {"id-token"},
         "build": set(),
@@ -110,6 +114,29 @@ def test_one_deployment_runs_at_a_time_and_is_never_cancelled() -> None:
     }
 
 
+STACKS = """${{ fromJSON(vars.ECR_ESTATE_STACKS || '["prod"]') }}"""
+
+
+@pytest.mark.parametrize("name", ["preview", "deploy", "drift"])
+def test_every_job_is_for_every_stack_and_one_that_fails_does_not_end_the_others(name: str) -> None:
+    for job in jobs(ROOT / f".github/workflows/{name}.yml").values():
+        assert job["strategy"]["matrix"] == {"stack": STACKS}
+        assert job["strategy"]["fail-fast"] is False
+        assert job["strategy"].get("max-parallel") == (1 if name == "deploy" else None)
+
+
+def test_what_a_stack_leaves_behind_is_called_after_it() -> None:
+    names = [
+        step["with"]["name"]
+        for name in ("preview", "deploy-stack", "drift-stack")
+        for job in jobs(ROOT / f".github/workflows/{name}.yml").values()
+        for step in job["steps"]
+        if "-artifact" in step.get("uses", "")
+    ]
+    assert len(names) == 5
+    assert all(each.endswith(("-${{ inputs.stack }}", "-${{ matrix.stack }}")) for each in names)
+
+
 def hours(cron: str) -> set[int]:
     minute, field, *rest = cron.split()
     assert (minute, rest) == ("17", ["*", "*", "*"])
@@ -123,14 +150,16 @@ def hours(cron: str) -> set[int]:
 def test_no_scheduled_run_takes_the_place_of_a_refresh_that_waits() -> None:
     deploy = read(ROOT / ".github/workflows/deploy.yml")
     plain, refresh = (each["cron"] for each in deploy[ON]["schedule"])
-    assert f"github.event.schedule == '{refresh}'" in deploy["env"]["REFRESH"]
+    assert f"github.event.schedule == '{refresh}'" in deploy["jobs"]["stack"]["with"]["refresh"]
+    one = read(ROOT / ".github/workflows/deploy-stack.yml")
+    assert one["env"]["REFRESH"] == "${{ inputs.refresh }}"
     assert len(hours(refresh)) == 2  # the second, where a merge took the place of the first
     after = {hour + more for hour in hours(refresh) for more in (0, 1)}
     assert hours(plain) == set(range(24)) - after
 
 
 def test_a_deployment_waits_for_approval_where_a_guard_has_tripped() -> None:
-    job = jobs(ROOT / ".github/workflows/deploy.yml")["deploy"]
+    job = jobs(ROOT / ".github/workflows/deploy-stack.yml")["deploy"]
     assert job["environment"] == (
         "${{ needs.plan.outputs.guarded == 'true' && vars.ECR_ESTATE_GUARDED == 'true'"
         " && 'production-guarded' || 'production' }}"
@@ -165,14 +194,14 @@ def planted(folder: Path, workflow: str, script: str = "") -> int:
     """What the check says of a copy of the workflows with one of them changed."""
     shutil.copytree(ROOT / ".github", folder / ".github")
     shutil.copytree(ROOT / ".ci", folder / ".ci")
-    file = folder / ".github/workflows/drift.yml"
+    file = folder / ".github/workflows/drift-stack.yml"
     file.write_text(workflow)
     if script:
         (folder / ".ci/post").write_text(script)
     return main([str(folder)])
 
 
-DRIFT = (ROOT / ".github/workflows/drift.yml").read_text()
+DRIFT = (ROOT / ".github/workflows/drift-stack.yml").read_text()
 
 
 @pytest.mark.parametrize(
@@ -182,7 +211,7 @@ DRIFT = (ROOT / ".github/workflows/drift.yml").read_text()
         re.sub(r"actions/checkout@\w+", "actions/checkout@main", DRIFT),
         DRIFT.replace(
             "run: .ci/drift", "run: .ci/drift ${{ github.event.pull_request.title }}"
-        ).replace("schedule:", "pull_request_target:\n  schedule:"),
+        ).replace("workflow_call:", "pull_request_target:\n  workflow_call:"),
         DRIFT.replace("run: .ci/drift", "run: cat $STACK"),
         DRIFT.replace("permissions: {}", "permissions: write-all"),
     ],
@@ -193,7 +222,7 @@ def test_the_check_finds_what_is_wrong_with_a_workflow(
 ) -> None:
     assert bad != DRIFT
     assert planted(tmp_path, bad) == 1
-    assert "drift.yml" in capfd.readouterr().out
+    assert "drift-stack.yml" in capfd.readouterr().out
 
 
 def test_the_check_finds_what_is_wrong_with_a_script(
@@ -372,6 +401,15 @@ def test_deploy_confirms_what_was_approved_and_publishes_the_outputs(
     assert "up --stack prod --yes --skip-preview --suppress-outputs" in called
     assert "--refresh" not in called
     assert checkout.called("aws")[-1] == "s3://acme/outputs.json"
+
+
+@needs_jq
+def test_deploy_calls_the_outputs_after_the_stack_where_the_address_is_a_folder(
+    checkout: Place,
+) -> None:
+    done = checkout.run("deploy", OUTPUTS="s3://acme/outputs/", STACK="acme/prod-1")
+    assert done.returncode == 0, done.stderr
+    assert checkout.called("aws")[-1] == "s3://acme/outputs/prod-1.json"
 
 
 @needs_jq
@@ -870,14 +908,14 @@ def test_what_was_signed_is_in_no_argument(
 
 
 def test_what_runs_unread_code_takes_the_app_of_its_own_and_never_one_that_writes() -> None:
-    for name, key in (("preview", "plan"), ("drift", "compare"), ("deploy", "plan")):
+    for name, key in (("preview", "plan"), ("drift-stack", "compare"), ("deploy-stack", "plan")):
         given = prepared(name, key)
         assert given["role"] == "${{ vars.ECR_ESTATE_PREVIEW_ROLE }}"
         own, unless, ordinary, none = re.split(r" (?:\|\||&&) ", given["app"][4:-3])
         assert own == "vars.ECR_ESTATE_PREVIEW_APP"
         assert (unless, ordinary) == ("vars.ECR_ESTATE_VARIABLES != 'true'", "vars.ECR_ESTATE_APP")
         assert none == "''"  # which .ci/github-token refuses
-    assert prepared("deploy", "deploy")["app"] == "${{ vars.ECR_ESTATE_APP }}"
+    assert prepared("deploy-stack", "deploy")["app"] == "${{ vars.ECR_ESTATE_APP }}"
 
 
 def prepared(name: str, key: str) -> dict[str, str]:
