@@ -49,7 +49,7 @@ def steps() -> Iterator[dict[str, Any]]:
     yield from read(ACTION)["runs"]["steps"]
     for file in WORKFLOWS:
         for job in jobs(file).values():
-            yield from job["steps"]
+            yield from job.get("steps", [])
 
 
 def rights(name: str) -> dict[str, set[str]]:
@@ -63,22 +63,30 @@ def rights(name: str) -> dict[str, set[str]]:
 @pytest.mark.parametrize("file", [ACTION, *WORKFLOWS], ids=lambda file: str(file.stem))
 def test_every_action_is_pinned_by_its_commit_and_names_its_version(file: Path) -> None:
     used = re.findall(r"uses: (.+)", file.read_text())
-    pinned = r"(?:[\w.-]+/[\w.-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+|\./\.github/actions/estate)"
+    pinned = r"(?:[\w.-]+/[\w.-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+|\./\.github/(?:actions/estate|workflows/\w+-stack\.yml))"
     assert [each for each in used if not re.fullmatch(pinned, each)] == []
 
 
 @each_workflow
 def test_a_workflow_has_no_right_and_each_job_its_own(file: Path) -> None:
     assert read(file)["permissions"] == {}
-    assert all("permissions" in job and "timeout-minutes" in job for job in jobs(file).values())
+    for job in jobs(file).values():
+        assert "permissions" in job
+        assert "timeout-minutes" in job or "uses" in job
 
 
 def test_no_job_may_write_more_than_it_must() -> None:
     assert rights("ci") == {"ci": set()}
     assert rights("preview") == {"plan": {"id-token"}, "comment": {"pull-requests"}}
-    assert rights("deploy") == {"plan": {"id-token"}, "deploy": {"id-token"}}
-    assert rights("drift") == {"compare": {"id-token"}, "issue": {"issues"}}
-    assert rights("docs") == {"build": {"id-token"}, "publish": {"pages", "id-token"}}
+    assert rights("deploy") == {"stack": {"id-token"}}
+    assert rights("deploy-stack") == {"plan": {"id-token"}, "deploy": {"id-token"}}
+    assert rights("drift") == {"stack": {"id-token", "issues"}}
+    assert rights("drift-stack") == {"compare": {"id-token"}, "issue": {"issues"}}
+    assert rights("docs") == {
+        "estate": {"id-token"},
+        "build": set(),
+        "publish": {"pages", "id-token"},
+    }
 
 
 @each_workflow
@@ -106,9 +114,58 @@ def test_one_deployment_runs_at_a_time_and_is_never_cancelled() -> None:
     }
 
 
+STACKS = """${{ fromJSON(vars.ECR_ESTATE_STACKS || '["prod"]') }}"""
+
+
+@pytest.mark.parametrize("name", ["preview", "deploy", "drift"])
+def test_every_job_is_for_every_stack_and_one_that_fails_does_not_end_the_others(name: str) -> None:
+    for job in jobs(ROOT / f".github/workflows/{name}.yml").values():
+        assert job["strategy"]["matrix"] == {"stack": STACKS}
+        assert job["strategy"]["fail-fast"] is False
+        assert job["strategy"].get("max-parallel") == (1 if name == "deploy" else None)
+
+
+def test_what_a_stack_leaves_behind_is_called_after_it() -> None:
+    names = [
+        step["with"]["name"]
+        for name in ("preview", "deploy-stack", "drift-stack")
+        for job in jobs(ROOT / f".github/workflows/{name}.yml").values()
+        for step in job["steps"]
+        if "-artifact" in step.get("uses", "")
+    ]
+    assert len(names) == 5
+    assert all(each.endswith(("-${{ inputs.stack }}", "-${{ matrix.stack }}")) for each in names)
+
+
+def hours(cron: str) -> set[int]:
+    minute, field, *rest = cron.split()
+    assert (minute, rest) == ("17", ["*", "*", "*"])
+    found: set[int] = set()
+    for part in field.split(","):
+        first, _, last = part.partition("-")
+        found |= set(range(int(first), int(last or first) + 1))
+    return found
+
+
+def test_no_scheduled_run_takes_the_place_of_a_refresh_that_waits() -> None:
+    deploy = read(ROOT / ".github/workflows/deploy.yml")
+    plain, refresh = (each["cron"] for each in deploy[ON]["schedule"])
+    assert f"github.event.schedule == '{refresh}'" in deploy["jobs"]["stack"]["with"]["refresh"]
+    one = read(ROOT / ".github/workflows/deploy-stack.yml")
+    assert one["env"]["REFRESH"] == "${{ inputs.refresh }}"
+    assert len(hours(refresh)) == 2  # the second, where a merge took the place of the first
+    after = {hour + more for hour in hours(refresh) for more in (0, 1)}
+    assert hours(plain) == set(range(24)) - after
+
+
 def test_a_deployment_waits_for_approval_where_a_guard_has_tripped() -> None:
-    job = jobs(ROOT / ".github/workflows/deploy.yml")["deploy"]
-    assert "guarded == 'true' && 'production-guarded'" in job["environment"]
+    job = jobs(ROOT / ".github/workflows/deploy-stack.yml")["deploy"]
+    assert job["environment"] == (
+        "${{ needs.plan.outputs.guarded == 'true' && vars.ECR_ESTATE_GUARDED == 'true'"
+        " && 'production-guarded' || 'production' }}"
+    )
+    (deploy,) = [step for step in job["steps"] if ".ci/deploy" in step.get("run", "")]
+    assert deploy["env"]["GUARDED"] == "${{ vars.ECR_ESTATE_GUARDED }}"
 
 
 def test_no_expression_becomes_part_of_a_script() -> None:
@@ -137,14 +194,14 @@ def planted(folder: Path, workflow: str, script: str = "") -> int:
     """What the check says of a copy of the workflows with one of them changed."""
     shutil.copytree(ROOT / ".github", folder / ".github")
     shutil.copytree(ROOT / ".ci", folder / ".ci")
-    file = folder / ".github/workflows/drift.yml"
+    file = folder / ".github/workflows/drift-stack.yml"
     file.write_text(workflow)
     if script:
         (folder / ".ci/post").write_text(script)
     return main([str(folder)])
 
 
-DRIFT = (ROOT / ".github/workflows/drift.yml").read_text()
+DRIFT = (ROOT / ".github/workflows/drift-stack.yml").read_text()
 
 
 @pytest.mark.parametrize(
@@ -154,7 +211,7 @@ DRIFT = (ROOT / ".github/workflows/drift.yml").read_text()
         re.sub(r"actions/checkout@\w+", "actions/checkout@main", DRIFT),
         DRIFT.replace(
             "run: .ci/drift", "run: .ci/drift ${{ github.event.pull_request.title }}"
-        ).replace("schedule:", "pull_request_target:\n  schedule:"),
+        ).replace("workflow_call:", "pull_request_target:\n  workflow_call:"),
         DRIFT.replace("run: .ci/drift", "run: cat $STACK"),
         DRIFT.replace("permissions: {}", "permissions: write-all"),
     ],
@@ -165,7 +222,7 @@ def test_the_check_finds_what_is_wrong_with_a_workflow(
 ) -> None:
     assert bad != DRIFT
     assert planted(tmp_path, bad) == 1
-    assert "drift.yml" in capfd.readouterr().out
+    assert "drift-stack.yml" in capfd.readouterr().out
 
 
 def test_the_check_finds_what_is_wrong_with_a_script(
@@ -180,10 +237,12 @@ class Place:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.scripts = ROOT / ".ci"
         self.output = folder / "github-output"
         self.environment = {
             "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
             "HOME": str(folder),
+            "TMPDIR": str(folder / "tmp"),
             "GITHUB_OUTPUT": str(self.output),
             "GITHUB_STEP_SUMMARY": str(folder / "summary"),
             "GITHUB_REPOSITORY": "acme/estate",
@@ -191,6 +250,7 @@ class Place:
             "OUT": str(folder),
         }
         (folder / "bin").mkdir()
+        (folder / "tmp").mkdir()
 
     def put(self, name: str, script: str) -> None:
         """Put a command on the PATH; each call of it is noted, an argument a line."""
@@ -206,7 +266,7 @@ class Place:
 
     def run(self, script: str, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [ROOT / ".ci" / script, *arguments],
+            [self.scripts / script, *arguments],
             env={**self.environment, **more},
             cwd=self.folder,
             capture_output=True,
@@ -274,39 +334,177 @@ def test_plan_fails_where_anything_else_is_wrong_and_still_writes_the_comment(
     assert "Wrong" in (place.folder / "comment.md").read_text()
 
 
+FAILED = "### Plan of `prod`: none, the preview failed"
+
+
 @needs_jq
-def test_deploy_confirms_what_was_approved_and_publishes_the_outputs(place: Place) -> None:
-    place.put("pulumi", 'case "$*" in *output*) echo "{}";; esac')
-    place.put("aws", "")
-    done = place.run("deploy", CONFIRM='{"vanished":12}', OUTPUTS="s3://acme/outputs.json")
+@pytest.mark.parametrize(
+    "fails", ["echo nonsense; exit 255", "exit 1"], ids=["no digest", "nothing said"]
+)
+def test_where_there_is_no_plan_the_comment_says_that_it_failed(place: Place, fails: str) -> None:
+    place.put("pulumi", fails)
+    done = place.run("plan")
+    assert done.returncode == 1
+    comment = (place.folder / "comment.md").read_text()
+    assert comment.startswith(f"<!-- ecr-estate plan prod -->\n\n{FAILED}\n")
+    assert (place.folder / "summary").read_text() == comment
+    assert place.outputs() == {"guarded": "false", "confirm": "{}"}
+
+
+def test_the_comment_says_so_before_there_is_anything_to_preview_with(place: Place) -> None:
+    (_, begin, prepare, *_) = jobs(ROOT / ".github/workflows/preview.yml")["plan"]["steps"]
+    assert (begin["run"], prepare["name"]) == (".ci/plan begin", "Prepare")
+    place.put("pulumi", "")
+    done = place.run("plan", "begin", STACK="acme/prod")
     assert done.returncode == 0, done.stderr
-    called = " ".join(place.called("pulumi"))
+    assert FAILED in (place.folder / "comment.md").read_text()
+    assert place.called("pulumi") == []
+
+
+@needs_jq
+def test_the_mark_is_the_same_whether_the_preview_failed_or_not(place: Place) -> None:
+    engine(place, {"changes": CHANGES})
+    assert place.run("plan").returncode == 0
+    mark, _, rest = (place.folder / "comment.md").read_text().partition("\n")
+    assert FAILED not in rest
+    place.put("pulumi", "exit 1")
+    assert place.run("plan").returncode == 1
+    assert (place.folder / "comment.md").read_text().startswith(f"{mark}\n")
+
+
+@pytest.fixture
+def checkout(place: Place) -> Place:
+    """A place with the scripts and a stack's file of its own, which a deployment may write."""
+    shutil.copytree(ROOT / ".ci", place.folder / ".ci")
+    (place.folder / "Pulumi.prod.yaml").write_text("config: {}\n")
+    place.scripts = place.folder / ".ci"
+    place.put(
+        "pulumi",
+        'case "$*" in *"config set"*) echo confirmed >> Pulumi.prod.yaml;; *" up "*) '
+        'cp Pulumi.prod.yaml deployed; exit "${CODE:-0}";; *output*) echo "{}";; esac',
+    )
+    place.put("aws", "")
+    return place
+
+
+@needs_jq
+@pytest.mark.parametrize("more", [{}, {"GUARDED": "true"}], ids=["elsewhere", "on GitHub"])
+def test_deploy_confirms_what_was_approved_and_publishes_the_outputs(
+    checkout: Place, more: dict[str, str]
+) -> None:
+    done = checkout.run(
+        "deploy", CONFIRM='{"vanished":12}', OUTPUTS="s3://acme/outputs.json", **more
+    )
+    assert done.returncode == 0, done.stderr
+    called = " ".join(checkout.called("pulumi"))
     assert "config set --stack prod --path ecr-estate:confirm.vanished 12" in called
     assert "up --stack prod --yes --skip-preview --suppress-outputs" in called
     assert "--refresh" not in called
-    assert place.called("aws")[-1] == "s3://acme/outputs.json"
+    assert checkout.called("aws")[-1] == "s3://acme/outputs.json"
+
+
+@needs_jq
+def test_deploy_calls_the_outputs_after_the_stack_where_the_address_is_a_folder(
+    checkout: Place,
+) -> None:
+    done = checkout.run("deploy", OUTPUTS="s3://acme/outputs/", STACK="acme/prod-1")
+    assert done.returncode == 0, done.stderr
+    assert checkout.called("aws")[-1] == "s3://acme/outputs/prod-1.json"
+
+
+@needs_jq
+@pytest.mark.parametrize("code", ["0", "255"])
+def test_a_confirmation_holds_for_one_deployment_however_it_ends(
+    checkout: Place, code: str
+) -> None:
+    done = checkout.run("deploy", CONFIRM='{"vanished":12}', CODE=code)
+    assert done.returncode == int(code), done.stderr
+    assert (checkout.folder / "deployed").read_text() == "config: {}\nconfirmed\n"
+    assert (checkout.folder / "Pulumi.prod.yaml").read_text() == "config: {}\n"
+    assert not list(checkout.folder.glob("*.before"))
+
+
+@needs_jq
+@pytest.mark.parametrize("guarded", ["", "false"])
+def test_a_tripped_guard_stops_the_deployment_where_no_reviewers_were_set_up(
+    checkout: Place, guarded: str
+) -> None:
+    done = checkout.run("deploy", CONFIRM='{"vanished":12}', GUARDED=guarded)
+    assert done.returncode == 1
+    assert "ECR_ESTATE_GUARDED" in done.stderr
+    assert '{"vanished":12}' in done.stderr
+    assert checkout.called("pulumi") == []
+    assert checkout.run("deploy", CONFIRM="{}", GUARDED=guarded).returncode == 0
 
 
 @pytest.mark.parametrize("addresses", [["s3://acme/prod"], ["s3://acme/prod", "s3://acme/prod-1"]])
+@pytest.mark.parametrize("calls", [[""], ["fetch", "build"]], ids=["at once", "in two jobs"])
 def test_docs_fetches_the_outputs_of_the_stacks_that_the_site_shows(
-    place: Place, addresses: list[str]
+    place: Place, addresses: list[str], calls: list[str]
 ) -> None:
-    place.put("aws", "")
+    place.put("aws", 'touch "${@: -1}"')
     place.put("make", "")
-    done = place.run("docs", FROM=" ".join(addresses))
-    assert done.returncode == 0, done.stderr
-    fetched = [str(place.folder / f"outputs-{number}.json") for number, _ in enumerate(addresses)]
+    for call in calls:
+        done = place.run("docs", *filter(None, [call]), FROM=" ".join(addresses))
+        assert done.returncode == 0, done.stderr
+    fetched = [str(place.folder / f"outputs-0{number}.json") for number, _ in enumerate(addresses)]
     pairs = zip(addresses, fetched, strict=True)
     asked = [["s3", "cp", "--only-show-errors", one, other] for one, other in pairs]
     assert place.called("aws") == list(chain.from_iterable(asked))
     assert place.called("make") == ["docs", f"OUTPUTS={' '.join(fetched)}", "STACK=prod"]
 
 
-def test_docs_shows_the_sandbox_where_no_stack_is_named(place: Place) -> None:
+@pytest.mark.parametrize("call", [[], ["build"]], ids=["at once", "in its own job"])
+def test_docs_shows_the_sandbox_where_no_stack_is_named(place: Place, call: list[str]) -> None:
     place.put("aws", "")
     place.put("make", "")
-    assert place.run("docs", FROM="").returncode == 0
+    assert place.run("docs", *call, FROM="").returncode == 0
     assert (place.called("aws"), place.called("make")) == ([], ["docs"])
+
+
+def test_docs_does_not_show_the_sandbox_for_a_stack_that_was_named(place: Place) -> None:
+    place.put("aws", "")
+    done = place.run("docs", "fetch", FROM="")
+    assert done.returncode == 2
+    assert "ECR_ESTATE_SITE_OUTPUTS" in done.stderr
+
+
+def test_a_fork_publishes_no_site_and_the_build_has_no_role() -> None:
+    docs = jobs(ROOT / ".github/workflows/docs.yml")
+    assert docs["estate"]["if"].startswith("vars.ECR_ESTATE_SITE == 'true' && ")
+    assert "&& vars.ECR_ESTATE_SITE == 'true'" in docs["build"]["if"]
+    assert docs["publish"]["needs"] == "build"
+    assert "needs.build.result == 'success'" in docs["publish"]["if"]
+    roles = [
+        key
+        for key, job in docs.items()
+        for step in job["steps"]
+        if "configure-aws-credentials" in step.get("uses", "")
+    ]
+    assert roles == ["estate"]
+
+
+def test_every_job_without_a_variable_for_it_is_skipped_but_those_of_ci() -> None:
+    """What the guide says of a fork, which has none of the variables."""
+    free = {
+        (file.stem, key)
+        for file in WORKFLOWS
+        if "workflow_call" not in read(file)[ON]
+        for key, job in jobs(file).items()
+        if "vars." not in job.get("if", "") and "needs" not in job
+    }
+    assert free == {("ci", "ci")}
+
+
+ON: Any = True
+"""What YAML 1.1 makes of the key `on`."""
+
+
+def test_the_guide_names_every_variable_of_the_workflows_and_no_other() -> None:
+    files = [*WORKFLOWS, ACTION]
+    used = {name for file in files for name in re.findall(r"vars\.(ECR_\w+)", file.read_text())}
+    rows = re.findall(r"^    \| (`ECR_ESTATE_.+?) \|", GUIDE, re.MULTILINE)
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == used
 
 
 @needs_jq
@@ -319,6 +517,95 @@ def test_deploy_confirms_nothing_by_itself_and_publishes_nothing_after_a_failure
     assert "confirm" not in " ".join(place.called("pulumi"))
     assert "--refresh" in place.called("pulumi")
     assert place.called("aws") == []
+
+
+ENDING = """
+import pathlib, signal, sys, time
+told = []
+signal.signal(signal.SIGINT, lambda *_: told.append(1))
+while not told:
+    time.sleep(0.01)
+time.sleep(0.2)
+pathlib.Path(sys.argv[1]).write_text(str(len(told)))
+sys.exit(1)
+"""
+"""An engine that ends when it is told to, once its state is written, as the real one does."""
+
+
+@needs_jq
+def test_a_deployment_ends_before_its_credentials_do_and_says_that_the_next_goes_on(
+    place: Place,
+) -> None:
+    (place.folder / "ending.py").write_text(ENDING)
+    place.put("pulumi", f'exec "{sys.executable}" {place.folder}/ending.py {place.folder}/state')
+    # The limit is noted, and a second in its place.
+    limit = '[ "$3" -gt 60 ] && set -- "$1" "$2" 1 "${@:4}"'
+    place.put("timeout", f'{limit}\nexec {shutil.which("timeout")} "$@"')
+    place.put("aws", "")
+    done = place.run("deploy", DURATION="7200", OUTPUTS="s3://acme/outputs.json")
+    assert done.returncode == 124, done.stderr
+    assert place.called("timeout")[2] == str(7200 - 300)
+    assert (place.folder / "state").read_text() == "1"  # told once: the second time would kill
+    assert "the next deployment goes on" in done.stderr
+    assert place.called("aws") == []
+
+
+@needs_jq
+@pytest.mark.parametrize("duration", ["an hour", "300", "1e4"])
+def test_a_duration_that_leaves_no_time_is_refused(place: Place, duration: str) -> None:
+    place.put("pulumi", "")
+    done = place.run("deploy", DURATION=duration)
+    assert done.returncode == 2
+    assert f"DURATION is {duration}" in done.stderr
+    assert place.called("pulumi") == []
+
+
+def test_the_role_lasts_as_long_as_the_job_that_has_it() -> None:
+    hour = 60
+    assert read(ACTION)["inputs"]["duration"]["default"] == "3600"
+    found = [
+        (step["with"], job)
+        for file in WORKFLOWS
+        for job in jobs(file).values()
+        for step in job.get("steps", [])
+        if step.get("uses") == "./.github/actions/estate"
+    ]
+    assert len(found) == 4
+    for given, job in found:
+        if "duration" not in given:
+            assert job["timeout-minutes"] <= hour
+            continue
+        (deploy,) = [step for step in job["steps"] if ".ci/deploy" in step.get("run", "")]
+        assert deploy["env"]["DURATION"] == given["duration"]
+        assert given["duration"] == "${{ vars.ECR_ESTATE_DEPLOY_SECONDS || '3600' }}"
+        assert job["timeout-minutes"] * 60 > LONGEST
+    assert f"at most {LONGEST:,}" in (ROOT / "docs/guides/pipeline.md").read_text()
+
+
+LONGEST = 20_000
+"""Seconds of a deployment that the guide allows: a job on GitHub's runners ends after six hours."""
+
+
+@pytest.mark.parametrize("fails", ["build", "logout", "nothing"])
+def test_push_logs_out_however_the_build_ends(place: Place, fails: str) -> None:
+    place.put("aws", "echo a-password")
+    place.put(
+        "docker",
+        f'case "$*" in "login "*) cat > {os.devnull};; *inspect*) [ -e {place.folder}/built ] && echo sha256:1;; '
+        f'*{fails}*) exit 1;; "buildx build "*) touch {place.folder}/built;; esac',
+    )
+    (step,) = [each for each in steps() if each.get("name") == "Build and push"]
+    given = ("REGION", "CONTEXT", "DOCKERFILE", "PLATFORM", "TAG")
+    done = subprocess.run(
+        ["/bin/bash", "-c", step["run"]],
+        env={**place.environment, **dict.fromkeys(given, "x"), "REPOSITORY": "host/api"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == (1 if fails == "build" else 0), done.stderr
+    assert place.called("docker")[-2:] == ["logout", "host"]
+    assert place.output.exists() == (fails != "build")
 
 
 def test_drift_says_whether_there_is_any(place: Place) -> None:
@@ -369,7 +656,7 @@ def sent(place: Place) -> list[Any]:
 
 def text(place: Place, words: str = "new") -> str:
     file = place.folder / "text.md"
-    file.write_text(f'<!-- mark -->\n{words} "quoted" $(not run)\n')
+    file.write_text(f'<!-- ecr-estate mark -->\n{words} "quoted" $(not run)\n')
     return str(file)
 
 
@@ -379,14 +666,18 @@ REPO = "repos/acme/estate"
 
 @needs_jq
 def test_the_first_comment_is_written_and_the_next_one_takes_its_place(forge: Place) -> None:
-    body = '<!-- mark -->\nnew "quoted" $(not run)\n'
+    body = '<!-- ecr-estate mark -->\nnew "quoted" $(not run)\n'
     done = forge.run("post", "comment", "7", text(forge))
     assert done.returncode == 0, done.stderr
     hold(
         forge,
-        {"id": 1, "user": {"login": "somebody"}, "body": "<!-- mark -->\nlooks like ours"},
+        {
+            "id": 1,
+            "user": {"login": "somebody"},
+            "body": "<!-- ecr-estate mark -->\nlooks like ours",
+        },
         {"id": 2, "user": OURS, "body": "another of ours"},
-        {"id": 3, "user": OURS, "body": "<!-- mark -->\nold"},
+        {"id": 3, "user": OURS, "body": "<!-- ecr-estate mark -->\nold"},
     )
     done = forge.run("post", "comment", "7", text(forge))
     assert done.returncode == 0, done.stderr
@@ -400,8 +691,13 @@ def test_the_first_comment_is_written_and_the_next_one_takes_its_place(forge: Pl
 def test_drift_has_one_issue_which_is_opened_updated_and_closed(forge: Place) -> None:
     forge.run("post", "issue", "AWS has drifted", text(forge))
     forge.run("post", "closed", text(forge))
-    pull = {"number": 4, "user": OURS, "body": "<!-- mark -->", "pull_request": {}}
-    hold(forge, pull, {"number": 5, "user": OURS, "body": "<!-- mark -->\nold"}, kind="issues")
+    pull = {"number": 4, "user": OURS, "body": "<!-- ecr-estate mark -->", "pull_request": {}}
+    hold(
+        forge,
+        pull,
+        {"number": 5, "user": OURS, "body": "<!-- ecr-estate mark -->\nold"},
+        kind="issues",
+    )
     forge.run("post", "issue", "AWS has drifted", text(forge))
     done = forge.run("post", "closed", text(forge))
     assert done.returncode == 0, done.stderr
@@ -412,6 +708,21 @@ def test_drift_has_one_issue_which_is_opened_updated_and_closed(forge: Place) ->
     ]
     assert sent(forge)[0][2]["title"] == "AWS has drifted"
     assert sent(forge)[2][2]["state"] == "closed"
+
+
+@needs_jq
+@pytest.mark.parametrize(
+    "words",
+    ["", "no mark\n", "<!-- -->\n", "<!-- ecr-estate -->\n", "\n<!-- ecr-estate plan a -->\n"],
+)
+def test_what_begins_with_no_mark_is_not_posted(forge: Place, words: str) -> None:
+    hold(forge, {"id": 2, "user": OURS, "body": "another of ours"})
+    file = forge.folder / "text.md"
+    file.write_text(words)
+    done = forge.run("post", "comment", "7", str(file))
+    assert done.returncode == 2
+    assert "is no mark" in done.stderr
+    assert sent(forge) == []
 
 
 @needs_jq
@@ -505,7 +816,7 @@ def test_a_token_is_had_by_a_signature_of_kms_and_may_only_read(
     assert done.stdout == "::add-mask::ghs_hour\n"
     ((path, jwt, body),) = asked
     assert path == "/app/installations/42/access_tokens"
-    assert set(body["permissions"].values()) == {"read"}
+    assert body == {"permissions": {"metadata": "read", "organization_custom_properties": "read"}}
     head, claims, signature = jwt.split(".")
     public.verify(
         decoded(signature), f"{head}.{claims}".encode(), padding.PKCS1v15(), hashes.SHA256()
@@ -526,3 +837,128 @@ def test_an_app_that_is_not_installed_is_an_error_with_a_remedy(
     assert done.returncode == 1
     assert "check the app, its installation and its key" in done.stderr
     assert not place.output.exists()
+
+
+@needs_jq
+@pytest.mark.parametrize(
+    ("more", "asked"),
+    [
+        ({"PERMISSIONS": '{"metadata": "read"}'}, {"metadata": "read"}),
+        (
+            {"VARIABLES": "write"},
+            {
+                "metadata": "read",
+                "organization_custom_properties": "read",
+                "actions_variables": "write",
+            },
+        ),
+        (
+            {"PERMISSIONS": '{"metadata": "read"}', "VARIABLES": "read"},
+            {"metadata": "read", "actions_variables": "read"},
+        ),
+    ],
+)
+def test_a_token_has_the_permissions_that_are_asked_for_and_an_error_names_them(
+    place: Place,
+    app: tuple[str, list[tuple[str, str, Any]]],
+    more: dict[str, str],
+    asked: dict[str, str],
+) -> None:
+    signing(place)
+    url, received = app
+    assert place.run("github-token", GITHUB_API_URL=url, **APP, **more).returncode == 0
+    refused = place.run("github-token", GITHUB_API_URL=url, **{**APP, "INSTALLATION": "1"}, **more)
+    assert [body for _, _, body in received] == [{"permissions": asked}] * 2
+    assert json.dumps({"permissions": asked}, separators=(",", ":")) in refused.stderr
+
+
+@needs_jq
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"PERMISSIONS": "metadata"}, "PERMISSIONS is metadata"),
+        ({"PERMISSIONS": '["read"]'}, 'PERMISSIONS is ["read"]'),
+        ({"PERMISSIONS": '{"metadata": "admin"}'}, "read or write"),
+        ({"APP": ""}, "APP is empty"),
+    ],
+)
+def test_what_cannot_be_asked_for_is_said_before_anything_is_signed(
+    place: Place, wrong: dict[str, str], said: str
+) -> None:
+    place.put("aws", "")
+    done = place.run("github-token", **{**APP, **wrong})
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert place.called("aws") == []
+
+
+@needs_jq
+def test_what_was_signed_is_in_no_argument(
+    place: Place, app: tuple[str, list[tuple[str, str, Any]]]
+) -> None:
+    signing(place)
+    place.put("curl", f'exec {shutil.which("curl")} "$@"')
+    assert place.run("github-token", GITHUB_API_URL=app[0], **APP).returncode == 0
+    ((_, jwt, _),) = app[1]
+    arguments = " ".join([*place.called("curl"), *place.called("aws")])
+    assert arguments
+    assert not [part for part in jwt.split(".") if part in arguments]
+    left = [file for file in (place.folder / "tmp").iterdir() if file.is_file()]
+    assert left == []
+
+
+def test_what_runs_unread_code_takes_the_app_of_its_own_and_never_one_that_writes() -> None:
+    for name, key in (("preview", "plan"), ("drift-stack", "compare"), ("deploy-stack", "plan")):
+        given = prepared(name, key)
+        assert given["role"] == "${{ vars.ECR_ESTATE_PREVIEW_ROLE }}"
+        own, unless, ordinary, none = re.split(r" (?:\|\||&&) ", given["app"][4:-3])
+        assert own == "vars.ECR_ESTATE_PREVIEW_APP"
+        assert (unless, ordinary) == ("vars.ECR_ESTATE_VARIABLES != 'true'", "vars.ECR_ESTATE_APP")
+        assert none == "''"  # which .ci/github-token refuses
+    assert prepared("deploy-stack", "deploy")["app"] == "${{ vars.ECR_ESTATE_APP }}"
+
+
+def prepared(name: str, key: str) -> dict[str, str]:
+    """What a job gives the action that prepares it."""
+    (step,) = [
+        step
+        for step in jobs(ROOT / f".github/workflows/{name}.yml")[key]["steps"]
+        if step.get("uses") == "./.github/actions/estate"
+    ]
+    given: dict[str, str] = step["with"]
+    return given
+
+
+GUIDE = (ROOT / "docs/guides/pipeline.md").read_text()
+
+
+def test_the_guide_lets_each_role_trust_the_subjects_of_its_jobs_and_no_others() -> None:
+    trusts = [json.loads(each) for each in re.findall(r"~~~json\n(.*?)~~~", GUIDE, re.DOTALL)]
+    subjects = []
+    for trust in trusts:
+        (statement,) = trust["Statement"]
+        assert statement["Action"] == "sts:AssumeRoleWithWebIdentity"
+        (operator,) = statement["Condition"]
+        assert operator == "StringEquals"  # a pattern would match more than it seems to
+        audience, subject = statement["Condition"][operator].items()
+        assert audience == ("token.actions.githubusercontent.com:aud", "sts.amazonaws.com")
+        assert subject[0] == "token.actions.githubusercontent.com:sub"
+        subjects.append(subject[1])
+    prefix = "repo:acme/ecr-estate:"
+    assert subjects == [
+        [f"{prefix}pull_request", f"{prefix}ref:refs/heads/main"],
+        [f"{prefix}environment:production", f"{prefix}environment:production-guarded"],
+    ]
+
+
+def test_only_a_deployment_may_write_variables_and_only_where_they_are_kept() -> None:
+    asked = {
+        key: step["with"]["variables"]
+        for file in WORKFLOWS
+        for key, job in jobs(file).items()
+        for step in job.get("steps", [])
+        if step.get("uses") == "./.github/actions/estate"
+    }
+    read_only = "${{ vars.ECR_ESTATE_VARIABLES == 'true' && 'read' || '' }}"
+    assert asked.pop("deploy") == "${{ vars.ECR_ESTATE_VARIABLES == 'true' && 'write' || '' }}"
+    assert set(asked.values()) == {read_only}
