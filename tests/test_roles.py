@@ -147,7 +147,7 @@ def test_grants_on_the_images_key_are_made_through_ecr_only() -> None:
 def test_an_alias_stands_for_the_key_that_has_it() -> None:
     alias = {"images": {"kmsKey": f"arn:aws:kms:eu-west-1:{ARTIFACTS}:alias/images"}}
     through = {"kms:ViaService": "ecr.eu-west-1.amazonaws.com"}
-    has = {**through, "kms:ResourceAliases": ("alias/images", "alias/other")}
+    has: dict[str, Values] = {**through, "kms:ResourceAliases": ("alias/images", "alias/other")}
     assert may(alias, "kms:CreateGrant", IMAGES_KEY, has) == "allowed"
     assert may(alias, "kms:CreateGrant", IMAGES_KEY, through) == "not allowed"
 
@@ -166,6 +166,20 @@ def test_in_china_ecr_is_known_by_both_domains() -> None:
             context={"kms:ViaService": f"ecr.cn-north-1.{domain}"},
         )
         assert decide(who, "kms:CreateGrant", key, account=ARTIFACTS) == "allowed"
+
+
+def test_a_boundary_is_put_on_roles_that_stand_and_is_never_lifted_where_one_is_required() -> None:
+    boundary = f"arn:aws:iam::{ARTIFACTS}:policy/push"
+    within: dict[str, Any] = {"pushRoles": {"organisationId": 7, "permissionsBoundary": boundary}}
+    role = f"arn:aws:iam::{ARTIFACTS}:role/ecr-estate/push-api-1"
+    put, lift = "iam:PutRolePermissionsBoundary", "iam:DeleteRolePermissionsBoundary"
+    held = {"iam:PermissionsBoundary": boundary}
+    assert may(within, put, role, held) == "allowed"
+    wider = {"iam:PermissionsBoundary": "arn:aws:iam::aws:policy/AdministratorAccess"}
+    assert may(within, put, role, wider) == "not allowed"
+    assert may(within, lift, role, held) == "not allowed"
+    assert may(PUSH, lift, role, held) == "allowed"
+    assert may(PUSH, lift, f"arn:aws:iam::{ARTIFACTS}:role/admin", held) == "not allowed"
 
 
 def test_only_the_account_that_is_pushed_to_gets_push_roles() -> None:

@@ -49,7 +49,7 @@ are allowed. Only what AWS asks for beside a call is added: for the roles of ser
 for a key of your own.
 
 - **When a feature is taken out of the settings**, deploy once more with the documents from before: they have the
-  permission to clear it away.
+  permission to clear it away. Only `pushRoles.permissionsBoundary` is lifted with the new ones.
 - **Deleting image repositories** is in them only while `retire` names some.
 - The keys of alerts have no names that could be foreseen, so `key/*` stands for them. They have the tag `ecr-estate`
   = `alerts`. The deploy role changes the policy of a key, or schedules its deletion, only where the key has it, and

@@ -3,7 +3,8 @@
 Owns which permissions the settings take, account by account. They are the calls that the AWS provider
 makes for the resource types in use, recorded on the real engine, and the few permissions that AWS asks
 for beside a call. Reads the settings only: the documents must stand before the first deployment. A
-feature that is switched off is cleared away with the documents from before.
+feature that is switched off is cleared away with the documents from before; a boundary is lifted with
+the new ones.
 """
 
 import json
@@ -246,10 +247,15 @@ def _push_parts(pushed: list[Registry], settings: Settings) -> Iterator[_Part]:
         "iam:ListInstanceProfilesForRole",
         "iam:UpdateAssumeRolePolicy",
     )
-    yield _Part("PushRoles", (roles,), reads, changes if boundary else (*changes, *granting))
     if boundary:
+        yield _Part("PushRoles", (roles,), reads, changes)
         condition = {"StringEquals": {"iam:PermissionsBoundary": boundary}}
-        yield _Part("PushRolesWithinBounds", (roles,), (), granting, condition)
+        bound = (*granting, "iam:PutRolePermissionsBoundary")
+        yield _Part("PushRolesWithinBounds", (roles,), (), bound, condition)
+    else:
+        # Who may lift a boundary is bound by none: only where the settings ask for none any more.
+        unbound = (*changes, *granting, "iam:DeleteRolePermissionsBoundary")
+        yield _Part("PushRoles", (roles,), reads, unbound)
     if settings.push_roles.create_provider:
         yield _Part(
             "GitHubsIdentityProvider",
