@@ -243,10 +243,15 @@ def test_a_registry_on_the_old_scope_has_no_policy_and_each_image_repository_one
         settings(registryPolicyScope="V1")
 
 
+GLASS = f"arn:aws:iam::{SOURCE.account}:role/break-glass"
+GLASS_THERE = f"arn:aws:iam::{DESTINATION.account}:role/break-glass"
+"""The break-glass roles of the artifacts account and of a Lambda account."""
+
+
 def lock(**more: Any) -> dict[str, Any]:
     return {
         "artifacts": {"account": SOURCE.account, "region": SOURCE.region, "role": DEPLOY},
-        "access": {"lock": {"breakGlass": [f"arn:aws:iam::{OTHER}:role/break-glass"]}},
+        "access": {"lock": {"breakGlass": [GLASS]}},
         **more,
     }
 
@@ -254,7 +259,8 @@ def lock(**more: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "action",
     ["ecr:DeleteRepository", "ecr:SetRepositoryPolicy", "ecr:PutLifecyclePolicy",
-     "ecr:DeleteRegistryPolicy", "ecr:PutAccountSetting"],
+     "ecr:DeleteRegistryPolicy", "ecr:PutAccountSetting", "ecr:PutImageTagMutability",
+     "ecr:PutRegistryScanningConfiguration"],
 )  # fmt: skip
 def test_under_a_lock_only_two_roles_delete_or_change_policies(action: str) -> None:
     document = source_policy(SOURCE, settings(**lock()), DEPLOY) or ""
@@ -265,15 +271,45 @@ def test_under_a_lock_only_two_roles_delete_or_change_policies(action: str) -> N
 
     assert decided("admin") == "denied"
     assert decided("deploy") == "allowed"
+    assert decided("break-glass") == "allowed"
     away = caller(OTHER, "break-glass")
-    assert decide(away, action, SOURCE.arn("api"), [document], account=SOURCE.account) != "denied"
+    assert decide(away, action, SOURCE.arn("api"), [document], account=SOURCE.account) != "allowed"
 
 
-def test_a_lock_is_on_the_registries_of_replicas_too() -> None:
-    document = replica_policy(DESTINATION, [SOURCE], settings(**lock()), DEPLOY)
-    who = caller(DESTINATION.account, "admin")
-    arn = DESTINATION.arn("api")
-    assert decide(who, "ecr:DeleteRepository", arn, [document], account="222222222222") == "denied"
+def replicated(*break_glass: str) -> dict[str, Any]:
+    """A lock over the artifacts account and a Lambda account, with these break-glass roles."""
+    there = {
+        "account": DESTINATION.account,
+        "regions": [DESTINATION.region],
+        "role": f"arn:aws:iam::{DESTINATION.account}:role/deploy",
+    }
+    return lock(
+        access={"lock": {"breakGlass": list(break_glass)}},
+        lambdaReplicas={"accounts": [there], "services": {"all": True}},
+    )
+
+
+def test_a_lock_is_on_the_registries_of_replicas_too_with_the_break_glass_of_their_account() -> (
+    None
+):
+    document = replica_policy(
+        DESTINATION, [SOURCE], settings(**replicated(GLASS, GLASS_THERE)), None
+    )
+    arn, action = DESTINATION.arn("api"), "ecr:DeleteRepository"
+
+    def decided(role: str) -> Decision:
+        who = caller(DESTINATION.account, role)
+        return decide(who, action, arn, [document], account=DESTINATION.account)
+
+    assert decided("admin") == "denied"
+    assert decided("break-glass") == "allowed"
+
+
+def test_each_account_with_a_registry_needs_a_break_glass_role_of_its_own() -> None:
+    settings(**replicated(GLASS, GLASS_THERE))
+    with pytest.raises(EstateError) as missing:
+        settings(**replicated(GLASS))
+    assert "access.lock.breakGlass: has no role of 222222222222" in str(missing.value)
 
 
 def test_a_lock_that_would_lock_the_program_out_is_refused() -> None:

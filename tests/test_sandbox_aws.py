@@ -186,7 +186,7 @@ def test_the_tags_of_a_key_that_is_made_are_listed_with_the_call(aws: EmbeddedAw
         endpoint_url=aws.url,
         region_name="eu-west-1",
         aws_access_key_id="fake",
-        aws_secret_access_key="fake",  # noqa: S106 - the embedded AWS takes any
+        aws_secret_access_key="fake",
     )
     keys.create_key(Tags=[{"TagKey": "ecr-estate", "TagValue": "alerts"}])
     (call,) = aws.calls()

@@ -35,8 +35,10 @@ LOCKED = (
     "ecr:DeleteRepository",
     "ecr:DeleteRepositoryPolicy",
     "ecr:PutAccountSetting",
+    "ecr:PutImageTagMutability",
     "ecr:PutLifecyclePolicy",
     "ecr:PutRegistryPolicy",
+    "ecr:PutRegistryScanningConfiguration",
     "ecr:PutReplicationConfiguration",
     "ecr:SetRepositoryPolicy",
 )
@@ -220,7 +222,10 @@ def _pushing(sid: str, namespace: Namespace) -> Statement:
 
 
 def _lock(settings: Settings, role: str | None) -> Iterator[Statement]:
-    """Deny what would end or open the estate to everybody but the deploy role and the break-glass."""
+    """Deny what would end or open the estate to everybody but the deploy role and the break-glass.
+
+    The settings have a break-glass role in each account: ECR lets nobody change the registry of another.
+    """
     if settings.access.lock:
         keepers = sorted({*filter(None, [role]), *settings.access.lock.break_glass})
         yield {

@@ -34,7 +34,11 @@ EVERYTHING: dict[str, Any] = {
     },
     "access": {
         "functions": {"accounts": [READER], "services": {"all": True}},
-        "lock": {"breakGlass": [f"arn:aws:iam::{ARTIFACTS[0]}:role/break-glass"]},
+        "lock": {
+            "breakGlass": [
+                f"arn:aws:iam::{account}:role/break-glass" for account in (ARTIFACTS[0], LAMBDA[0])
+            ]
+        },
     },
     "pushRoles": {"createProvider": True, "permissionsBoundary": BOUNDARY},
 }
@@ -64,7 +68,7 @@ def test_push_roles_settle_follow_a_rename_and_end_with_their_repository(
     session = open_session(
         "api",
         "web",
-        lambdaReplicas=None,
+        lambdaReplicas=ONE_LAMBDA_ACCOUNT | {"services": {"patterns": ["nothing"]}},
         namespaces=EVERYTHING["namespaces"],
         access=EVERYTHING["access"],
         pushRoles={
