@@ -18,7 +18,7 @@ from ecr.plan.access import (
     source_policy,
 )
 from ecr.plan.model import Registry
-from tests.builders import plan, repositories, repository, settings
+from tests.builders import plan, repositories, repository, settings, with_replicas
 
 SOURCE = Registry("111111111111", "eu-west-1")
 DESTINATION = Registry("222222222222", "us-east-1")
@@ -273,7 +273,7 @@ def test_under_a_lock_only_two_roles_delete_or_change_policies(action: str) -> N
     assert decided("deploy") == "allowed"
     assert decided("break-glass") == "allowed"
     away = caller(OTHER, "break-glass")
-    assert decide(away, action, SOURCE.arn("api"), [document], account=SOURCE.account) != "allowed"
+    assert decide(away, action, SOURCE.arn("api"), [document], account=SOURCE.account) == "denied"
 
 
 def replicated(*break_glass: str) -> dict[str, Any]:
@@ -317,6 +317,26 @@ def test_a_lock_that_would_lock_the_program_out_is_refused() -> None:
         settings(access=lock()["access"])
     with pytest.raises(EstateError, match=r"access\.lock: is part of a registry policy"):
         settings(**lock(access={**lock()["access"], "policy": "repository"}))
+
+
+def test_a_narrowed_namespace_that_is_replicated_to_others_is_noted_with_their_accounts() -> None:
+    def notes(readers: list[str] | None, **replicas: Any) -> list[str]:
+        planned = plan(
+            *repositories("api", "web"),
+            namespaces={"known": {"payments": {"readers": readers}},
+                        "repositories": {"api": "payments"}},
+            **with_replicas("222222222222", "444444444444", **replicas),
+        )  # fmt: skip
+        return [note for note in planned.notes if "do not bind its replicas" in note]
+
+    (note,) = notes([OTHER])
+    assert "the namespace payments" in note
+    assert "of 222222222222, 444444444444 may read" in note
+    (less,) = notes(["222222222222"])
+    assert "of 444444444444 may read" in less
+    assert not notes(["222222222222", "444444444444"])
+    assert not notes([OTHER], patterns=["web"])
+    assert not notes(None)
 
 
 def test_the_policy_of_a_namespace_is_for_its_own_image_repositories() -> None:
