@@ -68,7 +68,7 @@ def test_push_roles_settle_follow_a_rename_and_end_with_their_repository(
     session = open_session(
         "api",
         "web",
-        lambdaReplicas=ONE_LAMBDA_ACCOUNT | {"services": {"patterns": ["nothing"]}},
+        lambdaReplicas=None,
         namespaces=EVERYTHING["namespaces"],
         access=EVERYTHING["access"],
         pushRoles={
