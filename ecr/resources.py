@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import pulumi
 import pulumi_aws as aws
 
+from ecr.plan.alerts import KEY_TAGS
 from ecr.plan.model import (
     PUSH_ROLE_PATH,
     AlertPlan,
@@ -173,6 +174,7 @@ def declare_alerts(plan: AlertPlan, provider: aws.Provider) -> None:
         description=f"Encrypts {plan.topic}",
         enable_key_rotation=True,
         policy=plan.key_policy,
+        tags=KEY_TAGS,
         opts=options,
     )
     topic = aws.sns.Topic(

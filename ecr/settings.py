@@ -624,7 +624,8 @@ class Lock(_Model):
 
     break_glass: Annotated[tuple[RoleArn, ...], Field(min_length=1), AfterValidator(_distinct)]
     """The roles that still may, beside the `role` of each registry: for the day on which that one is
-    lost. They must exist: AWS then lets nobody else change the policy that says so."""
+    lost. At least one of each account with a registry, where it must exist: AWS then lets nobody else
+    change the policy that says so."""
 
 
 class Access(_Model):
@@ -997,6 +998,7 @@ def _access(settings: Settings) -> Iterator[str]:
             for path, _, role in _roles(settings)
             if not role
         )
+        yield from _break_glass(settings, settings.access.lock)
     roles = settings.push_roles
     if roles and settings.github.base_url:
         yield (
@@ -1006,6 +1008,17 @@ def _access(settings: Settings) -> Iterator[str]:
     listed = settings.static is not None or settings.static_file is not None
     if roles and listed and not roles.organisation_id:
         yield "pushRoles.organisationId: is missing; a static list does not say it"
+
+
+def _break_glass(settings: Settings, lock: Lock) -> Iterator[str]:
+    """Find locks that only the deploy role could open, for a registry takes a policy of its own account."""
+    accounts = {account for _, account, _ in _roles(settings)}
+    named = {role.split(":")[4] for role in lock.break_glass}
+    yield from (
+        f"access.lock.breakGlass: has no role of {account}, and nobody else can open the lock of a "
+        "registry there; add one"
+        for account in sorted(accounts - named)
+    )
 
 
 def _roles(settings: Settings) -> Iterator[tuple[str, str, str | None]]:

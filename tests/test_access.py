@@ -18,7 +18,7 @@ from ecr.plan.access import (
     source_policy,
 )
 from ecr.plan.model import Registry
-from tests.builders import plan, repositories, repository, settings
+from tests.builders import plan, repositories, repository, settings, with_replicas
 
 SOURCE = Registry("111111111111", "eu-west-1")
 DESTINATION = Registry("222222222222", "us-east-1")
@@ -243,10 +243,15 @@ def test_a_registry_on_the_old_scope_has_no_policy_and_each_image_repository_one
         settings(registryPolicyScope="V1")
 
 
+GLASS = f"arn:aws:iam::{SOURCE.account}:role/break-glass"
+GLASS_THERE = f"arn:aws:iam::{DESTINATION.account}:role/break-glass"
+"""The break-glass roles of the artifacts account and of a Lambda account."""
+
+
 def lock(**more: Any) -> dict[str, Any]:
     return {
         "artifacts": {"account": SOURCE.account, "region": SOURCE.region, "role": DEPLOY},
-        "access": {"lock": {"breakGlass": [f"arn:aws:iam::{OTHER}:role/break-glass"]}},
+        "access": {"lock": {"breakGlass": [GLASS]}},
         **more,
     }
 
@@ -254,7 +259,8 @@ def lock(**more: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "action",
     ["ecr:DeleteRepository", "ecr:SetRepositoryPolicy", "ecr:PutLifecyclePolicy",
-     "ecr:DeleteRegistryPolicy", "ecr:PutAccountSetting"],
+     "ecr:DeleteRegistryPolicy", "ecr:PutAccountSetting", "ecr:PutImageTagMutability",
+     "ecr:PutRegistryScanningConfiguration"],
 )  # fmt: skip
 def test_under_a_lock_only_two_roles_delete_or_change_policies(action: str) -> None:
     document = source_policy(SOURCE, settings(**lock()), DEPLOY) or ""
@@ -265,15 +271,45 @@ def test_under_a_lock_only_two_roles_delete_or_change_policies(action: str) -> N
 
     assert decided("admin") == "denied"
     assert decided("deploy") == "allowed"
+    assert decided("break-glass") == "allowed"
     away = caller(OTHER, "break-glass")
-    assert decide(away, action, SOURCE.arn("api"), [document], account=SOURCE.account) != "denied"
+    assert decide(away, action, SOURCE.arn("api"), [document], account=SOURCE.account) == "denied"
 
 
-def test_a_lock_is_on_the_registries_of_replicas_too() -> None:
-    document = replica_policy(DESTINATION, [SOURCE], settings(**lock()), DEPLOY)
-    who = caller(DESTINATION.account, "admin")
-    arn = DESTINATION.arn("api")
-    assert decide(who, "ecr:DeleteRepository", arn, [document], account="222222222222") == "denied"
+def replicated(*break_glass: str) -> dict[str, Any]:
+    """A lock over the artifacts account and a Lambda account, with these break-glass roles."""
+    there = {
+        "account": DESTINATION.account,
+        "regions": [DESTINATION.region],
+        "role": f"arn:aws:iam::{DESTINATION.account}:role/deploy",
+    }
+    return lock(
+        access={"lock": {"breakGlass": list(break_glass)}},
+        lambdaReplicas={"accounts": [there], "services": {"all": True}},
+    )
+
+
+def test_a_lock_is_on_the_registries_of_replicas_too_with_the_break_glass_of_their_account() -> (
+    None
+):
+    document = replica_policy(
+        DESTINATION, [SOURCE], settings(**replicated(GLASS, GLASS_THERE)), None
+    )
+    arn, action = DESTINATION.arn("api"), "ecr:DeleteRepository"
+
+    def decided(role: str) -> Decision:
+        who = caller(DESTINATION.account, role)
+        return decide(who, action, arn, [document], account=DESTINATION.account)
+
+    assert decided("admin") == "denied"
+    assert decided("break-glass") == "allowed"
+
+
+def test_each_account_with_a_registry_needs_a_break_glass_role_of_its_own() -> None:
+    settings(**replicated(GLASS, GLASS_THERE))
+    with pytest.raises(EstateError) as missing:
+        settings(**replicated(GLASS))
+    assert "access.lock.breakGlass: has no role of 222222222222" in str(missing.value)
 
 
 def test_a_lock_that_would_lock_the_program_out_is_refused() -> None:
@@ -281,6 +317,26 @@ def test_a_lock_that_would_lock_the_program_out_is_refused() -> None:
         settings(access=lock()["access"])
     with pytest.raises(EstateError, match=r"access\.lock: is part of a registry policy"):
         settings(**lock(access={**lock()["access"], "policy": "repository"}))
+
+
+def test_a_narrowed_namespace_that_is_replicated_to_others_is_noted_with_their_accounts() -> None:
+    def notes(readers: list[str] | None, **replicas: Any) -> list[str]:
+        planned = plan(
+            *repositories("api", "web"),
+            namespaces={"known": {"payments": {"readers": readers}},
+                        "repositories": {"api": "payments"}},
+            **with_replicas("222222222222", "444444444444", **replicas),
+        )  # fmt: skip
+        return [note for note in planned.notes if "do not bind its replicas" in note]
+
+    (note,) = notes([OTHER])
+    assert "the namespace payments" in note
+    assert "of 222222222222, 444444444444 may read" in note
+    (less,) = notes(["222222222222"])
+    assert "of 444444444444 may read" in less
+    assert not notes(["222222222222", "444444444444"])
+    assert not notes([OTHER], patterns=["web"])
+    assert not notes(None)
 
 
 def test_the_policy_of_a_namespace_is_for_its_own_image_repositories() -> None:

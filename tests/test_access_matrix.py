@@ -40,6 +40,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
             for name, account in (("nonprod", "111122223333"), ("prod", "123412341234"))
         ],
         "lambdaReplicas": {"accounts": []},
+        "access": {"lock": {"breakGlass": [
+            f"arn:aws:iam::{account}:role/break-glass" for account in ("111122223333", "123412341234")
+        ]}},
     },
 }  # fmt: skip
 
@@ -159,7 +162,10 @@ def test_replicas_are_filled_by_the_estates_replication_and_created_by_nobodys()
 def test_under_the_lock_only_deploy_and_break_glass_roles_end_or_open_anything(what: str) -> None:
     planned, chosen = estate()
     holders = {who for who in callers(planned, chosen) if allowed(who, what)}
-    keepers = {"the break-glass role arn:aws:iam::111122223333:role/break-glass"}
+    keepers = {
+        f"the break-glass role arn:aws:iam::{account}:role/break-glass"
+        for account in ("111122223333", "444455556666")
+    }
     if what != "delete the image repository":
         keepers |= {"the deploy role of 111122223333", "the deploy role of 444455556666"}
     assert holders == keepers

@@ -223,7 +223,8 @@ def test_the_program_declares_them_and_exports_the_topics() -> None:
     done = deploy(config(static=[{"id": 1, "name": "api"}], alerts={}), no_invoke)
     (topic,) = done.of("Topic").values()
     assert topic.name == f"{SOURCE}/alerts"
-    assert len(done.of("Key")) == 1
+    (key,) = done.of("Key").values()
+    assert key.inputs["tags"] == {"ecr-estate": "alerts"}
     assert set(done.of("EventRule")) == set(done.of("EventTarget"))
     assert done.outputs["report"]["alertTopics"] == [
         f"arn:aws:sns:eu-west-1:{ARTIFACTS}:ecr-estate-alerts"

@@ -599,6 +599,17 @@ def test_across_accounts_a_second_role_reads_and_the_first_may_assume_only_it() 
     assert "ecr:PutImage" not in json.dumps(documents[HERE.account])
 
 
+def test_under_enhanced_scanning_whoever_reads_the_images_reads_inspectors_findings_too() -> None:
+    inspector = {"inspector2:ListCoverage", "inspector2:ListFindings"}
+    source, target = Placement(HERE, "*"), Placement(THERE, "*")
+    documents = promotion_documents(source, target, enhanced=True)
+    assert inspector <= allowed(documents[HERE.account], "*")
+    assert not inspector & allowed(documents[THERE.account], "*")
+    assert "inspector2" not in json.dumps(promotion_documents(source, target))
+    alone = promotion_documents(Placement(HERE, "*-dev"), Placement(HERE, "*-prod"), enhanced=True)
+    assert inspector <= allowed(alone[HERE.account], "*")
+
+
 def test_a_stage_whose_name_ends_like_the_next_ones_cannot_be_written() -> None:
     others = [Placement(HERE, f"*-{stage}") for stage in ("dev", "non-prod", "prod")]
     document = promotion_documents(others[0], others[2], others)[HERE.account]
@@ -617,6 +628,9 @@ def test_the_policies_are_printed_for_all_services_or_for_one(
     assert main(["promote", "checkout", *given]) == 0
     one = json.loads(capsys.readouterr().out)
     assert "ecr:PutImage" in allowed(one["222222222222"], THERE.arn("checkout"))
+    assert "inspector2" not in json.dumps(one)
+    assert main(["promote", *given, "--enhanced"]) == 0
+    assert "inspector2:ListFindings" in capsys.readouterr().out
 
 
 ROOT = Path(__file__).parent.parent

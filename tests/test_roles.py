@@ -2,12 +2,15 @@
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 
 from ecr.__main__ import main
+from ecr.iam import Caller, Decision, Values, decide
 from ecr.plan.documents import Document
 from ecr.plan.roles import UNCALLED, deployment_documents
 from tests.builders import ARTIFACTS, LAMBDA, settings, with_replicas
@@ -81,6 +84,102 @@ def test_with_a_boundary_roles_are_written_within_it_only() -> None:
     assert [each["Condition"] for each in granting] == [
         {"StringEquals": {"iam:PermissionsBoundary": boundary}}
     ]
+
+
+IMAGES_KEY = f"arn:aws:kms:eu-west-1:{ARTIFACTS}:key/images"
+ALERTS_KEY = f"arn:aws:kms:eu-west-1:{ARTIFACTS}:key/alerts"
+OURS = {"aws:ResourceTag/ecr-estate": "alerts"}
+ASKED = {"aws:RequestTag/ecr-estate": "alerts"}
+
+
+def may(
+    changes: dict[str, Any],
+    action: str,
+    resource: str,
+    context: Mapping[str, Values] = MappingProxyType({}),
+) -> Decision:
+    """What the deploy role of these settings may do in the artifacts account."""
+    deploys, _ = deployment_documents(settings(**changes))[ARTIFACTS]
+    assert not list(deploys.offences())
+    role = f"arn:aws:iam::{ARTIFACTS}:role/deploy"
+    who = Caller("role", role, policies=(deploys.text,), context=context)
+    return decide(who, action, resource, account=ARTIFACTS)
+
+
+@pytest.mark.parametrize("action", ["kms:PutKeyPolicy", "kms:ScheduleKeyDeletion"])
+def test_a_key_is_changed_or_ended_only_if_it_has_the_tag_of_the_alerts(action: str) -> None:
+    assert may(ALERTS, action, ALERTS_KEY, OURS) == "allowed"
+    assert may(ALERTS, action, ALERTS_KEY) == "not allowed"
+    foreign = {"aws:ResourceTag/ecr-estate": "other"}
+    assert may(ALERTS, action, ALERTS_KEY, foreign) == "not allowed"
+
+
+def test_a_key_is_made_and_tagged_only_as_one_of_the_alerts() -> None:
+    for action, resource in (("kms:CreateKey", "*"), ("kms:TagResource", ALERTS_KEY)):
+        assert may(ALERTS, action, resource, ASKED) == "allowed"
+        assert may(ALERTS, action, resource) == "not allowed"
+
+
+@pytest.mark.parametrize("by_alias", [False, True])
+@pytest.mark.parametrize(
+    "action",
+    ["kms:EnableKeyRotation", "kms:PutKeyPolicy", "kms:ScheduleKeyDeletion", "kms:TagResource"],
+)
+def test_the_images_own_key_is_never_changed_whatever_its_tags(action: str, by_alias: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    alias = "alias/images" if by_alias else ""
+    named = f"arn:aws:kms:eu-west-1:{ARTIFACTS}:{alias}" if by_alias else IMAGES_KEY
+    chosen = {**ALERTS, "images": {"kmsKey": named}}
+    context: dict[str, Values] = {**OURS, **ASKED}
+    aliased: dict[str, Values] = {"kms:ResourceAliases": (alias,)} if by_alias else {}
+    assert may(chosen, action, IMAGES_KEY, {**context, **aliased}) == "denied"
+    assert may(chosen, action, ALERTS_KEY, context) == "allowed"
+
+
+def test_grants_on_the_images_key_are_made_through_ecr_only() -> None:
+    key = {"images": {"kmsKey": IMAGES_KEY}}
+    through = {"kms:ViaService": "ecr.eu-west-1.amazonaws.com"}
+    assert may(key, "kms:CreateGrant", IMAGES_KEY, through) == "allowed"
+    assert may(key, "kms:CreateGrant", IMAGES_KEY) == "not allowed"
+    elsewhere = {"kms:ViaService": "ecr.us-east-1.amazonaws.com"}
+    assert may(key, "kms:CreateGrant", IMAGES_KEY, elsewhere) == "not allowed"
+
+
+def test_an_alias_stands_for_the_key_that_has_it() -> None:
+    alias = {"images": {"kmsKey": f"arn:aws:kms:eu-west-1:{ARTIFACTS}:alias/images"}}
+    through = {"kms:ViaService": "ecr.eu-west-1.amazonaws.com"}
+    has: dict[str, Values] = {**through, "kms:ResourceAliases": ("alias/images", "alias/other")}
+    assert may(alias, "kms:CreateGrant", IMAGES_KEY, has) == "allowed"
+    assert may(alias, "kms:CreateGrant", IMAGES_KEY, through) == "not allowed"
+
+
+def test_in_china_ecr_is_known_by_both_domains() -> None:
+    key = f"arn:aws-cn:kms:cn-north-1:{ARTIFACTS}:key/images"
+    chosen = settings(
+        artifacts={"account": ARTIFACTS, "region": "cn-north-1"}, images={"kmsKey": key}
+    )
+    deploys, _ = deployment_documents(chosen)[ARTIFACTS]
+    for domain in ("amazonaws.com", "amazonaws.com.cn"):
+        who = Caller(
+            "role",
+            f"arn:aws-cn:iam::{ARTIFACTS}:role/deploy",
+            policies=(deploys.text,),
+            context={"kms:ViaService": f"ecr.cn-north-1.{domain}"},
+        )
+        assert decide(who, "kms:CreateGrant", key, account=ARTIFACTS) == "allowed"
+
+
+def test_a_boundary_is_put_on_roles_that_stand_and_is_never_lifted_where_one_is_required() -> None:
+    boundary = f"arn:aws:iam::{ARTIFACTS}:policy/push"
+    within: dict[str, Any] = {"pushRoles": {"organisationId": 7, "permissionsBoundary": boundary}}
+    role = f"arn:aws:iam::{ARTIFACTS}:role/ecr-estate/push-api-1"
+    put, lift = "iam:PutRolePermissionsBoundary", "iam:DeleteRolePermissionsBoundary"
+    held = {"iam:PermissionsBoundary": boundary}
+    assert may(within, put, role, held) == "allowed"
+    wider = {"iam:PermissionsBoundary": "arn:aws:iam::aws:policy/AdministratorAccess"}
+    assert may(within, put, role, wider) == "not allowed"
+    assert may(within, lift, role, held) == "not allowed"
+    assert may(PUSH, lift, role, held) == "allowed"
+    assert may(PUSH, lift, f"arn:aws:iam::{ARTIFACTS}:role/admin", held) == "not allowed"
 
 
 def test_only_the_account_that_is_pushed_to_gets_push_roles() -> None:

@@ -180,6 +180,19 @@ def test_each_call_is_listed_with_who_asked_what_where_about_what_and_the_answer
     ]
 
 
+def test_the_tags_of_a_key_that_is_made_are_listed_with_the_call(aws: EmbeddedAws) -> None:
+    keys = boto3.client(
+        "kms",
+        endpoint_url=aws.url,
+        region_name="eu-west-1",
+        aws_access_key_id="fake",
+        aws_secret_access_key="fake",
+    )
+    keys.create_key(Tags=[{"TagKey": "ecr-estate", "TagValue": "alerts"}])
+    (call,) = aws.calls()
+    assert (call.action, call.tags) == ("CreateKey", (("ecr-estate", "alerts"),))
+
+
 def test_an_unsigned_call_is_listed_under_its_service(aws: EmbeddedAws) -> None:
     sts(aws).assume_role_with_web_identity(
         RoleArn=f"arn:aws:iam::{ARTIFACTS}:role/push",
@@ -201,6 +214,7 @@ def test_another_process_can_read_and_forget_the_calls(aws: EmbeddedAws) -> None
             "action": "GetCallerIdentity",
             "status": 200,
             "subject": "",
+            "tags": [],
         }
     ]
     assert fetched(aws, "/_sandbox/calls", "DELETE") == []

@@ -49,10 +49,12 @@ are allowed. Only what AWS asks for beside a call is added: for the roles of ser
 for a key of your own.
 
 - **When a feature is taken out of the settings**, deploy once more with the documents from before: they have the
-  permission to clear it away.
+  permission to clear it away. Only `pushRoles.permissionsBoundary` is lifted with the new ones.
 - **Deleting image repositories** is in them only while `retire` names some.
-- The keys of alerts have no names that could be foreseen, so `key/*` stands for them. The deploy role can schedule
-  the deletion of a key of that account and Region only as far as that key's own policy leaves it to IAM.
+- The keys of alerts have no names that could be foreseen, so `key/*` stands for them. They have the tag `ecr-estate`
+  = `alerts`. The deploy role changes the policy of a key, or schedules its deletion, only where the key has it, and
+  never of the images' own key, `images.kmsKey`, which it cannot tag either. It can tag other keys: AWS lets nobody tag
+  a new key who may tag just some. A service control policy can close that for the keys that have to be kept.
 - Without `pushRoles.permissionsBoundary`, whoever deploys can give a role under `/ecr-estate/push-*` any policy.
 - Replicas need `iam:CreateServiceLinkedRole` once, when AWS makes replication's own role.
 

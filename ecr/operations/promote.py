@@ -46,6 +46,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="copy nothing, and print what the role that promotes may do, by account",
     )
     parser.add_argument(
+        "--enhanced",
+        action="store_true",
+        help="with --policy: scanning is enhanced, so that findings are Amazon Inspector's",
+    )
+    parser.add_argument(
         "--outputs",
         type=Path,
         metavar="FILE",
@@ -213,6 +218,7 @@ def _policies(chain: Chain, options: argparse.Namespace) -> dict[str, dict[str, 
         chain.placement(options.service, options.target),
         [chain.placement(options.service, stage) for stage in chain.stages],
         options.read_role,
+        enhanced=options.enhanced,
     )
 
 

@@ -20,6 +20,7 @@ from ecr.plan.access import (
     placement_policy,
     replica_policy,
     source_policy,
+    unbound_replicas,
 )
 from ecr.plan.alerts import plan_alerts
 from ecr.plan.architectures import (
@@ -137,7 +138,7 @@ def build_plan(
         namespaces={
             name: namespace_policy(name, sources) for name in sorted(settings.namespaces.known)
         },
-        notes=(*identities.notes, *notes),
+        notes=(*identities.notes, *notes, *unbound_replicas(image_repositories, settings)),
         deselected=Counter(inventory.deselected.values()),
         stages=tuple(each.stage for each in place("") if each.stage),
         guards=guards,

@@ -11,7 +11,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ecr.plan.model import Registry
+from ecr.plan.model import ImageRepository, Registry
+from ecr.plan.namespaces import namespace_of
 from ecr.settings import Namespace, Settings
 
 PULL = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
@@ -35,8 +36,10 @@ LOCKED = (
     "ecr:DeleteRepository",
     "ecr:DeleteRepositoryPolicy",
     "ecr:PutAccountSetting",
+    "ecr:PutImageTagMutability",
     "ecr:PutLifecyclePolicy",
     "ecr:PutRegistryPolicy",
+    "ecr:PutRegistryScanningConfiguration",
     "ecr:PutReplicationConfiguration",
     "ecr:SetRepositoryPolicy",
 )
@@ -145,6 +148,29 @@ def functions_may_pull(registry: Registry) -> str:
     return _document(_functions("LambdaECRImageRetrievalPolicy", registry, [registry.account]))
 
 
+def unbound_replicas(
+    image_repositories: Iterable[ImageRepository], settings: Settings
+) -> Iterator[str]:
+    """Say which namespaces are replicated to accounts that are none of their readers.
+
+    A replica is the account's own: its identity policies and functions decide there, and no reader.
+    """
+    found: dict[str, set[str]] = defaultdict(set)
+    for each in image_repositories:
+        namespace = namespace_of(each.placement.name, settings)
+        if each.kind == "replica" and each.state != "retiring" and namespace:
+            readers = settings.namespaces.known[namespace].readers
+            account = each.placement.registry.account
+            if readers is not None and account not in readers:
+                found[namespace].add(account)
+    for namespace, accounts in sorted(found.items()):
+        yield (
+            f"the readers of the namespace {namespace} do not bind its replicas: roles and functions of "
+            f"{', '.join(sorted(accounts))} may read them; list the accounts among its readers if that "
+            "is meant, or choose other services for lambdaReplicas"
+        )
+
+
 def namespace_policy(name: str, registries: Iterable[Registry]) -> str:
     """Give the identity policy of whoever runs the images of one namespace, and no others.
 
@@ -220,7 +246,10 @@ def _pushing(sid: str, namespace: Namespace) -> Statement:
 
 
 def _lock(settings: Settings, role: str | None) -> Iterator[Statement]:
-    """Deny what would end or open the estate to everybody but the deploy role and the break-glass."""
+    """Deny what would end or open the estate to everybody but the deploy role and the break-glass.
+
+    The settings have a break-glass role in each account: ECR lets nobody change the registry of another.
+    """
     if settings.access.lock:
         keepers = sorted({*filter(None, [role]), *settings.access.lock.break_glass})
         yield {

@@ -18,6 +18,9 @@ from ecr.settings import Alerts
 NAME = "ecr-estate-alerts"
 """The topic's name, and how those of the rules begin."""
 
+KEY_TAGS: Mapping[str, str] = {"ecr-estate": "alerts"}
+"""What tells a topic's key from the other keys of its account: the deploy role may change no other."""
+
 PATTERN = 2_048
 """Characters of an event pattern (Amazon EventBridge quotas)."""
 

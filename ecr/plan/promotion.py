@@ -13,6 +13,10 @@ from ecr.plan.model import Placement
 
 FINDINGS = "ecr:DescribeImageScanFindings"
 
+INSPECTOR = ("inspector2:ListCoverage", "inspector2:ListFindings")
+"""What reading the findings takes beside it under enhanced scanning, for which they are Amazon
+Inspector's."""
+
 READER = "ecr-promotion-reader"
 """What the role that reads another account's images is called, unless told otherwise."""
 
@@ -22,16 +26,21 @@ def promotion_documents(
     target: Placement,
     others: Iterable[Placement] = (),
     reader: str | None = None,
+    *,
+    enhanced: bool = False,
 ) -> dict[str, dict[str, Any]]:
     """Give the policy documents of the role that promotes, by account.
 
     The role lives in the target's account. Where the source is another account's, a second role
     there reads it, which the first may assume: ``reader`` is its ARN, or else it is READER.
+    ``enhanced`` is whether scanning is.
     ``others`` are the placements of other stages: a wildcard such as ``*-prod`` also matches a stage
     called ``non-prod``, and what it would cover too much is denied.
     """
     token = _allow("Token", ["ecr:GetAuthorizationToken"], "*")
-    read = _allow("ReadSource", [*PULL, *LOOK, FINDINGS], _arn(source))
+    read = [_allow("ReadSource", [*PULL, *LOOK, FINDINGS], _arn(source))]
+    if enhanced:
+        read.append(_allow("ReadFindings", list(INSPECTOR), "*"))
     write = _allow("WriteTarget", [*PULL, *LOOK, *PUSH], _arn(target))
     covered = sorted(
         _arn(other)
@@ -44,10 +53,10 @@ def promotion_documents(
     mine = [token, write, *([deny] if covered else [])]
     there, here = source.registry, target.registry
     if there.account == here.account:
-        return {here.account: _document(read, *mine)}
+        return {here.account: _document(*read, *mine)}
     named = reader or f"arn:{there.partition}:iam::{there.account}:role/{READER}"
     assume = _allow("AssumeReader", ["sts:AssumeRole"], named)
-    return {here.account: _document(assume, *mine), there.account: _document(token, read)}
+    return {here.account: _document(assume, *mine), there.account: _document(token, *read)}
 
 
 def _arn(placement: Placement) -> str:

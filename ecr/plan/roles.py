@@ -3,17 +3,24 @@
 Owns which permissions the settings take, account by account. They are the calls that the AWS provider
 makes for the resource types in use, recorded on the real engine, and the few permissions that AWS asks
 for beside a call. Reads the settings only: the documents must stand before the first deployment. A
-feature that is switched off is cleared away with the documents from before.
+feature that is switched off is cleared away with the documents from before; a boundary is lifted with
+the new ones.
 """
 
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
+from ecr.plan.alerts import KEY_TAGS
 from ecr.plan.alerts import NAME as ALERTS
-from ecr.plan.architectures import architecture_of, configured_registries, source_registries
+from ecr.plan.architectures import (
+    architecture_of,
+    artifacts_registry,
+    configured_registries,
+    source_registries,
+)
 from ecr.plan.documents import Document
 from ecr.plan.model import PUSH_ROLE_PATH, Registry
 from ecr.plan.push import provider_arn
@@ -33,15 +40,19 @@ own role, for Amazon Inspector, and for encrypting with a key of one's own (Amaz
 "Using service-linked roles for Amazon ECR" and "Encryption at rest"; Amazon Inspector User Guide)."""
 
 
+_Condition = Mapping[str, Mapping[str, str | list[str]]]
+
+
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """Permissions on some resources: those that read, and those that change."""
+    """Permissions on some resources, or their denial: those that read, and those that change."""
 
     sid: str
     resources: tuple[str, ...]
     reads: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()
-    condition: Mapping[str, Mapping[str, str]] | None = None
+    condition: _Condition | None = None
+    effect: Literal["Allow", "Deny"] = "Allow"
 
 
 def deployment_documents(settings: Settings) -> dict[str, tuple[Document, Document]]:
@@ -91,7 +102,7 @@ def _parts(registries: list[Registry], settings: Settings) -> Iterator[_Part]:
     )
     yield from _registry_parts(registries, pushed, settings)
     if settings.alerts:
-        yield from _alert_parts(registries)
+        yield from _alert_parts(registries, settings)
     yield from _push_parts(pushed, settings)
 
 
@@ -126,9 +137,11 @@ def _registry_parts(
             "Inspector", ("*",), (), ("inspector2:Enable", "inspector2:ListAccountPermissions")
         )
     if settings.images.kms_key and ours.account == settings.artifacts.account:
-        key = settings.images.kms_key
+        key, named = _key(settings.images.kms_key)
         grants = ("kms:CreateGrant", "kms:DescribeKey", "kms:RetireGrant")
-        yield _Part("Key", (key,), (), grants)
+        # Asked for by ECR in the caller's name, and never by the caller itself.
+        through = {"StringEquals": {"kms:ViaService": _ecr(artifacts_registry(settings))}}
+        yield _Part("Key", (key,), (), grants, {**through, **named})
 
 
 def _replicates(pushed: Iterable[Registry], settings: Settings) -> bool:
@@ -148,7 +161,31 @@ def _service_role(sid: str, service: str, ours: Registry) -> _Part:
     )
 
 
-def _alert_parts(registries: list[Registry]) -> Iterator[_Part]:
+def _key(arn: str) -> tuple[str, _Condition]:
+    """Give what a statement about a key names, and the condition that narrows it to that key.
+
+    A policy does not see a key by its alias's ARN (AWS KMS Developer Guide, "Use aliases to control
+    access to KMS keys").
+    """
+    within, _, alias = arn.partition(":alias/")
+    if not alias:
+        return arn, {}
+    return f"{within}:key/*", {
+        "ForAnyValue:StringEquals": {"kms:ResourceAliases": f"alias/{alias}"}
+    }
+
+
+def _ecr(registry: Registry) -> str | list[str]:
+    """Give ECR's name in kms:ViaService.
+
+    AWS KMS documents one form for every Region. Other services of China also have one of China's
+    domain; both are Amazon's alone.
+    """
+    name = f"ecr.{registry.region}.amazonaws.com"
+    return [name, f"{name}.cn"] if registry.partition == "aws-cn" else name
+
+
+def _alert_parts(registries: list[Registry], settings: Settings) -> Iterator[_Part]:
     def arns(service: str, name: str) -> tuple[str, ...]:
         return tuple(
             f"arn:{each.partition}:{service}:{each.region}:{each.account}:{name}"
@@ -171,9 +208,24 @@ def _alert_parts(registries: list[Registry]) -> Iterator[_Part]:
         "AlertKeys",
         arns("kms", "key/*"),
         ("kms:DescribeKey", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:ListResourceTags"),
-        ("kms:EnableKeyRotation", "kms:ScheduleKeyDeletion"),
+        # Without the condition below, since a key's tags may count only minutes after it is made
+        # (AWS KMS Developer Guide, "ABAC for AWS KMS"); rotation takes nothing from anybody.
+        ("kms:EnableKeyRotation",),
     )
-    yield _Part("NewAlertKeys", ("*",), (), ("kms:CreateKey",))
+    changes = ("kms:PutKeyPolicy", "kms:ScheduleKeyDeletion")
+    yield _Part("OwnAlertKeys", arns("kms", "key/*"), (), changes, _tagged("Resource"))
+    # Tags are given to a new key only by who may tag any (AWS KMS Developer Guide, "Controlling
+    # access to tags").
+    creation = ("kms:CreateKey", "kms:TagResource")
+    yield _Part("NewAlertKeys", ("*",), (), creation, _tagged("Request"))
+    if settings.images.kms_key and registries[0].account == settings.artifacts.account:
+        key, named = _key(settings.images.kms_key)
+        denied = ("kms:EnableKeyRotation", *changes, "kms:TagResource")
+        yield _Part("NeverTheImagesKey", (key,), (), denied, named, "Deny")
+
+
+def _tagged(where: Literal["Request", "Resource"]) -> _Condition:
+    return {"StringEquals": {f"aws:{where}Tag/{key}": value for key, value in KEY_TAGS.items()}}
 
 
 def _push_parts(pushed: list[Registry], settings: Settings) -> Iterator[_Part]:
@@ -195,10 +247,15 @@ def _push_parts(pushed: list[Registry], settings: Settings) -> Iterator[_Part]:
         "iam:ListInstanceProfilesForRole",
         "iam:UpdateAssumeRolePolicy",
     )
-    yield _Part("PushRoles", (roles,), reads, changes if boundary else (*changes, *granting))
     if boundary:
+        yield _Part("PushRoles", (roles,), reads, changes)
         condition = {"StringEquals": {"iam:PermissionsBoundary": boundary}}
-        yield _Part("PushRolesWithinBounds", (roles,), (), granting, condition)
+        bound = (*granting, "iam:PutRolePermissionsBoundary")
+        yield _Part("PushRolesWithinBounds", (roles,), (), bound, condition)
+    else:
+        # Who may lift a boundary is bound by none: only where the settings ask for none any more.
+        unbound = (*changes, *granting, "iam:DeleteRolePermissionsBoundary")
+        yield _Part("PushRoles", (roles,), reads, unbound)
     if settings.push_roles.create_provider:
         yield _Part(
             "GitHubsIdentityProvider",
@@ -225,7 +282,7 @@ def _document(parts: Iterable[_Part], *, changing: bool) -> str:
 def _statement(part: _Part, actions: list[str]) -> dict[str, Any]:
     return {
         "Sid": part.sid,
-        "Effect": "Allow",
+        "Effect": part.effect,
         "Action": actions,
         "Resource": part.resources[0] if len(part.resources) == 1 else list(part.resources),
         **({"Condition": part.condition} if part.condition else {}),

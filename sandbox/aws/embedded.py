@@ -26,6 +26,7 @@ class ApiCall:
     the prefix of the IAM action; `status` is the HTTP status of the answer. `account` is the
     account of the credentials, so an AssumeRole belongs to the account it starts from. `subject` is
     the name or ARN of what the request is about, as the request has it; empty where it names none.
+    `tags` are those of the request in the form of AWS KMS, which conditions of policies may ask for.
     """
 
     account: str
@@ -34,6 +35,7 @@ class ApiCall:
     action: str
     status: int
     subject: str = ""
+    tags: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(slots=True)

@@ -170,14 +170,15 @@ def _refused(
     return [body]
 
 
-def _asked(environ: WSGIEnvironment) -> dict[str, str]:
+def _asked(environ: WSGIEnvironment) -> dict[str, Any]:
     """Say who asked what of which service and where, before moto reads the request.
 
     JSON services name their action in a header and query services in the body; for the others
     the method and path stand in for it.
     """
     target = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
-    fields = _fields(environ)
+    body = _body(environ)
+    fields = _firsts(body)
     action = target or fields.get("Action", "")
     if credential := _CREDENTIAL.search(environ.get("HTTP_AUTHORIZATION", "")):
         region, service = credential["region"], credential["service"]
@@ -191,11 +192,16 @@ def _asked(environ: WSGIEnvironment) -> dict[str, str]:
         "service": service,
         "action": action or f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}",
         "subject": next((fields[key] for key in _SUBJECTS if fields.get(key)), ""),
+        "tags": tuple(
+            (each["TagKey"], each["TagValue"])
+            for each in body.get("Tags") or ()
+            if isinstance(each, dict) and "TagKey" in each
+        ),
     }
 
 
-def _fields(environ: WSGIEnvironment) -> dict[str, str]:
-    """Read the texts of a form or JSON body, of lists the first, and put the body back for moto."""
+def _body(environ: WSGIEnvironment) -> dict[str, Any]:
+    """Read the fields of a form or JSON body, and put the body back for moto."""
     form = environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded")
     if not form and "HTTP_X_AMZ_TARGET" not in environ:
         return {}
@@ -205,9 +211,14 @@ def _fields(environ: WSGIEnvironment) -> dict[str, str]:
         fields = parse_qs(body.decode()) if form else json.loads(body or b"{}")
     except ValueError:
         return {}
+    return fields if isinstance(fields, dict) else {}
+
+
+def _firsts(fields: dict[str, Any]) -> dict[str, str]:
+    """Give the fields that are texts, and of lists the first."""
     firsts = (
         (name, value[0] if isinstance(value, list) and value else value)
-        for name, value in (fields.items() if isinstance(fields, dict) else ())
+        for name, value in fields.items()
     )
     return {name: value for name, value in firsts if isinstance(value, str)}
 

@@ -2,13 +2,14 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import boto3
 import pytest
 
-from ecr.iam import Caller, decide, statements
+from ecr.iam import Caller, Values, decide, statements
+from ecr.plan.alerts import KEY_TAGS
 from ecr.plan.documents import Document
 from ecr.plan.push import ISSUER
 from ecr.plan.roles import UNCALLED, deployment_documents
@@ -33,7 +34,11 @@ EVERYTHING: dict[str, Any] = {
     },
     "access": {
         "functions": {"accounts": [READER], "services": {"all": True}},
-        "lock": {"breakGlass": [f"arn:aws:iam::{ARTIFACTS[0]}:role/break-glass"]},
+        "lock": {
+            "breakGlass": [
+                f"arn:aws:iam::{account}:role/break-glass" for account in (ARTIFACTS[0], LAMBDA[0])
+            ]
+        },
     },
     "pushRoles": {"createProvider": True, "permissionsBoundary": BOUNDARY},
 }
@@ -41,9 +46,14 @@ EVERYTHING: dict[str, Any] = {
 
 def iam(session: Session) -> Any:
     """IAM of the artifacts account."""
-    given = Registries(session.environment)._credentials(ARTIFACTS[0])
+    return client(session, "iam", ARTIFACTS[0])
+
+
+def client(session: Session, service: Any, account: str) -> Any:
+    """A service of an account, as somebody else would use it, in the estate's Region."""
+    given = Registries(session.environment)._credentials(account)
     return boto3.client(
-        "iam",
+        service,
         endpoint_url=session.aws.url,
         region_name=ARTIFACTS[1],
         aws_access_key_id=given["AccessKeyId"],
@@ -110,6 +120,25 @@ def written(session: Session) -> int:
     return len([path for path in paths if path.endswith("/actions/variables")])
 
 
+KEYS_CHANGED = "other hands have changed the policies of the keys of alerts"
+KEYS_UNTAGGED = "other hands have taken these keys' tags away, and the boundary is given up"
+
+
+def tamper(session: Session, title: str) -> None:
+    """Do to the keys of alerts what a phase says of other hands."""
+    if title not in {KEYS_CHANGED, KEYS_UNTAGGED}:
+        return
+    for account in (ARTIFACTS[0], LAMBDA[0]):
+        kms = client(session, "kms", account)
+        (key,) = (each["KeyId"] for each in kms.list_keys()["Keys"])
+        if title == KEYS_UNTAGGED:
+            kms.untag_resource(KeyId=key, TagKeys=list(KEY_TAGS))
+            continue
+        policy = json.loads(kms.get_key_policy(KeyId=key, PolicyName="default")["Policy"])
+        policy["Statement"].pop()
+        kms.put_key_policy(KeyId=key, PolicyName="default", Policy=json.dumps(policy))
+
+
 def phases() -> Iterator[tuple[str, dict[str, Any]]]:
     """Settings, one deployment after another, that use and end everything that there is."""
     yield "everything is made", EVERYTHING
@@ -125,6 +154,10 @@ def phases() -> Iterator[tuple[str, dict[str, Any]]]:
         "pushRoles": {**EVERYTHING["pushRoles"], "branches": ["main"]},
     }  # fmt: skip
     yield "everything is changed", changed
+    yield KEYS_CHANGED, changed
+    unbound = {**EVERYTHING["pushRoles"], "permissionsBoundary": None}
+    yield KEYS_UNTAGGED, {**changed, "pushRoles": unbound}
+    yield "roles are bound that stand already", changed
     without = {"namespaces": EVERYTHING["namespaces"], "lambdaReplicas": ONE_LAMBDA_ACCOUNT}
     yield "most of it ends", {**without, "lifecycle": {"preset": "none"}}
     fewer = {**ONE_LAMBDA_ACCOUNT, "services": {"patterns": ["nothing"]}}
@@ -148,6 +181,7 @@ def test_the_roles_allow_what_the_providers_call_and_nothing_else(open_session: 
     for title, settings in phases():
         session.configure({"registryPolicyScope": "V2", **settings})
         after = documents(session)
+        tamper(session, title)
         session.aws.forget_calls()
         if "retire" in settings and "web" in names(session):
             session.github.organisation.delete("web")
@@ -157,7 +191,7 @@ def test_the_roles_allow_what_the_providers_call_and_nothing_else(open_session: 
         for call in calls(session):
             # What a setting ends is cleared away with the documents from before.
             texts = [pair[0].text for pair in (*before[call.account], *after[call.account])]
-            assert may(texts, call), (title, call)
+            assert may(texts, call, key_tags(session, call)), (title, call)
             called[call.account].add(action(call))
         for account, pairs in after.items():
             granted[account] |= {each for pair in pairs for each in actions(pair[0].text)}
@@ -175,7 +209,7 @@ def test_a_preview_reads_what_its_role_allows_and_nothing_else(open_session: Ope
     for account, pairs in documents(session).items():
         mine = [call for call in calls(session) if call.account == account]
         (texts,) = [[pair[1].text for pair in pairs]]
-        assert all(may(texts, call) for call in mine)
+        assert all(may(texts, call, {}) for call in mine)
         assert {action(call) for call in mine} == {each for text in texts for each in actions(text)}
     changing = ("Create", "Put", "Set", "Delete", "Update", "Tag", "Untag", "Enable", "Schedule")
     assert not [call for call in calls(session) if call.action.startswith(changing)]
@@ -206,9 +240,24 @@ def actions(text: str) -> set[str]:
     return {each for found in listed for each in ([found] if isinstance(found, str) else found)}
 
 
-def may(texts: list[str], call: ApiCall) -> bool:
-    """Whether a role with these documents may make a call on what it was made on."""
-    context = {"iam:PermissionsBoundary": BOUNDARY} if call.service == "iam" else {}
+def key_tags(session: Session, call: ApiCall) -> dict[str, str]:
+    """The tags of the key that a call was about."""
+    if call.service != "kms" or not call.subject:
+        return {}
+    kms = client(session, "kms", call.account)
+    return {
+        each["TagKey"]: each["TagValue"]
+        for each in kms.list_resource_tags(KeyId=call.subject)["Tags"]
+    }
+
+
+def may(texts: list[str], call: ApiCall, tags: Mapping[str, str]) -> bool:
+    """Whether a role with these documents may make a call on what it was made on, with these tags."""
+    context: dict[str, Values] = (
+        {"iam:PermissionsBoundary": BOUNDARY} if call.service == "iam" else {}
+    )
+    context |= {f"aws:ResourceTag/{key}": value for key, value in tags.items()}
+    context |= {f"aws:RequestTag/{key}": value for key, value in call.tags}
     role = f"arn:aws:iam::{call.account}:role/ecr-estate-deploy"
     who = Caller("role", role, policies=tuple(texts), context=context)
     return decide(who, action(call), arn(call), account=call.account) == "allowed"
