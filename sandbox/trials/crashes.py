@@ -183,6 +183,21 @@ def trials() -> Iterator[Trial]:
         strike=partial(_change, point=0),
         deploy=_crash_and_empty_notes,
     )
+    for change, arguments, state in (
+        ("rename", ("added-0", "gateway"), "active"),
+        ("delete", ("added-0",), "kept"),
+    ):
+        for checkpoints in (True, False):
+            yield Trial(
+                group=GROUP,
+                fault=f"engine killed in an update, {change} on GitHub of what it made"
+                f"{'' if checkpoints else ', without checkpoints'}",
+                ground=DEPLOYED,
+                expect=RECOVERED,
+                strike=partial(_change, point=0),
+                deploy=partial(_crash_and, change, arguments, checkpoints=checkpoints),
+                states={"added-0": state},
+            )
     for action in ("DeleteLifecyclePolicy", "DeleteRepository"):
         yield Trial(
             group=GROUP,
@@ -201,6 +216,13 @@ def _crash_and_empty_notes(stage: Stage) -> Run:
         notes.write_text("")
     if not stage.session.pulumi("stack", "export").code:
         stage.notes.append("the backend read a state whose notes are empty")
+    return recover(stage, said)
+
+
+def _crash_and(change: str, arguments: tuple[str, ...], stage: Stage, *, checkpoints: bool) -> Run:
+    """Be killed once all is made, and let something happen on GitHub before the recovery."""
+    said = crash(stage, point=2, action="CreateRepository", checkpoints=checkpoints)
+    getattr(stage.organisation, change)(*arguments)
     return recover(stage, said)
 
 

@@ -213,6 +213,7 @@ class Runner:
             done = trial.deploy(stage)
         finally:
             clock.cancel()
+            clock.join()
         self._mend(trial.ground, session)
         changed = len(changing(session.aws.calls()))
         held, managed = stage.look(), stage.managed()
