@@ -35,6 +35,9 @@ REPOSITORY = "aws:ecr/repository:Repository"
 FEW = 200
 """Image repositories of other hands, up to which the tags of all are read: two requests for each."""
 
+GITHUB_ID = "github-id"
+"""The tag of every image repository that an estate made."""
+
 AT_ONCE = 16
 """Image repositories that are looked at side by side."""
 
@@ -115,8 +118,8 @@ async def observe(
     Of image repositories that the ledger does not know, the tags say whether a killed deployment
     made them, also where their repository has been renamed or deleted since. They are read of all
     where this stack has no ledger yet or there are few, and otherwise of those that the engine's
-    state holds or a planned name may meet. The state is read only where there are any. Raises
-    EstateError when a registry cannot be read.
+    state holds or a planned name may meet. The state, two seconds for each
+    thousand services, is read only where it matters. Raises EstateError when a registry cannot be read.
     """
     registries = tuple(configured_registries(settings))
     listings = await asyncio.gather(*(read("getRepositories", each, {}) for each in registries))
@@ -164,13 +167,19 @@ async def observe(
 
     absent = own - there - ending
     moving = ledger.arriving or ledger.leaving
-    state = await managed() if others or absent or moving else frozenset()
+    needed = bool(absent or moving or (others and not everything))
+    state = await managed() if needed else frozenset()
     unknown = [
         placement
         for placement in map(Placement.at, sorted(others))
         if everything or placement.name in names or placement.location in state
     ]
     tags = await asyncio.gather(*(look("getRepository", "name", each) for each in unknown))
+    if not needed and any(
+        GITHUB_ID in (found.get("tags") or {}) or Placement.at(location).name in names
+        for location, found in tags
+    ):
+        state = await managed()
     images = await asyncio.gather(*(look("getImages", "repositoryName", each) for each in counted))
     return Observed(
         unknown={location: dict(found.get("tags") or {}) for location, found in tags},
