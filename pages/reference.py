@@ -36,6 +36,21 @@ LIMITS: Mapping[str, tuple[str, ...]] = {
 }
 """Where limits are, by the heading under which the page has them."""
 
+FOUND = (
+    ("a guard has tripped", "plan", "guides/pipeline.md#what-a-reviewer-sees"),
+    ("AWS is not as it was deployed", "drift", "guides/pipeline.md#what-a-reviewer-sees"),
+    ("an image in use is in danger, or gone", "audit", "operations/audit.md"),
+    ("a replica lacks an image", "replicas", "operations/replicas.md"),
+    ("images are left to scan", "rescan", "operations/rescan.md"),
+    ("ECR judges otherwise", "simulate", "operations/simulate.md"),
+    (
+        "several Dockerfiles, and no further image declared",
+        "dockerfiles",
+        "operations/dockerfiles.md",
+    ),
+)
+"""What exit code 3 says, with the command and the page that has it."""
+
 
 def pages() -> dict[str, str]:
     """Give every reference page by its path below docs/."""
@@ -53,9 +68,13 @@ def commands() -> str:
             "# Commands\n",
             "What an operator does beside deploying, which is `pulumi up`; what `make` does; and what",
             f"the sandbox takes. {WRITTEN}\n",
+            "They are run in the program's folder, where it is",
+            "[installed](../guides/first-deployment.md#0-get-the-program).\n",
             "## The operator's commands { #ecr }\n",
             "An error is one line of what is wrong and a line for each place, with the remedy, and the",
-            "exit code 1. Other codes are said on the pages of [the operations](../index.md).\n",
+            "exit code 1. Exit code 3 says that something was found, which each command's page explains:\n",
+            *(f"- {meaning}: [`{name}`](../{page})" for meaning, name, page in FOUND),
+            "",
             *_of_parser(command_line(), "###"),
             "## make { #make }\n",
             *_of_make(),
