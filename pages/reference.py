@@ -36,6 +36,9 @@ LIMITS: Mapping[str, tuple[str, ...]] = {
 }
 """Where limits are, by the heading under which the page has them."""
 
+LONGEST = 100
+"""Characters of a text that an example of an output shows."""
+
 FOUND = (
     ("a guard has tripped", "plan", "guides/pipeline.md#what-a-reviewer-sees"),
     ("AWS is not as it was deployed", "drift", "guides/pipeline.md#what-a-reviewer-sees"),
@@ -155,7 +158,7 @@ def outputs() -> str:
             "| --- | --- |",
             *rows,
             "\nThe examples are of [the sandbox](../guides/sandbox.md), each list and map cut after its",
-            "first two entries.\n",
+            f"first two entries, and each text after {LONGEST} characters.\n",
             *sections,
         ]
     )
@@ -173,6 +176,8 @@ def _cut(value: Any, most: int = 2) -> Any:  # noqa: ANN401
         if len(value) > most * 5:
             shown = list(value)[:most]
         return {key: _cut(value[key]) for key in shown}
+    if isinstance(value, str) and len(value) > LONGEST:
+        return f"{value[:LONGEST]}…"
     return [_cut(each) for each in value[:most]] if isinstance(value, list) else value
 
 
