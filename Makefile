@@ -1,6 +1,6 @@
 # Each target works from a clean clone: it installs what it needs first, and says what it does.
 .DEFAULT_GOAL := help
-.PHONY: help sandbox sandbox-start sandbox-shell sandbox-stop test browser check docs bench faults lock format clean
+.PHONY: help install sandbox sandbox-start sandbox-shell sandbox-stop test browser check docs bench faults lock format clean
 
 PYTHON ?= python3
 ARCHITECTURE ?= central
@@ -16,6 +16,8 @@ SPELLED := $(STYLE) docs kubernetes README.md CONTRIBUTING.md Makefile mkdocs.ym
 
 help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(INSTALLED) ## Install the locked dependencies into .venv
 
 sandbox: $(INSTALLED) ## Run the whole program for real, against an embedded AWS and GitHub
 	$(BIN)/python -m sandbox run --architecture $(ARCHITECTURE) --settings $(SETTINGS)

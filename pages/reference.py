@@ -36,6 +36,24 @@ LIMITS: Mapping[str, tuple[str, ...]] = {
 }
 """Where limits are, by the heading under which the page has them."""
 
+LONGEST = 100
+"""Characters of a text that an example of an output shows."""
+
+FOUND = (
+    ("a guard has tripped", "plan", "guides/pipeline.md#what-a-reviewer-sees"),
+    ("AWS is not as it was deployed", "drift", "guides/pipeline.md#what-a-reviewer-sees"),
+    ("an image in use is in danger, or gone", "audit", "operations/audit.md"),
+    ("a replica lacks an image", "replicas", "operations/replicas.md"),
+    ("images are left to scan", "rescan", "operations/rescan.md"),
+    ("ECR judges otherwise", "simulate", "operations/simulate.md"),
+    (
+        "several Dockerfiles, and no further image declared",
+        "dockerfiles",
+        "operations/dockerfiles.md",
+    ),
+)
+"""What exit code 3 says, with the command and the page that has it."""
+
 
 def pages() -> dict[str, str]:
     """Give every reference page by its path below docs/."""
@@ -53,9 +71,13 @@ def commands() -> str:
             "# Commands\n",
             "What an operator does beside deploying, which is `pulumi up`; what `make` does; and what",
             f"the sandbox takes. {WRITTEN}\n",
+            "They are run in the program's folder, where it is",
+            "[installed](../guides/first-deployment.md#0-get-the-program).\n",
             "## The operator's commands { #ecr }\n",
             "An error is one line of what is wrong and a line for each place, with the remedy, and the",
-            "exit code 1. Other codes are said on the pages of [the operations](../index.md).\n",
+            "exit code 1. Exit code 3 says that something was found, which each command's page explains:\n",
+            *(f"- {meaning}: [`{name}`](../{page})" for meaning, name, page in FOUND),
+            "",
             *_of_parser(command_line(), "###"),
             "## make { #make }\n",
             *_of_make(),
@@ -136,7 +158,7 @@ def outputs() -> str:
             "| --- | --- |",
             *rows,
             "\nThe examples are of [the sandbox](../guides/sandbox.md), each list and map cut after its",
-            "first two entries.\n",
+            f"first two entries, and each text after {LONGEST} characters.\n",
             *sections,
         ]
     )
@@ -154,6 +176,8 @@ def _cut(value: Any, most: int = 2) -> Any:  # noqa: ANN401
         if len(value) > most * 5:
             shown = list(value)[:most]
         return {key: _cut(value[key]) for key in shown}
+    if isinstance(value, str) and len(value) > LONGEST:
+        return f"{value[:LONGEST]}…"
     return [_cut(each) for each in value[:most]] if isinstance(value, list) else value
 
 

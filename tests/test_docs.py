@@ -317,6 +317,11 @@ def test_every_question_of_the_two_documents_is_answered_by_a_page() -> None:
             assert not anchor or anchor in anchors
 
 
+def test_no_page_of_the_site_has_a_diagram_that_the_site_does_not_draw() -> None:
+    # GitHub draws Mermaid, so that the README may have it; the site shows its source.
+    assert [page for page in DOCS.rglob("*.md") if "```mermaid" in page.read_text()] == []
+
+
 @pytest.mark.parametrize(
     "diagram", sorted((DOCS / "diagrams").glob("*.svg")), ids=lambda diagram: str(diagram.stem)
 )

@@ -129,7 +129,7 @@ def test_a_stacks_outputs_say_which_services_are_lambdas(
 
 def test_a_mere_number_is_enough(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", "--count", "1000"]) == 0
-    assert "| per-stage       | no              |    1,000 |" in capsys.readouterr().out
+    assert "| per-stage       | no              |              3,000 |" in capsys.readouterr().out
 
 
 def test_the_page_and_the_picture_are_fresh() -> None:

@@ -22,12 +22,12 @@ BLOCKS = blocks()
 SHELL = [block for block in BLOCKS if block.language in {"sh", "console"}]
 COMMANDS = [(block, words) for block in SHELL for words in block.commands()]
 OTHERS = {
+    ".": None,
     "docker": {"build", "buildx", "login", "manifest", "pull", "push"},
     "find": None,
     "go": {"install"},
     "jq": {"-r"},
     "kubectl": {"annotate", "apply", "create", "get", "kustomize", "label"},
-    "pip": {"install"},
     "sh": None,
 }
 """Commands that are not ours, with what is used of them; whoever adds one looks it up."""

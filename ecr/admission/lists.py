@@ -20,7 +20,7 @@ RUN = "ecr-admission-run"
 
 SCHEMA = "1"
 MOST_BYTES = 1_000_000
-"""Of the content of one list; Kubernetes takes 1 MiB with all else that belongs to a ConfigMap."""
+"""Bytes of one list; Kubernetes takes 1 MiB with all else that belongs to a ConfigMap."""
 
 MOST_PER_KEY = 2_000
 """Entries below one key, which bounds what one look-up costs; see docs/decisions/0016."""

@@ -49,16 +49,15 @@ OF_ONE_LIST = (
 HEADINGS = (
     "architecture",
     "Lambda replicas",
-    "services",
     "image repositories",
-    "of them replicas",
-    "engine resources",
+    "replicas",
+    "resources",
     "registries",
-    "replication rules",
+    "rules",
     "prefixes",
-    "storage multiple",
-    "policy documents",
-    "promotion steps",
+    "storage",
+    "policies",
+    "promotions",
 )
 
 
@@ -201,7 +200,7 @@ def table(rows: Sequence["Figures"]) -> str:
 def _cells(row: "Figures") -> Iterator[str]:
     yield row.architecture
     yield "yes" if row.replicated else "no"
-    for count in (row.services, row.image_repositories, row.replicas, row.resources):
+    for count in (row.image_repositories, row.replicas, row.resources):
         yield f"{count:,}"
     for count in (row.registries, row.rules, row.prefixes):
         yield f"{count:,}"

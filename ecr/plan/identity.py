@@ -26,8 +26,10 @@ Notes = dict[int, list[str]]
 """What to tell of each service, by GitHub id."""
 
 FEWEST_TO_STOP = 3
+"""Changes of one kind that always pass; more stop the deployment where they are over the share, too."""
+
 SHARE_TO_STOP = 0.05
-"""More changes of one kind than both of these at once stop the deployment."""
+"""The share of the services that may change in one way at once, where that is more than the number."""
 
 
 @dataclass(frozen=True, slots=True)

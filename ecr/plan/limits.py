@@ -39,7 +39,7 @@ EXCLUSIONS = 5
 """Filters that immutability leaves out (Amazon ECR API Reference, PutImageTagMutability)."""
 
 NEAR = 0.8
-"""The part of a limit from which an operator hears of it."""
+"""The part of a limit from which on a plan says that it is near."""
 
 REQUESTS = 5.0
 """Requests a second that a registry's account takes for making and describing image repositories.
@@ -50,7 +50,7 @@ REQUESTS_EACH = {"placement": 5, "replica": 7}
 the AWS provider reads back each, and the tags. `tests/engine/test_estate.py` counts them."""
 
 SOON = 0.25
-"""Hours of a first deployment that nobody needs to be told of."""
+"""Hours that a first deployment may take before the plan says how long it takes."""
 
 
 WORDS = {"trust": "trust policy"} | dict.fromkeys(LIMITS.keys() - {"trust"}, "policy")

@@ -8,8 +8,11 @@ import re
 from collections.abc import Mapping
 
 _ECR = re.compile(r"(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*")
-SHORTEST, LONGEST = 2, 256
-"""Characters of an image repository's name (Amazon ECR API Reference, CreateRepository)."""
+SHORTEST = 2
+"""Characters of an image repository's name, at least (Amazon ECR API Reference, CreateRepository)."""
+
+LONGEST = 256
+"""Characters of an image repository's name, at most (Amazon ECR API Reference, CreateRepository)."""
 
 
 class NameRefusedError(ValueError):

@@ -16,14 +16,16 @@ from ecr.errors import EstateError
 from ecr.plan.model import Bleed, Registry, ReplicationRule
 
 MAX_DESTINATIONS = 25
+"""Destinations of a registry's replication (Amazon ECR API Reference, ReplicationConfiguration)."""
+
 MAX_FILTERS = 100
-"""Limits of a registry's replication (Amazon ECR API Reference, ReplicationConfiguration)."""
+"""Prefixes of a replication rule (Amazon ECR API Reference, ReplicationRule)."""
 
 MAX_RULES = 10
-"""Rules that the AWS provider takes; ECR itself takes 25."""
+"""Replication rules that the AWS provider takes; ECR itself takes 25."""
 
 SHORTEST_PREFIX = 2
-"""Characters of a filter (Amazon ECR API Reference, RepositoryFilter)."""
+"""Characters of a replication prefix, at least (Amazon ECR API Reference, RepositoryFilter)."""
 
 _Cover = tuple[int, tuple[str, ...]]
 

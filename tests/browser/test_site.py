@@ -131,6 +131,21 @@ def test_a_page_of_each_kind_is_accessible_in_the_dark_on_a_phone(
     assert found + visit.faults == []
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "reference/comparison.html",
+        "reference/access.html",
+        "reference/faults.html",
+        "decisions/0001-where-images-live.html",
+    ],
+)
+def test_a_wide_table_is_seen_whole_on_a_desktop(path: str, visit: Visit) -> None:
+    page = visit(path)
+    hidden = "tables => tables.filter(each => each.scrollWidth > each.clientWidth).length"
+    assert page.locator(".md-typeset__scrollwrap").evaluate_all(hidden) == 0
+
+
 def test_the_search_finds_and_leads_to_what_it_found(visit: Visit) -> None:
     page = visit("index.html")
     page.keyboard.press("/")
