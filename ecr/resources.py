@@ -35,7 +35,12 @@ async def declare(
     providers: Mapping[str, aws.Provider],
     github: pulumi.ProviderResource | None = None,
 ) -> None:
-    """Register everything in the plan, with the provider of each account, and that of GitHub."""
+    """Register everything in the plan, with the provider of each account, and that of GitHub.
+
+    A deployment comes back only when every image repository is made, and not where one is refused: the
+    ledger that is exported next then never knows what the engine's state does not hold, and whatever
+    else was made is found again by its tags.
+    """
     # Every registration lives until the program ends, so the collector would only walk through more
     # and more of them: half of a deployment's time, for some megabytes that the process's end frees.
     gc.collect()
@@ -43,10 +48,10 @@ async def declare(
     declare_registries(plan.registries, providers)
     for alerts in plan.alerts:
         declare_alerts(alerts, providers[alerts.registry.account])
+    made = []
     for index, image_repository in enumerate(plan.image_repositories, 1):
-        declare_image_repository(
-            image_repository, providers[image_repository.placement.registry.account]
-        )
+        provider = providers[image_repository.placement.registry.account]
+        made.append(declare_image_repository(image_repository, provider))
         if index % BATCH == 0:
             await asyncio.sleep(0)
     trusted = [
@@ -56,6 +61,8 @@ async def declare(
         declare_push_role(role, providers[role.registry.account], github, trusted)
         if index % BATCH == 0:
             await asyncio.sleep(0)
+    if not pulumi.runtime.is_dry_run():
+        await asyncio.gather(*(each.id.future() for each in made))
 
 
 def declare_providers(registries: Mapping[Registry, str | None]) -> dict[str, aws.Provider]:

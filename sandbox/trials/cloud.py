@@ -7,7 +7,7 @@ before it begins, and those that stop it half-way: after these the next deployme
 from collections.abc import Iterator
 from typing import Any
 
-from sandbox.session import Run
+from sandbox.session import ORGANISATION, STACK, Run
 from sandbox.trials.identities import API, retiring
 from sandbox.trials.listings import goes_on, small_organisation, stops
 from sandbox.trials.trial import ARTIFACTS, QUIET, Ground, Stage, Trial, github
@@ -64,6 +64,30 @@ def deploy_again(stage: Stage) -> Run:
     return refused
 
 
+def lose_the_answer(stage: Stage) -> Run:
+    """Deploy so that AWS makes an image repository and nobody hears of it, and deploy again.
+
+    What the provider asked for is made by hand, with the tags that it asks for.
+    """
+    refused = stage.up()
+    stage.session.aws.refusals.clear()
+    repository = next(each for each in stage.organisation if each.name == "batch")
+    tags = {
+        "managed-by": f"ecr-estate/{STACK}",
+        "github-owner": ORGANISATION,
+        "github-repository": "batch",
+        "github-id": str(repository.id),
+        "service": "batch",
+    }
+    stage.ecr().create_repository(
+        repositoryName="batch", tags=[{"Key": key, "Value": tags[key]} for key in tags]
+    )
+    stage.look()
+    if not refused.code:
+        stage.notes.append("the deployment was not refused")
+    return stage.session.up("--skip-preview", "--refresh", *QUIET)
+
+
 def trials() -> Iterator[Trial]:
     """Give every trial of AWS."""
     once = goes_on(changes=None)
@@ -89,6 +113,14 @@ def trials() -> Iterator[Trial]:
             times=None,
             deploy=deploy_again,
         )
+    yield _refused(
+        "CreateRepository makes one, and its answer is lost",
+        goes_on(changes=None),
+        "CreateRepository",
+        DENIED,
+        times=None,
+        deploy=lose_the_answer,
+    )
     yield _refused(
         "DescribeRepositories is denied",
         stops("getRepositories in .*; check the role of this account"),
