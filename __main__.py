@@ -22,7 +22,7 @@ async def main() -> dict[str, Any]:
         run = begin_run()
         settings = run.step("settings", load_settings)
         ledger = await run.wait("ledger", read_ledger(settings.shards))
-        github = connect(settings)
+        github = run.step("github", connect, settings)
         inventory = await run.wait("inventory", read_inventory(settings, ledger.active, github))
         providers = declare_providers(assumed_roles(settings, preview=run.preview))
         reading = read_registries(providers, settings, inventory, ledger)

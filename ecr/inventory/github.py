@@ -58,6 +58,17 @@ class ListingRefusedError(EstateError):
         )
 
 
+class UnansweredError(ListingRefusedError):
+    """GitHub has not answered in time, and the provider waits for it still."""
+
+    def give_up(self) -> NoReturn:
+        """End the program at once: the SDK would wait for the provider, which waits for GitHub."""
+        import pulumi  # noqa: PLC0415
+
+        pulumi.log.error(str(self))
+        os._exit(1)
+
+
 class _UnsettledError(Exception):
     """What was read cannot be right, or changed while it was read; it is worth reading again."""
 
@@ -350,11 +361,9 @@ def _provider_fetch(provider: "pulumi.ProviderResource", github: GitHub) -> Fetc
         )
         await asyncio.wait({asked}, timeout=github.timeout_seconds)
         if not asked.done():
-            _give_up(
-                ListingRefusedError(
-                    f"GET {endpoint} got no answer in {github.timeout_seconds} s{limit.said()}",
-                    "deploy again later, or raise github.timeoutSeconds",
-                )
+            raise UnansweredError(
+                f"GET {endpoint} got no answer in {github.timeout_seconds} s{limit.said()}",
+                "deploy again later, or raise github.timeoutSeconds",
             )
         try:
             answer = asked.result()
@@ -394,14 +403,6 @@ class _RateLimit:
             return ", not even the first; GitHub cannot be reached, or limits the rate"
         until = datetime.fromtimestamp(self.reset, UTC).strftime("%H:%M UTC")
         return f"; GitHub had {self.remaining} requests left until {until}, and may limit the rate"
-
-
-def _give_up(refusal: ListingRefusedError) -> NoReturn:
-    """End the program at once: the SDK would wait for the provider, which waits for GitHub."""
-    import pulumi  # noqa: PLC0415
-
-    pulumi.log.error(str(refusal))
-    os._exit(1)
 
 
 def _refused(endpoint: str, said: str) -> ListingRefusedError:
