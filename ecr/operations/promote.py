@@ -173,7 +173,9 @@ def _chain(outputs: Mapping[str, Any]) -> Chain:
 def _outputs(file: Path | None) -> dict[str, Any]:
     """Read the stack's outputs, from a file or from the stack that is selected."""
     if file:
-        where, text = str(file), file.read_text(encoding="utf-8") if file.exists() else ""
+        from ecr.stack_file import read_text  # noqa: PLC0415 - it imports the settings
+
+        where, text = str(file), read_text(file)
     else:
         where, text = "pulumi stack output --json", _asked_of_pulumi()
     try:
