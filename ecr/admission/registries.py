@@ -21,6 +21,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ecr.admission.model import Finding, Held, Image, Scan, reaches
+from ecr.aws import explained
 from ecr.errors import EstateError
 from ecr.plan.model import Registry
 
@@ -217,7 +218,9 @@ class Reader:
         return tuple(held)
 
     def _read_one(self, registry: Registry, expected: Collection[str]) -> Held:
-        ecr = _Calls(self._connect(registry), registry, Pace(self._rate))
+        with explained(f"connecting to {registry.key}"):
+            client = self._connect(registry)
+        ecr = _Calls(client, registry, Pace(self._rate))
         try:
             names = sorted(
                 each["repositoryName"]
