@@ -60,7 +60,7 @@ def http_fetch(base_url: str | None, token: str) -> Fetch:
         except ValueError:
             # Its text may quote a header, and so the token.
             raise ListingRefusedError(
-                f"GET {endpoint} could not be asked at {api}",
+                f"GET {endpoint} could not be asked, for the base URL is no address",
                 "write GITHUB_BASE_URL or github.baseUrl as https://github.example.com",
             ) from None
 

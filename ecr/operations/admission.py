@@ -74,7 +74,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--rate",
-        type=number(0.001, 10_000),
+        type=number(0.001, 1_000_000),
         default=50.0,
         metavar="CALLS",
         help="calls a second to each registry, at most (default: 50)",

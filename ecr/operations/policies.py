@@ -155,7 +155,10 @@ def _stack(options: argparse.Namespace) -> "tuple[Settings, Ledger, str]":
     ledger = (
         parse_ledger(read_outputs(options.outputs).get("ledger")) if options.outputs else Ledger()
     )
-    return checked(read_stack_file(options.settings)), ledger, str(options.settings)
+    # As it is called from here, so that a page is the same on every machine.
+    file, here = options.settings, Path.cwd()
+    file = file.relative_to(here) if file.is_relative_to(here) else file
+    return checked(read_stack_file(options.settings)), ledger, str(file)
 
 
 def _plan(settings: "Settings", ledger: "Ledger") -> "EstatePlan":
