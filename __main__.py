@@ -22,7 +22,7 @@ async def main() -> dict[str, Any]:
         run = begin_run()
         settings = run.step("settings", load_settings)
         ledger = await run.wait("ledger", read_ledger(settings.shards))
-        github = connect(settings)
+        github = run.step("github", connect, settings)
         asked = ledger.to_confirm(settings.retire)
         inventory = await run.wait("inventory", read_inventory(settings, asked, github))
         providers = declare_providers(assumed_roles(settings, preview=run.preview))

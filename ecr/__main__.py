@@ -5,6 +5,7 @@ own, and deploys nothing: that is ``pulumi up``.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -27,14 +28,38 @@ def command_line() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and give its exit code; 1, and the error's text, for an EstateError."""
+    """Run one command and give its exit code; 1, and the error's text, for what an operator can mend."""
     options = command_line().parse_args(arguments)
     try:
         code: int = options.run(options)
+        # What cannot be written any more is to be noticed here, and not when Python ends.
+        sys.stdout.flush()
     except EstateError as error:
-        sys.stderr.write(f"{error}\n")
+        said = str(error)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return 130
+    except BrokenPipeError:
+        _discard_output()
         return 1
-    return code
+    except OSError as error:
+        _discard_output()
+        where = error.filename or "the output"
+        what = "A file cannot be read or written, or a command not run."
+        said = str(EstateError(what, [f"{where}: {error.strerror or error}"]))
+    except RecursionError:
+        said = "What was given is nested too deeply; nothing was done with it."
+    else:
+        return code
+    sys.stderr.write(f"{said}\n")
+    return 1
+
+
+def _discard_output() -> None:
+    """Let Python's own last flush go nowhere: whoever read it has gone, or its disk is full."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.close(null)
 
 
 if __name__ == "__main__":

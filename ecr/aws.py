@@ -38,10 +38,11 @@ MANIFESTS = (
 BATCH = 100
 """Images of one BatchGetImage request (Amazon ECR API Reference)."""
 
-_REGISTRY = re.compile(r"(\d{12})/([a-z]{2}(?:-[a-z]+)+-\d)")
+_REGISTRY = re.compile(r"(\d{12})/([a-z]{2}(?:-[a-z]+)+-\d)", re.ASCII)
 _URI = re.compile(
     r"(?P<account>\d{12})\.dkr[.-]ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.[a-z0-9.-]+/"
-    r"(?P<name>[a-z0-9][a-z0-9._/-]*)(?::(?P<tag>[\w.-]+))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
+    r"(?P<name>[a-z0-9][a-z0-9._/-]*)(?::(?P<tag>[\w.-]+))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?",
+    re.ASCII,
 )
 
 
@@ -115,15 +116,12 @@ def configure_names(parser: argparse.ArgumentParser) -> None:
 
 def read_estate(options: argparse.Namespace) -> Estate:
     """Give the registries that the options name. Raises EstateError where there is none."""
-    if options.outputs:
-        parts = [_estate_of(file) for file in options.outputs]
-        estate = Estate(
-            tuple(dict.fromkeys(chain.from_iterable(part.registries for part in parts))),
-            {name: held for part in parts for name, held in part.placements.items()},
-            {name: held for part in parts for name, held in part.replicas.items()},
-        )
-    else:
-        estate = Estate(registries_of(options.registry))
+    parts = [*map(_estate_of, options.outputs), Estate(registries_of(options.registry))]
+    estate = Estate(
+        tuple(dict.fromkeys(chain.from_iterable(part.registries for part in parts))),
+        {name: held for part in parts for name, held in part.placements.items()},
+        {name: held for part in parts for name, held in part.replicas.items()},
+    )
     if not estate.registries:
         raise EstateError(
             "No registry is named.",
@@ -148,15 +146,16 @@ def _registry(text: str) -> Registry:
 
 
 def _estate_of(file: Path) -> Estate:
+    from ecr.stack_file import read_text  # noqa: PLC0415 - it imports the settings
+
+    text = read_text(file)
     try:
-        outputs = json.loads(file.read_text(encoding="utf-8"))
+        outputs = json.loads(text)
         return Estate(
             tuple(_registry(key) for key in outputs["report"]["registries"]),
             _located(outputs["imageRepositories"]),
             _located(outputs["replicas"]),
         )
-    except OSError as error:
-        raise EstateError("The outputs cannot be read.", [f"{file}: {error.strerror}"]) from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise EstateError(
             "The outputs are not those of an estate.",
@@ -203,13 +202,15 @@ class Aws:
 
     def ecr_once(self, registry: Registry) -> "ECRClient":
         """Give a client that tries once: boto3 takes ECR's daily limit of scans for throttling."""
-        session = self._session(registry.account, registry.partition, registry.region)
-        client: ECRClient = session.client("ecr", region_name=registry.region, config=self._once)
+        client: ECRClient = self._client("ecr", registry, self._once)
         return client
 
-    def _client(self, service: str, registry: Registry) -> Any:  # noqa: ANN401 - a service's client
-        session = self._session(registry.account, registry.partition, registry.region)
-        return session.client(service, region_name=registry.region, config=self._retries)
+    def _client(self, service: str, registry: Registry, config: Any = None) -> Any:  # noqa: ANN401 - a service's client
+        with explained(f"connecting to {service} of {registry.key}"):
+            session = self._session(registry.account, registry.partition, registry.region)
+            return session.client(
+                service, region_name=registry.region, config=config or self._retries
+            )
 
     def _open(self, account: str, partition: str, region: str) -> Any:  # noqa: ANN401 - boto3's
         own = self._boto3.Session()
@@ -253,7 +254,7 @@ def explained(doing: str) -> Iterator[None]:
             "There are no AWS credentials.",
             [f"{doing}: log in, or set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"],
         ) from error
-    except (exceptions.BotoCoreError, OSError) as error:
+    except (exceptions.BotoCoreError, OSError, ValueError) as error:
         raise EstateError(
             "AWS could not be asked.",
             [f"{doing}: {error}; correct the Region, the credentials or the network"],
@@ -303,6 +304,16 @@ def images_of(ecr: "ECRClient", name: str) -> list[Image]:
     return [
         image_of(detail)._replace(parts=parts.get(detail["imageDigest"], ())) for detail in details
     ]
+
+
+def images_if_there(ecr: "ECRClient", name: str) -> list[Image] | None:
+    """Give the images of an image repository; None where there is no such image repository."""
+    try:
+        return images_of(ecr, name)
+    except EstateError as error:
+        if is_refusal(error.__cause__, "RepositoryNotFoundException"):
+            return None
+        raise
 
 
 def manifests_of(ecr: "ECRClient", name: str, digests: Sequence[str]) -> dict[str, str]:

@@ -7,10 +7,12 @@ prints, and its steps as lines of a diff. Reads no state and decides nothing.
 import json
 import os
 import re
+import signal
 import subprocess
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,9 @@ HIDDEN = frozenset({"tagsAll"})
 
 LONGEST = 160
 """Characters of a value that a line shows."""
+
+GRACE = 10.0
+"""Seconds that the engine has to end when it is interrupted."""
 
 REPOSITORY = "aws:ecr/repository:Repository"
 """The engine's type of an image repository."""
@@ -81,20 +86,51 @@ class Asked:
 
 
 def run_engine(arguments: Sequence[str], **more: str) -> subprocess.CompletedProcess[str]:
-    """Run `pulumi` with the arguments and more variables. Raises EstateError where there is none."""
+    """Run `pulumi` with the arguments and more variables. Raises EstateError where there is none.
+
+    On Ctrl-C the engine ends by itself, and its providers with it, before ours goes on.
+    """
     command = ["pulumi", "--non-interactive", *arguments]
     try:
-        return subprocess.run(
+        process = subprocess.Popen(
             command,
             env={**os.environ, **more},
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            check=False,
         )
     except OSError as error:
         raise EstateError(
-            "The engine cannot be run.", [f"pulumi: {error.strerror}; put it on the PATH"]
+            "The engine cannot be run.",
+            [f"pulumi: {error.strerror}; install it, and put it on the PATH"],
         ) from error
+    with process:
+        try:
+            said = process.communicate()
+        except BaseException:
+            _end(process)
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, *said)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """End the engine: it is asked to stop, then to stop at once, then killed."""
+    try:
+        # What is typed at a terminal reaches everything that runs in its foreground, the engine too.
+        with Path("/dev/tty").open("rb") as terminal:
+            told = os.tcgetpgrp(terminal.fileno()) == os.getpgrp()
+    except OSError:
+        told = False
+    try:
+        for _ in range(2):
+            if not told:
+                process.send_signal(signal.SIGINT)
+            told = False
+            with suppress(subprocess.TimeoutExpired):
+                process.communicate(timeout=GRACE)
+                return
+    finally:
+        process.kill()
 
 
 def ask(arguments: Sequence[str]) -> Asked:
@@ -110,7 +146,7 @@ def ask(arguments: Sequence[str]) -> Asked:
         report = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     digest = read_digest(done.stdout)
     if digest is None or (done.returncode and not digest.errors and "error" not in report):
-        said = [*done.stderr.splitlines(), *done.stdout.splitlines()]
+        said = [*done.stderr.splitlines(), *(() if digest else done.stdout.splitlines())]
         raise EstateError(
             f"The engine could not {arguments[0]}.",
             [line for line in said if line.strip()][-20:] or ["it said nothing; run it by hand"],
@@ -138,13 +174,19 @@ def read_digest(text: str) -> Digest | None:
             )
         ),
         counts=_counts(said),
-        errors=tuple(
-            each["message"].strip()
-            for each in said.get("diagnostics") or ()
-            if each["severity"] == "error"
-        ),
+        errors=_said(said, "error") or _said(said, "info#err"),
         seconds=said.get("duration", 0) / 1e9,
     )
+
+
+def _said(said: Mapping[str, Any], severity: str) -> tuple[str, ...]:
+    """Give the messages of a severity; "info#err" is what the program wrote to its standard error."""
+    messages = (
+        re.sub(r"<\{%.*?%\}>", "", each["message"]).strip()
+        for each in said.get("diagnostics") or ()
+        if each["severity"] == severity
+    )
+    return tuple(message for message in messages if message)
 
 
 def _counts(said: Mapping[str, Any]) -> dict[str, int]:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from ecr.errors import EstateError
-from ecr.inventory.github import Fetch, ListingRefusedError, Reply
+from ecr.inventory.github import Fetch, ListingRefusedError, Reply, environment_token
 
 TIMEOUT = 60
 """Seconds that one answer may take."""
@@ -23,9 +23,9 @@ TIMEOUT = 60
 def environment_fetch(base_url: str | None, remedy: str = "set GITHUB_TOKEN") -> Fetch:
     """Give a fetch with GITHUB_TOKEN, at ``base_url`` or else at GITHUB_BASE_URL.
 
-    Raises EstateError, with the ``remedy``, where there is no token.
+    Raises EstateError, with the ``remedy``, where there is no token, or one that cannot be sent.
     """
-    token = os.environ.get("GITHUB_TOKEN")
+    token = environment_token()
     if not token:
         raise EstateError(
             "There is no GitHub token, and an anonymous listing would miss private repositories.",
@@ -57,6 +57,12 @@ def http_fetch(base_url: str | None, token: str) -> Fetch:
                 f"GET {endpoint} got no answer ({error})",
                 "check that GitHub can be reached from here, and the base URL",
             ) from error
+        except ValueError:
+            # Its text may quote a header, and so the token.
+            raise ListingRefusedError(
+                f"GET {endpoint} could not be asked, for the base URL is no address",
+                "write GITHUB_BASE_URL or github.baseUrl as https://github.example.com",
+            ) from None
 
     async def fetch(endpoint: str) -> Reply:
         return await asyncio.to_thread(get, endpoint)

@@ -219,7 +219,7 @@ def parse_policy(text: str, source: str) -> Policy:
     """
     lines = _Lines(text, source)
     try:
-        document = json.loads(text)
+        document = json.loads(text, object_pairs_hook=_once)
     except ValueError as wrong:
         place = f"line {wrong.lineno}: " if isinstance(wrong, json.JSONDecodeError) else ""
         raise _malformed(source, [f"{place}is not JSON ({wrong}); correct it"]) from None
@@ -241,6 +241,16 @@ def parse_policy(text: str, source: str) -> Policy:
     if found := list(check_rules(rules)):
         raise _malformed(source, [lines.locate(each) for each in found])
     return Policy(tuple(sorted(rules, key=lambda rule: rule.priority)))
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Give an object's map; json itself would keep the last of two values in silence."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"an object has the key {twice!r} twice")
+    return found
 
 
 def _malformed(source: str, offences: list[str]) -> EstateError:

@@ -7,7 +7,7 @@ it. It changes nothing, and reads no image.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Container, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
 import pulumi
@@ -26,8 +26,8 @@ from ecr.state import ask_state
 Read = Callable[[str, Registry, Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
 """Call one data source of the AWS provider's ecr module in a registry: name, registry, arguments."""
 
-Managed = Callable[[], Awaitable[Container[str]]]
-"""Give the locations that the engine's state holds."""
+Managed = Callable[[], Awaitable[Mapping[str, Mapping[str, str]]]]
+"""Give the locations that the engine's state holds, with the tags that it knows of each."""
 
 REPOSITORY = "aws:ecr/repository:Repository"
 """The engine's type of an image repository."""
@@ -64,8 +64,8 @@ def through(providers: Mapping[str, pulumi.ProviderResource]) -> Read:
     return read
 
 
-async def held() -> frozenset[str]:
-    """Give the locations of all image repositories that the state of this stack holds."""
+async def held() -> dict[str, Mapping[str, str]]:
+    """Give the locations of all image repositories that the state of this stack holds, with tags."""
     stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
     try:
         answer = await ask_state("readStackResourceOutputs", {"stackName": stack})
@@ -75,11 +75,11 @@ async def held() -> frozenset[str]:
             "The state of this stack cannot be read; nothing was changed.",
             [f"{stack}: {said}; check the login, the credentials and the secrets provider"],
         ) from error
-    return frozenset(
-        urn.rpartition("::")[2]
+    return {
+        urn.rpartition("::")[2]: resource["outputs"].get("tags") or {}
         for urn, resource in (answer.get("outputs") or {}).items()
         if resource["type"] == REPOSITORY
-    )
+    }
 
 
 async def read_registries(
@@ -115,11 +115,12 @@ async def observe(
 ) -> Observed:
     """Look at every registry of the settings.
 
-    Of image repositories that the ledger does not know, the tags say whether a killed deployment
-    made them, also where their repository has been renamed or deleted since. They are read of all
-    where this stack has no ledger yet or there are few, and otherwise of those that the engine's
-    state holds or a planned name may meet. The state, two seconds for each
-    thousand services, is read only where it matters. Raises EstateError when a registry cannot be read.
+    Of image repositories that the ledger does not know, the tags say whether a deployment that did
+    not finish made them, also where their repository has been renamed or deleted since. Those that
+    the engine's state holds have their tags there; of the rest they are read where there are few,
+    where this stack has no ledger yet, or where a planned name may meet them. The state, two seconds
+    for each thousand services, is read only where it matters. Raises EstateError when a registry
+    cannot be read.
     """
     registries = tuple(configured_registries(settings))
     listings = await asyncio.gather(*(read("getRepositories", each, {}) for each in registries))
@@ -167,24 +168,26 @@ async def observe(
 
     absent = own - there - ending
     moving = ledger.arriving or ledger.leaving
-    needed = bool(absent or moving or (others and not everything))
-    state = await managed() if needed else frozenset()
-    unknown = [
+    needed = bool(absent or moving or len(others) > FEW)
+    state = await managed() if needed else {}
+    asked = [
         placement
-        for placement in map(Placement.at, sorted(others))
-        if everything or placement.name in names or placement.location in state
+        for placement in map(Placement.at, sorted(others - state.keys()))
+        if everything or placement.name in names
     ]
-    tags = await asyncio.gather(*(look("getRepository", "name", each) for each in unknown))
+    found = await asyncio.gather(*(look("getRepository", "name", each) for each in asked))
+    unknown = {location: dict(answer.get("tags") or {}) for location, answer in found}
     if not needed and any(
-        GITHUB_ID in (found.get("tags") or {}) or Placement.at(location).name in names
-        for location, found in tags
+        GITHUB_ID in tags or Placement.at(location).name in names
+        for location, tags in unknown.items()
     ):
         state = await managed()
+    unknown |= {each: dict(state[each]) for each in others & state.keys() - unknown.keys()}
     images = await asyncio.gather(*(look("getImages", "repositoryName", each) for each in counted))
     return Observed(
-        unknown={location: dict(found.get("tags") or {}) for location, found in tags},
-        managed=state,
+        unknown=unknown,
+        managed=frozenset(state),
         absent=absent,
         images={location: len(found.get("imageIds") or ()) for location, found in images},
-        reads=len(registries) + len(unknown) + len(counted),
+        reads=len(registries) + len(asked) + len(counted),
     )

@@ -10,13 +10,15 @@ traces (`--otel-traces`).
 import json
 import os
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from ecr.errors import EstateError, Guard, GuardError
 from ecr.inventory import Inventory
+from ecr.inventory.github import UnansweredError
 from ecr.plan.changes import summary
 from ecr.plan.model import EstatePlan, Observed
 
@@ -62,22 +64,18 @@ class Run:
     def step(
         self, name: str, act: Callable[Asked, Given], /, *asked: Asked.args, **more: Asked.kwargs
     ) -> Given:
-        """Do one step and give what it gives; an EstateError is written down and goes on."""
+        """Do one step and give what it gives; what stops it is written down and goes on."""
         began = time.monotonic()
-        try:
+        with self._watched(name, began):
             given = act(*asked, **more)
-        except EstateError as error:
-            raise self._stopped(name, began, error) from None
         self._done(name, began, given)
         return given
 
     async def wait(self, name: str, awaited: Awaitable[Given]) -> Given:
-        """Wait for one step and give what it gives; an EstateError is written down and goes on."""
+        """Wait for one step and give what it gives; what stops it is written down and goes on."""
         began = time.monotonic()
-        try:
+        with self._watched(name, began):
             given = await awaited
-        except EstateError as error:
-            raise self._stopped(name, began, error) from None
         self._done(name, began, given)
         return given
 
@@ -88,6 +86,20 @@ class Run:
         self._tell("end", outcome=self.document["outcome"], seconds=self.document["seconds"])
         return outputs
 
+    @contextmanager
+    def _watched(self, name: str, began: float) -> Iterator[None]:
+        try:
+            yield
+        except UnansweredError as error:
+            self._stopped(name, began, error)
+            error.give_up()
+        except EstateError as error:
+            self._stopped(name, began, error)
+            raise
+        except BaseException as error:
+            self._stopped(name, began, EstateError(f"{type(error).__name__}: {error}"))
+            raise
+
     def _done(self, name: str, began: float, given: object) -> None:
         seconds = round(time.monotonic() - began, 3)
         self.document["steps"].append({"step": name, "seconds": seconds})
@@ -96,7 +108,7 @@ class Run:
         self._write()
         self._tell("step", step=name, seconds=seconds, **facts)
 
-    def _stopped(self, name: str, began: float, error: EstateError) -> EstateError:
+    def _stopped(self, name: str, began: float, error: EstateError) -> None:
         seconds = round(time.monotonic() - began, 3)
         self.document["steps"].append({"step": name, "seconds": seconds})
         said = {"step": name, "problem": error.problem, "offences": list(error.offences)}
@@ -105,7 +117,6 @@ class Run:
             self.document["guards"] = [_guard(each) for each in error.guards]
         self._write()
         self._tell("stopped", level="error", seconds=seconds, **said)
-        return error
 
     def _write(self) -> None:
         self.document["seconds"] = round(time.monotonic() - self._began, 3)

@@ -148,6 +148,9 @@ _SINCE = {
     "sinceImagePulled": "last pulled",
     "sinceImageTransitioned": "archived",
 }
+_LATEST = 253_402_300_800
+"""The year 10000, which no date can show."""
+
 _HERE, _ARCHIVED, _GONE, _AHEAD = range(4)
 _CLASSES: tuple[StorageClass, ...] = ("standard", "archive")
 
@@ -443,6 +446,8 @@ def read_images(text: Iterable[str], source: str) -> dict[str, list[Image]]:
         whole = json.loads("".join(chain([first], lines)))
         details = whole["imageDetails"]
     except (ValueError, KeyError, TypeError):
+        details = None
+    if not isinstance(details, list):
         raise EstateError(
             f"{source} holds no images.",
             [
@@ -451,7 +456,7 @@ def read_images(text: Iterable[str], source: str) -> dict[str, list[Image]]:
                     "of its imageDetails a line"
                 )
             ],
-        ) from None
+        )
     for number, detail in enumerate(details, 1):
         _read_one(detail, f"image {number}", source, found)
     return dict(found)
@@ -462,8 +467,8 @@ def _read_one(
 ) -> None:
     try:
         detail = json.loads(entry) if isinstance(entry, str) else entry
-        found[detail.get("repositoryName", "")].append(image_of(detail))
-    except (ValueError, KeyError, TypeError, AttributeError) as wrong:
+        found[_text(detail.get("repositoryName", ""))].append(image_of(detail))
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as wrong:
         raise EstateError(
             f"{source} holds an entry that is no image.",
             [f"{place}: {type(wrong).__name__} {wrong}; it needs imageDigest and imagePushedAt"],
@@ -471,25 +476,45 @@ def _read_one(
 
 
 def image_of(detail: Mapping[str, Any]) -> Image:
-    """Give the image of one entry of imageDetails (Amazon ECR API Reference, ImageDetail)."""
+    """Give the image of one entry of imageDetails (Amazon ECR API Reference, ImageDetail).
+
+    Raises KeyError, TypeError or ValueError for an entry that is no image.
+    """
     get = detail.get
-    pushed = detail["imagePushedAt"]
     return Image(
-        detail["imageDigest"],
-        pushed if type(pushed) is float else _moment(pushed),
-        tuple(get("imageTags") or ()),
+        _text(detail["imageDigest"]),
+        _moment(detail["imagePushedAt"]),
+        _texts(get("imageTags")),
         _moment(pulled) if (pulled := get("lastRecordedPullTime")) is not None else None,
         "archive" if get("imageStatus") == "ARCHIVED" else "standard",
         _moment(archived) if (archived := get("lastArchivedAt")) is not None else None,
         _moment(activated) if (activated := get("lastActivatedAt")) is not None else None,
-        get("subjectManifestDigest"),
-        tuple(get("parts") or ()),
+        _text(subject) if (subject := get("subjectManifestDigest")) is not None else None,
+        _texts(get("parts")),
     )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, (list, tuple)):
+        raise TypeError(f"{value!r} is no list")
+    return tuple(map(_text, value))
 
 
 def _moment(value: datetime | str | float) -> float:
     """Read a time as the SDKs and the command line give it; without a zone it is UTC."""
     if isinstance(value, (int, float)):
-        return float(value)
-    read = datetime.fromisoformat(value) if isinstance(value, str) else value
-    return (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
+        moment = float(value)
+    else:
+        read = datetime.fromisoformat(value) if isinstance(value, str) else value
+        moment = (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
+    if not 0 <= moment < _LATEST:
+        raise ValueError(f"{value!r} is no time of this world")
+    return moment

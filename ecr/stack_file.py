@@ -5,6 +5,7 @@ may be secret, are not looked at. The deployment itself never comes here: it is 
 """
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,23 +20,58 @@ def read_text(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except OSError as error:
         raise EstateError("A file cannot be read.", [f"{path}: {error.strerror}"]) from error
+    except UnicodeDecodeError as error:
+        raise EstateError("A file cannot be read.", [f"{path}: is not text in UTF-8"]) from error
 
 
 def read_stack_file(path: Path) -> dict[str, Any]:
     """Give the project's settings in a stack's file, unchecked, without their namespace."""
     import yaml  # noqa: PLC0415 - see ecr.operations
 
+    text = read_text(path)
     try:
-        config = yaml.safe_load(read_text(path))["config"]
-        return {
-            key.removeprefix(f"{NAMESPACE}:"): value
-            for key, value in config.items()
-            if key.startswith(f"{NAMESPACE}:")
-        }
-    except (yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
-        raise EstateError(
-            "The stack's file cannot be read.", [f"{path}: {error!r}; write it as Pulumi does"]
-        ) from error
+        file = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError) as error:
+        raise _no_stack_file([f"{path}: {' '.join(str(error).split())}"]) from error
+    config = file.get("config") if isinstance(file, dict) else None
+    if not isinstance(config, dict):
+        raise _no_stack_file([f"{path}: has no map `config`; write it as Pulumi does"])
+    values = {
+        key.removeprefix(f"{NAMESPACE}:"): value
+        for key, value in config.items()
+        if str(key).startswith(f"{NAMESPACE}:")
+    }
+    if offences := [f"{path}: {said}" for key in values for said in _unusable(key, values[key])]:
+        raise _no_stack_file(offences)
+    return values
+
+
+def _no_stack_file(offences: list[str]) -> EstateError:
+    return EstateError("The stack's file cannot be read.", offences)
+
+
+def _unusable(key: str, value: object) -> Iterator[str]:
+    """Say what no deployment would be given like this; never what is encrypted."""
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError) as error:
+        yield f"{NAMESPACE}:{key}: is no plain value ({error}); write dates in quotes, and no aliases"
+        return
+    for path in _encrypted(key, value):
+        yield f"{NAMESPACE}:{path}: is encrypted; store it in plain, for it is no secret"
+
+
+def _encrypted(path: str, value: object) -> Iterator[str]:
+    """Give the paths of values that Pulumi has encrypted."""
+    if isinstance(value, dict):
+        if value.keys() == {"secure"} and isinstance(value["secure"], str):
+            yield path
+            return
+        for key, each in value.items():
+            yield from _encrypted(f"{path}.{key}", each)
+    elif isinstance(value, list):
+        for index, each in enumerate(value):
+            yield from _encrypted(f"{path}[{index}]", each)
 
 
 def read_outputs(path: Path) -> dict[str, Any]:

@@ -203,13 +203,21 @@ def _start(_: argparse.Namespace) -> int:
         )
     shown = 0
     deadline = time.monotonic() + STARTING
-    while server.poll() is None and time.monotonic() < deadline:
-        said = log.read_text()
-        print(said[shown:], end="", flush=True)
-        shown = len(said)
-        if running(DIRECTORY):
-            return 0
-        time.sleep(0.2)
+    up = False
+    try:
+        while server.poll() is None and time.monotonic() < deadline:
+            said = log.read_text()
+            print(said[shown:], end="", flush=True)
+            shown = len(said)
+            up = running(DIRECTORY) is not None
+            if up:
+                return 0
+            time.sleep(0.2)
+    finally:
+        if not up and server.poll() is None:
+            # It leads a session of its own, which Ctrl-C at the terminal does not reach.
+            os.killpg(server.pid, signal.SIGINT)
+            server.wait()
     _say(f"did not come up; what it said is in {log.name}")
     return 1
 
@@ -326,6 +334,8 @@ def _change(control: Any, options: argparse.Namespace) -> str:  # noqa: ANN401 -
             control.disarm()
             return "all faults are disarmed"
         case "set":
+            if wrong := [each for each in options.properties if "=" not in each]:
+                raise SessionError(f"{', '.join(wrong)}: write PROPERTY=VALUE")
             control.set_properties(
                 options.name, dict(each.split("=", 1) for each in options.properties)
             )

@@ -2,6 +2,10 @@
 
 import json
 import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -161,5 +165,50 @@ def test_without_an_engine_the_error_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(EstateError, match="put it on the PATH"):
+    with pytest.raises(EstateError, match="install it, and put it on the PATH"):
         ask(["preview"])
+
+
+def test_a_program_that_fails_before_its_report_is_quoted_without_the_raw_digest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = tmp_path / "said.json"
+    message = "<{%reset%}>There is no GitHub token<{%reset%}>\n"
+    said.write_text(printed(diagnostics=[{"severity": "info#err", "message": message}]))
+    engine(tmp_path, monkeypatch, f"cat {said}; exit 255")
+    assert ask(["preview"]).digest.errors == ("There is no GitHub token",)
+
+
+def test_a_failure_without_a_reason_shows_no_raw_digest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "said.json").write_text(printed())
+    engine(tmp_path, monkeypatch, f"cat {tmp_path}/said.json; exit 255")
+    with pytest.raises(EstateError, match="it said nothing; run it by hand"):
+        ask(["preview"])
+
+
+ENGINE = """\
+trap 'echo stopped >> stopped; exit 1' INT
+echo $$ > started
+while :; do sleep 0.1; done"""
+
+
+@pytest.mark.parametrize("group", [False, True])
+def test_on_ctrl_c_the_engine_ends_before_the_command_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, group: bool
+) -> None:
+    engine(tmp_path, monkeypatch, ENGINE)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    command = [sys.executable, "-m", "ecr", "plan"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, start_new_session=True
+    ) as process:
+        while process.poll() is None and not (tmp_path / "started").exists():
+            time.sleep(0.05)
+        (os.killpg if group else os.kill)(process.pid, signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    assert (process.returncode, said) == (130, b"interrupted\n")
+    assert (tmp_path / "stopped").read_text().startswith("stopped\n")
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "started").read_text()), 0)

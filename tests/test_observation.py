@@ -32,11 +32,11 @@ class Aws:
         tags: Mapping[str, Mapping[str, str]],
         *,
         images: Mapping[str, int] | None = None,
-        managed: frozenset[str] = frozenset(),
+        managed: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         self.tags = tags
         self.images = images or {}
-        self.locations = managed
+        self.state = managed or {}
         self.asked: list[str] = []
 
     async def read(
@@ -51,9 +51,9 @@ class Aws:
             return {"tags": self.tags[location]}
         return {"imageIds": [{}] * self.images[location]}
 
-    async def managed(self) -> frozenset[str]:
+    async def managed(self) -> Mapping[str, Mapping[str, str]]:
         self.asked.append("state")
-        return self.locations
+        return self.state
 
     def observed(self, *names: str, ledger: Ledger | None = None, **changes: Any) -> Observed:
         chosen = settings(**changes)
@@ -94,8 +94,10 @@ def test_what_a_killed_deployment_made_is_looked_at_whatever_its_repository_is_c
     aws = Aws({f"{SOURCE}/api": {}, made: {"github-id": "9"}})
     assert aws.observed("api", "gateway", ledger=knowing(f"{SOURCE}/api")).unknown.keys() == {made}
     monkeypatch.setattr(observation, "FEW", 0)
-    among_many = Aws(aws.tags, managed=frozenset({made}))
-    assert among_many.observed("api", ledger=knowing(f"{SOURCE}/api")).unknown.keys() == {made}
+    among_many = Aws(aws.tags, managed={made: {"github-id": "9"}})
+    found = among_many.observed("api", ledger=knowing(f"{SOURCE}/api"))
+    assert found.unknown == {made: {"github-id": "9"}}
+    assert among_many.asked == ["state"]
 
 
 def test_a_stack_that_lost_its_ledger_looks_at_everything_though_the_others_have_theirs(
@@ -135,7 +137,7 @@ def test_every_region_of_every_account_is_looked_into() -> None:
 
 
 def test_what_the_state_holds_is_asked_for_where_something_is_unknown() -> None:
-    aws = Aws({f"{SOURCE}/api": {}}, managed=frozenset({f"{SOURCE}/api"}))
+    aws = Aws({f"{SOURCE}/api": {}}, managed={f"{SOURCE}/api": {}})
     assert f"{SOURCE}/api" in aws.observed("api").managed
     assert aws.asked.count("state") == 1
 

@@ -534,6 +534,34 @@ def test_what_was_read_too_long_ago_or_for_another_threshold_is_read_again(
     assert known("CRITICAL") is None
 
 
+@pytest.mark.parametrize("held", ["my notes\n", "my notes", '{"a": 1}\n', "[]\n\n"])
+def test_a_file_that_no_run_has_left_is_neither_written_into_nor_removed(
+    held: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "notes"
+    file.write_text(held)
+    with pytest.raises(EstateError, match=r"--resume .*notes: name a file that is not there"):
+        Progress(file, "CRITICAL")
+    assert file.read_text() == held
+
+
+def test_a_line_that_was_cut_off_is_dropped_before_more_is_written(tmp_path: Path) -> None:
+    file = tmp_path / "progress"
+    for name in ("a", "b"):
+        with suppress(KeyboardInterrupt), Progress(file, "CRITICAL") as progress:
+            progress.add(name, Scan(True))
+            raise KeyboardInterrupt
+        with file.open("a") as cut:
+            cut.write('{"at": 17')
+    with Progress(file, "CRITICAL") as progress:
+        assert progress.known("a") == progress.known("b") == Scan(True)
+
+
+def test_progress_that_cannot_be_kept_is_said(tmp_path: Path) -> None:
+    with pytest.raises(EstateError, match=r"--resume .*Is a directory"):
+        Progress(tmp_path, "CRITICAL")
+
+
 def test_progress_is_said_with_what_is_left() -> None:
     lines: list[str] = []
     read(FakeEcr({"checkout": {digest("a"): {}}}), said=lines.append)

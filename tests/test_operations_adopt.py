@@ -268,4 +268,4 @@ def test_without_the_engine_it_says_so(
 ) -> None:
     monkeypatch.setenv("PATH", "")
     assert main(["adopt"]) == 1
-    assert "pulumi is not on the PATH" in capsys.readouterr().err
+    assert "install it, and put it on the PATH" in capsys.readouterr().err

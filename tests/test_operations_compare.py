@@ -157,9 +157,11 @@ def test_a_page_without_a_place_for_the_table_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     page = tmp_path / "page.md"
-    page.write_text("no markers\n")
-    assert main(["compare", "--count", "1", "--page", str(page)]) == 1
-    assert "<!-- compare:begin -->" in capsys.readouterr().err
+    for held in ("no markers\n", "<!-- compare:end -->\n<!-- compare:begin -->\n"):
+        page.write_text(held)
+        assert main(["compare", "--count", "1", "--page", str(page)]) == 1
+        assert "<!-- compare:begin -->" in capsys.readouterr().err
+        assert page.read_text() == held
 
 
 def test_the_picture_takes_the_colours_of_the_page_and_says_itself_in_words() -> None:
@@ -179,6 +181,8 @@ def test_the_picture_takes_the_colours_of_the_page_and_says_itself_in_words() ->
         (["--repositories", "nowhere.txt"], "nowhere.txt: No such file"),
         (["--count", "1", "--settings", "Makefile"], "Makefile"),
         (["--outputs", "Makefile"], "pulumi stack output --json"),
+        (["--count", "1", "--check"], "--check: is for --page"),
+        (["--count", "1", "--picture", "x.svg"], "--picture: is for --page"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_named(

@@ -114,3 +114,17 @@ def test_outputs_that_hold_no_ledger_are_refused(tmp_path: Path) -> None:
         estate_of({"ledger": {"schema": 1, "services": {"one": {}}}})
     (tmp_path / "none.json").write_text("{}")
     assert main(["estate", "--outputs", str(tmp_path / "none.json")]) == 1
+
+
+def test_outputs_that_are_given_twice_are_refused() -> None:
+    stated = put_out(plan(repository(7, "Atmos")))
+    with pytest.raises(EstateError, match="GitHub id 7 and 0 more; give the file of each stack"):
+        estate_of(stated, stated)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"report": []}, {"leftOut": 3}, {"leftOut": [{"id": "x"}]}, {"ledger": 3}]
+)
+def test_outputs_of_another_shape_are_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(EstateError, match="outputs"):
+        estate_of({**put_out(plan(repository(7, "Atmos"))), **changes})

@@ -163,3 +163,28 @@ def test_a_file_that_is_not_there_is_named_by_its_setting() -> None:
 def test_two_lists_at_once_are_refused() -> None:
     with pytest.raises(EstateError, match=r"staticFile = 'a.yaml': stands beside static"):
         settings(static=[{"id": 1, "name": "api"}], staticFile="a.yaml")
+
+
+SECRET = "ghp_sekret"
+
+
+@pytest.mark.parametrize("token", [f"{SECRET}\n", f"{SECRET} ", f"{SECRET}\u4e2d"])
+def test_a_token_that_no_header_can_hold_is_refused_and_never_shown(
+    token: str,
+    github: EmbeddedGitHub,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("GITHUB_TOKEN", token)
+    assert main(["list", "--settings", stack_file(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    assert "GITHUB_TOKEN: holds white space" in said
+    assert SECRET not in said
+    assert not github.calls()
+
+
+@pytest.mark.parametrize("url", ["foo", "http://[bad/"])
+def test_an_address_that_is_none_is_said_with_the_setting(url: str) -> None:
+    with pytest.raises(ListingRefusedError, match="write GITHUB_BASE_URL or github"):
+        got(http_fetch(url, "token"))

@@ -108,3 +108,29 @@ def test_a_document_that_is_too_long_is_an_error_here_too(
     file = written(tmp_path, pushRoles={"organisationId": 7, "branches": branches})
     assert main(["policies", "--settings", str(file)]) == 1
     assert "its trust policy has" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--outputs", "o.json"], "--outputs: is for --settings"),
+        (["--settings", "f", "--stack", "x"], "--stack: --settings is read instead"),
+        (["--settings", "f", "--config-file", "x"], "--config-file: --settings is read instead"),
+        (["--matrix", "--roles"], "--matrix: --roles prints no matrix"),
+        (["--matrix", "--json"], "--json: the matrix is Markdown only"),
+        (["--page"], "--page: is for --roles"),
+    ],
+)
+def test_an_option_that_would_be_ignored_is_refused(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["policies", *arguments]) == 1
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("form", [["--matrix"], ["--roles", "--page"]])
+def test_a_page_names_the_file_that_it_was_computed_for(
+    form: list[str], stack: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["policies", "--settings", str(stack), *form]) == 0
+    assert f"`{stack}`" in capsys.readouterr().out

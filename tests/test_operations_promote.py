@@ -525,10 +525,10 @@ def test_the_outputs_come_from_the_selected_stack_unless_a_file_is_named(
     given = ["promote", "checkout", "--from", "dev", "--to", "test", "--tag", "v1"]
     monkeypatch.setenv("PATH", str(tmp_path))
     assert main(given) == 1
-    assert "no stack is selected" in capsys.readouterr().err
+    assert "no stack is selected; or give them by --outputs FILE" in capsys.readouterr().err
     script.unlink()
     assert main(given) == 1
-    assert "--outputs FILE" in capsys.readouterr().err
+    assert "install it, and put it on the PATH" in capsys.readouterr().err
 
 
 def test_the_outcome_is_json_on_request_and_progress_does_not_disturb_it(

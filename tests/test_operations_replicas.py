@@ -78,6 +78,22 @@ def test_a_tag_that_a_replica_lacks_is_a_gap(
     assert (code, gap["missing"], gap["imageTags"]) == (3, "tags", ["live-v1"])
 
 
+def test_a_replica_that_was_deleted_by_hand_is_a_gap(
+    estate: Live, capsys: pytest.CaptureFixture[str]
+) -> None:
+    estate.ecr(LAMBDA).delete_repository(repositoryName="api", force=True)
+    code, gaps = compared(estate, capsys)
+    assert (code, {gap["missing"] for gap in gaps}) == (3, {"the image"})
+    assert main(["replicas", *estate.options, "--verify"]) == 3
+
+
+def test_a_name_that_no_replica_has_is_refused(
+    estate: Live, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["replicas", *estate.options, "--repository", "nosuch"]) == 1
+    assert "--repository nosuch: is none of those" in capsys.readouterr().err
+
+
 def test_a_replica_is_compared_with_the_registry_that_fills_it(
     estate: Live, capsys: pytest.CaptureFixture[str]
 ) -> None:

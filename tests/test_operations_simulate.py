@@ -42,6 +42,9 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     Path("policy.json").write_text(json.dumps(POLICY, indent=2))
     images = [entry("a", 10, "one"), entry("b", 9, "live-two"), entry("c", 8, "three")]
+    Path("binary").write_bytes(b"{\xff\xfe")
+    Path("details.json").write_text('{"imageDetails": 3}')
+    Path("twice.json").write_text('{"rules": [], "rules": []}')
     Path("images.jsonl").write_text("\n".join(json.dumps(each) for each in images))
     return tmp_path
 
@@ -123,6 +126,12 @@ def test_a_long_table_says_how_much_is_missing(capsys: pytest.CaptureFixture[str
         (["policy.json", "--policy", "none"], "line 1: give the output"),
         (["images.jsonl", "--policy", "none", "--at", "noon"], "--at noon: write it as"),
         (["images.jsonl", "--policy", "none", "--check"], "give --registry"),
+        (["binary", "--policy", "none"], "binary: is not UTF-8"),
+        ([".", "--policy", "none"], ".: Is a directory"),
+        (["details.json", "--policy", "none"], "line 1: give the output"),
+        (["images.jsonl", "--policy", "twice.json"], "has the key 'rules' twice"),
+        (["images.jsonl", "--policy", "none", "--repository", "api"], "--repository: is for live"),
+        (["--outputs", "binary"], "binary: is not text in UTF-8"),
         (["--registry", "ireland"], "ireland: write the account's 12 digits"),
         (["--outputs", "missing"], "missing: No such file or directory"),
         (["--outputs", "policy.json"], "write it anew by `pulumi stack output --json"),
@@ -133,6 +142,38 @@ def test_what_cannot_be_done_is_said_with_the_remedy(
 ) -> None:
     assert main(["simulate", *arguments]) == 1
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("files")
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("imageDigest", 7),
+        ("imageTags", "v1"),
+        ("imageTags", [1]),
+        ("imagePushedAt", float("nan")),
+        ("imagePushedAt", float("inf")),
+        ("imagePushedAt", -1e12),
+        ("imagePushedAt", 10**400),
+        ("imagePushedAt", None),
+        ("subjectManifestDigest", ["sha256:a"]),
+        ("repositoryName", ["api"]),
+    ],
+)
+def test_an_entry_that_is_no_image_is_named_by_its_line(
+    key: str, value: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entries = [entry("a", 1), {**entry("b", 1), key: value}]
+    Path("images.jsonl").write_text("\n".join(map(json.dumps, entries)))
+    assert main(["simulate", "images.jsonl", "--policy", "none"]) == 1
+    assert "line 2: " in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("files")
+def test_images_of_a_later_date_are_said(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["simulate", "images.jsonl", "--policy", "none", "--at", "2026-11-13T18:00:00"]
+    assert main(asked) == 0
+    assert "api: 1 are dated later than the moment" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("files")

@@ -204,6 +204,29 @@ def test_a_token_in_plain_text_is_refused() -> None:
     assert "ghp_visible" not in str(refused.value)
 
 
+def test_a_token_that_no_header_can_hold_is_refused_and_never_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("GITHUB_TOKEN", "ghp_sekret\n")
+    with pytest.raises(pulumi.RunError, match="GITHUB_TOKEN: holds white space") as refused:
+        deploy(config(), no_invoke)
+    assert "ghp_sekret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(("own", "given"), [("ghp_own", 0), ("", 1)])
+def test_a_stored_token_is_for_where_the_environment_has_none(
+    own: str, given: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_TOKEN", own)
+    monkeypatch.delenv("GITHUB_OWNER", raising=False)
+    done = deploy(
+        {**config(github={"organisation": "sandbox-org"}), "github:token": "ghp_stored"},
+        answering(synthetic_organisation(120)),
+        secret_keys=("github:token",),
+    )
+    assert list(done.of("github")["github"].inputs).count("token") == given
+
+
 def test_an_environment_that_names_another_organisation_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -3,12 +3,13 @@
 import asyncio
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pulumi
 import pytest
 
 from ecr.errors import EstateError
+from ecr.inventory.github import UnansweredError
 from ecr.run_report import LOG, REPORT, Run
 from tests.builders import config, plan, repositories
 from tests.mocks import deploy, no_invoke
@@ -39,6 +40,7 @@ def test_a_run_tells_every_step_with_its_time_and_what_it_counted(files: Path) -
     assert [each["step"] for each in read["steps"]] == [
         "settings",
         "ledger",
+        "github",
         "inventory",
         "observation",
         "plan",
@@ -49,7 +51,7 @@ def test_a_run_tells_every_step_with_its_time_and_what_it_counted(files: Path) -
     assert read["github"] == {"repositories": 10, "requests": 0, "readings": 0}
     assert read["aws"] == {"reads": 1, "absent": []}
     assert read["changes"]["created"]["imageRepositories"] == read["imageRepositories"] == 10
-    assert [each["event"] for each in events(files)] == ["run", *["step"] * 6, "end"]
+    assert [each["event"] for each in events(files)] == ["run", *["step"] * 7, "end"]
 
 
 def test_a_preview_says_that_it_is_one(files: Path) -> None:
@@ -113,3 +115,35 @@ def test_a_step_that_is_waited_for_gives_its_value_or_its_error(tmp_path: Path) 
     with pytest.raises(EstateError, match="No"):
         asyncio.run(run.wait("ledger", refused()))
     assert run.document["error"] == {"step": "ledger", "problem": "No.", "offences": ["here"]}
+
+
+def test_a_missing_token_is_in_the_report(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GITHUB_TOKEN", raising=False)
+    monkeypatch.delenv("GITHUB_APP_ID", raising=False)
+    with pytest.raises(pulumi.RunError, match="There is no GitHub token"):
+        deploy(config(), no_invoke)
+    assert report(files)["error"]["step"] == "github"
+
+
+def test_a_fault_of_the_program_is_in_the_report_too(tmp_path: Path) -> None:
+    run = Run("ecr-estate/test", preview=True, environment={REPORT: str(tmp_path / "r")})
+    with pytest.raises(ZeroDivisionError):
+        run.step("plan", lambda: 1 // 0)
+    read = json.loads((tmp_path / "r").read_text())
+    assert [each["step"] for each in read["steps"]] == ["plan"]
+    assert read["error"]["problem"].startswith("ZeroDivisionError: ")
+
+
+def test_a_program_that_gives_github_up_writes_its_report_first(tmp_path: Path) -> None:
+    file = tmp_path / "report.json"
+
+    class SilentError(UnansweredError):
+        def give_up(self) -> NoReturn:
+            raise SystemExit(json.loads(file.read_text())["error"]["step"])
+
+    async def waits() -> None:
+        raise SilentError("GET x got no answer in 1 s", "deploy again later")
+
+    run = Run("ecr-estate/test", preview=True, environment={REPORT: str(file)})
+    with pytest.raises(SystemExit, match="inventory"):
+        asyncio.run(run.wait("inventory", waits()))

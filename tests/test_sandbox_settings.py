@@ -72,6 +72,35 @@ def test_no_second_sandbox_is_brought_up_where_one_is(
     assert stranger.wait(10) < 0
 
 
+def test_on_ctrl_c_what_was_started_in_the_background_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sandbox, "DIRECTORY", tmp_path / "sandbox")
+    monkeypatch.setattr(sandbox, "PROJECT", tmp_path)
+    (tmp_path / "sandbox.py").write_text(
+        "import time\nprint('up', flush=True)\ntry:\n    time.sleep(60)\n"
+        "except KeyboardInterrupt:\n    print('ended')\n"
+    )
+    log = tmp_path / ".sandbox.log"
+
+    def interrupt(_: float) -> None:
+        if log.read_text():
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("time.sleep", interrupt)
+    assert main(["start"]) == 130
+    assert log.read_text() == "up\nended\n"
+    assert "everything that was started is ended" in capsys.readouterr().err
+
+
+def test_a_property_without_a_value_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sandbox, "_require_running", lambda: {"GITHUB_BASE_URL": "http://[::1]:1"})
+    assert main(["org", "set", "docs", "novalue"]) == 1
+    assert "novalue: write PROPERTY=VALUE" in capsys.readouterr().err
+
+
 def test_an_ended_process_has_no_birth(stranger: subprocess.Popen[bytes]) -> None:
     assert processes.birth(stranger.pid) == processes.birth(stranger.pid) != ""
     assert processes.birth(os.getpid()) != processes.birth(stranger.pid)

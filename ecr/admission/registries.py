@@ -21,6 +21,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ecr.admission.model import Finding, Held, Image, Scan, reaches
+from ecr.aws import explained
 from ecr.errors import EstateError
 from ecr.plan.model import Registry
 
@@ -81,8 +82,15 @@ class Progress(AbstractContextManager["Progress"]):
         self._file = file
         self._threshold = threshold
         self._lock = threading.Lock()
-        self._known = dict(self._recent())
-        self._out = file.open("a", encoding="utf-8") if file else None
+        try:
+            self._known, whole = self._read()
+            self._out = file.open("a", encoding="utf-8") if file else None
+            if self._out:
+                self._out.truncate(whole)
+        except OSError as error:
+            raise EstateError(
+                "The progress cannot be kept.", [f"--resume {file}: {error.strerror}"]
+            ) from error
 
     def __exit__(
         self,
@@ -117,17 +125,29 @@ class Progress(AbstractContextManager["Progress"]):
                 self._out.write(json.dumps(line) + "\n")
                 self._out.flush()
 
-    def _recent(self) -> Iterator[tuple[str, Scan]]:
+    def _read(self) -> tuple[dict[str, Scan], int]:
+        """Give what is known, and the length of the file up to where a run was killed, if one was.
+
+        Raises EstateError for a file of somebody else, which would be written into, and removed.
+        """
         if self._file is None or not self._file.exists():
-            return
-        for text in self._file.read_text(encoding="utf-8").splitlines():
-            try:
+            return {}, 0
+        *lines, rest = (held := self._file.read_bytes()).split(b"\n")
+        known = {}
+        try:
+            for text in lines or ([rest] if rest else []):
                 line = json.loads(text)
-            except ValueError:  # the last line of a run that was killed
-                continue
-            if line["threshold"] == self._threshold and time.time() - line["at"] < _RESUMED:
                 findings = tuple(Finding(name, severity) for name, severity in line["findings"])
-                yield line["image"], Scan(line["scanned"], findings, line["total"])
+                scan = Scan(line["scanned"], findings, line["total"])
+                recent = time.time() - line["at"] < _RESUMED
+                if line["threshold"] == self._threshold and recent:
+                    known[line["image"]] = scan
+        except (ValueError, KeyError, TypeError):
+            raise EstateError(
+                "The file is not what an interrupted run has left, and stays as it is.",
+                [f"--resume {self._file}: name a file that is not there yet, or remove this one"],
+            ) from None
+        return known, len(held) - len(rest)
 
 
 class Pace:
@@ -198,7 +218,9 @@ class Reader:
         return tuple(held)
 
     def _read_one(self, registry: Registry, expected: Collection[str]) -> Held:
-        ecr = _Calls(self._connect(registry), registry, Pace(self._rate))
+        with explained(f"connecting to {registry.key}"):
+            client = self._connect(registry)
+        ecr = _Calls(client, registry, Pace(self._rate))
         try:
             names = sorted(
                 each["repositoryName"]

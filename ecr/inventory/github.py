@@ -58,6 +58,17 @@ class ListingRefusedError(EstateError):
         )
 
 
+class UnansweredError(ListingRefusedError):
+    """GitHub has not answered in time, and the provider waits for it still."""
+
+    def give_up(self) -> NoReturn:
+        """End the program at once: the SDK would wait for the provider, which waits for GitHub."""
+        import pulumi  # noqa: PLC0415
+
+        pulumi.log.error(str(self))
+        os._exit(1)
+
+
 class _UnsettledError(Exception):
     """What was read cannot be right, or changed while it was read; it is worth reading again."""
 
@@ -224,7 +235,7 @@ def _accept(reply: Reply, endpoint: str) -> Reply:
     if reply.status == 200:  # noqa: PLR2004 - HTTP's own number
         return reply
     remedies = {
-        401: "the token is wrong or has expired: set a new GITHUB_TOKEN",
+        401: f"the token is wrong or has expired: set a new GITHUB_TOKEN, or a new {GITHUB_TOKEN}",
         403: "the token may not read this: give it the organisation, or wait if it was rate-limited",
         404: "check github.organisation, and that the token may see the organisation",
         429: "GitHub limits the rate: deploy again later",
@@ -364,11 +375,9 @@ def _provider_fetch(provider: "pulumi.ProviderResource", github: GitHub) -> Fetc
         )
         await asyncio.wait({asked}, timeout=github.timeout_seconds)
         if not asked.done():
-            _give_up(
-                ListingRefusedError(
-                    f"GET {endpoint} got no answer in {github.timeout_seconds} s{limit.said()}",
-                    "deploy again later, or raise github.timeoutSeconds",
-                )
+            raise UnansweredError(
+                f"GET {endpoint} got no answer in {github.timeout_seconds} s{limit.said()}",
+                "deploy again later, or raise github.timeoutSeconds",
             )
         try:
             answer = asked.result()
@@ -410,14 +419,6 @@ class _RateLimit:
         return f"; GitHub had {self.remaining} requests left until {until}, and may limit the rate"
 
 
-def _give_up(refusal: ListingRefusedError) -> NoReturn:
-    """End the program at once: the SDK would wait for the provider, which waits for GitHub."""
-    import pulumi  # noqa: PLC0415
-
-    pulumi.log.error(str(refusal))
-    os._exit(1)
-
-
 def _refused(endpoint: str, said: str) -> ListingRefusedError:
     """Turn what the provider said into the refusal that its status would have given."""
     found = re.search(r"\b(401|403|404|429|5\d\d)\b", said)
@@ -445,6 +446,23 @@ def _brief(said: str, limit: int = 300) -> str:
     return line if len(line) <= limit else f"{line[:limit]}..."
 
 
+def environment_token() -> str | None:
+    """Give the environment's GITHUB_TOKEN, None where it is empty. Raises EstateError if it is none."""
+    return usable_token("GITHUB_TOKEN", os.environ.get("GITHUB_TOKEN"))
+
+
+def usable_token(where: str, token: str | None) -> str | None:
+    """Give the token back; raises EstateError, which never shows it, where no header could hold it."""
+    if token and not re.fullmatch(r"[!-~]+", token):
+        raise EstateError(
+            "The GitHub token cannot be one; GitHub was not asked.",
+            [
+                f"{where}: holds white space or letters that no token has; set it again, without them"
+            ],
+        )
+    return token or None
+
+
 def github_provider(github: GitHub) -> "pulumi.ProviderResource":
     """Make the GitHub provider, refusing to fall back to what an anonymous caller may see.
 
@@ -455,10 +473,10 @@ def github_provider(github: GitHub) -> "pulumi.ProviderResource":
     """
     import pulumi  # noqa: PLC0415
 
-    token = load_github_token()
-    if not token and not {"GITHUB_TOKEN", "GITHUB_APP_ID"} & {
-        k for k, v in os.environ.items() if v
-    }:
+    stored = usable_token(GITHUB_TOKEN, load_github_token())
+    # The environment's own is left to the plugin, and comes first.
+    own = environment_token()
+    if not (own or stored or os.environ.get("GITHUB_APP_ID")):
         raise EstateError(
             "There is no GitHub token, and an anonymous listing would miss private repositories.",
             [
@@ -480,7 +498,7 @@ def github_provider(github: GitHub) -> "pulumi.ProviderResource":
         {
             "owner": github.organisation,
             "baseUrl": github.base_url,
-            "token": pulumi.Output.secret(token) if token else None,
+            "token": pulumi.Output.secret(stored) if stored and not own else None,
         },
         pulumi.ResourceOptions(version=version("pulumi-github")),
     )

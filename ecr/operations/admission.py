@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ecr.errors import EstateError
+from ecr.options import number
 from ecr.plan.model import Registry
 
 if TYPE_CHECKING:
     from ecr.admission.decisions import Decision
     from ecr.admission.model import Held
 
-_REGISTRY = re.compile(r"(?P<account>\d{12})/(?P<region>[a-z]{2,}(?:-[a-z]+)+-\d+)")
+_REGISTRY = re.compile(r"(?P<account>\d{12})/(?P<region>[a-z]{2,}(?:-[a-z]+)+-\d+)", re.ASCII)
 _WRITE_OUTPUTS = "pulumi stack output --json"
 _SEVERITIES = ("CRITICAL", "HIGH", "MEDIUM", "LOW", "INFORMATIONAL")
 
@@ -45,7 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     what.add_argument(
         "--check-age",
-        type=float,
+        type=number(0, 1_000_000),
         metavar="HOURS",
         help="read nothing: fail if the list in the cluster is older",
     )
@@ -73,7 +74,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--rate",
-        type=_positive,
+        type=number(0.001, 1_000_000),
         default=50.0,
         metavar="CALLS",
         help="calls a second to each registry, at most (default: 50)",
@@ -217,13 +218,6 @@ def _prefix(text: str) -> str:
     if not text.endswith("/"):
         raise argparse.ArgumentTypeError(f"{text!r} does not end with a slash")
     return text
-
-
-def _positive(text: str) -> float:
-    number = float(text)
-    if number <= 0:
-        raise argparse.ArgumentTypeError(f"{text} is not above 0")
-    return number
 
 
 def _report(

@@ -10,7 +10,6 @@ import argparse
 import asyncio
 import json
 import shlex
-import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -29,6 +28,7 @@ from ecr.adoption import (
     settings_that_keep,
 )
 from ecr.aws import Aws, details_of, explained, names_of, policy_of
+from ecr.digest import run_engine
 from ecr.errors import EstateError
 from ecr.ledger import gather, parse_ledger
 from ecr.plan import build_plan
@@ -134,9 +134,12 @@ class Stack:
         )
         return parse_ledger((outputs or {}).get("ledger"))
 
-    async def held(self) -> frozenset[str]:
-        """Give the locations that the state holds."""
-        return frozenset(each["urn"].rpartition("::")[2] for each in self._of(REPOSITORY))
+    async def held(self) -> dict[str, Mapping[str, str]]:
+        """Give the locations that the state holds, with the tags that it knows of each."""
+        return {
+            each["urn"].rpartition("::")[2]: (each.get("outputs") or {}).get("tags") or {}
+            for each in self._of(REPOSITORY)
+        }
 
     def providers(self) -> dict[str, str]:
         """Give the URNs of the AWS providers that the state holds, by account."""
@@ -152,18 +155,12 @@ class Stack:
         return (each for each in self._resources if each["type"] == kind and not each.get("delete"))
 
     def _pulumi(self, *arguments: str) -> str:
-        command = ["pulumi", "--non-interactive", *arguments, *self._which]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-        except FileNotFoundError:
-            raise EstateError(
-                "The stack cannot be read.", ["pulumi is not on the PATH; install it"]
-            ) from None
+        done = run_engine([*arguments, *self._which])
         if done.returncode:
             said = " ".join((done.stderr or done.stdout).split())
             raise EstateError(
                 "The stack cannot be read.",
-                [f"{shlex.join(command)}: {said}; check --stack, the login and the passphrase"],
+                [f"{shlex.join(done.args)}: {said}; check --stack, the login and the passphrase"],
             )
         return done.stdout
 

@@ -23,7 +23,9 @@ from ecr import aws
 from ecr.aws import Aws, Reference, explained
 from ecr.errors import EstateError
 from ecr.lifecycle_policy import Policy, parse_policy
+from ecr.options import whole
 from ecr.plan.model import Registry
+from ecr.playground import MOST_DAYS
 from ecr.simulator import DAY, Image, Verdict, explain, simulate
 from ecr.table import table
 
@@ -94,7 +96,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--days",
-        type=int,
+        type=whole(0, MOST_DAYS),
         default=PACE,
         metavar="N",
         help=f"how many days ahead an image counts as in danger ({PACE})",
@@ -273,14 +275,9 @@ def _audit(
 def _findings(access: Aws, place: Place, uses: Sequence[Use], days: int) -> Iterator[Finding]:
     registry, name = place
     ecr = access.ecr(registry)
-    exists = True
-    try:
-        images = aws.images_of(ecr, name)
-    except EstateError as error:
-        if not aws.is_refusal(error.__cause__, "RepositoryNotFoundException"):
-            raise
-        exists, images = False, []
-    text = aws.policy_of(ecr, name) if exists else None
+    held = aws.images_if_there(ecr, name)
+    images = held or []
+    text = None if held is None else aws.policy_of(ecr, name)
     policy = parse_policy(text, f"the policy of {registry.key}/{name}") if text else Policy(())
     judge = _Judge(images, policy, days)
     tagged = {tag: image.digest for image in images for tag in image.tags}

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ecr.errors import EstateError
 from ecr.marked import markers, replace_marked
+from ecr.options import stop_where_ignored, whole
 
 if TYPE_CHECKING:
     from ecr.comparison import Figures
@@ -73,7 +74,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="a stack's outputs, from `pulumi stack output --json`",
     )
-    organisation.add_argument("--count", type=int, metavar="N", help="so many repositories")
+    organisation.add_argument(
+        "--count", type=whole(1, 100_000), metavar="N", help="so many repositories"
+    )
     parser.add_argument(
         "--settings", type=Path, metavar="FILE", help="a stack's file; without it a sample"
     )
@@ -100,6 +103,10 @@ def run(options: argparse.Namespace) -> int:
     """Print the comparison, write it into a page, or compare it with what was written before."""
     from ecr.comparison import as_json, compare  # noqa: PLC0415 - see ecr.operations
 
+    stop_where_ignored(
+        (options.check and not options.page, "--check: is for --page; give both, or neither"),
+        (options.picture and not options.page, "--picture: is for --page; give both, or neither"),
+    )
     settings = sample_settings(options.settings)
     rows = list(compare(settings, _inventory(options, settings)))
     if options.json:
@@ -214,10 +221,12 @@ def _publish(rows: Sequence["Figures"], options: argparse.Namespace) -> None:
     from ecr.stack_file import read_text  # noqa: PLC0415
 
     held = read_text(options.page)
-    if BEGIN not in held or END not in held:
+    if END not in held.partition(BEGIN)[2]:
         raise EstateError(
             "The page has no place for the comparison.",
-            [f"{options.page}: write the lines {BEGIN} and {END} where the table belongs"],
+            [
+                f"{options.page}: write the lines {BEGIN} and, after it, {END} where the table belongs"
+            ],
         )
     pages = {options.page: replace_marked(held, "compare", table(rows))}
     if options.picture:
@@ -226,11 +235,7 @@ def _publish(rows: Sequence["Figures"], options: argparse.Namespace) -> None:
         for path, text in pages.items():
             path.write_text(text, encoding="utf-8")
         return
-    stale = [
-        path
-        for path, text in pages.items()
-        if not path.exists() or path.read_text(encoding="utf-8") != text
-    ]
+    stale = [path for path, text in pages.items() if not path.exists() or read_text(path) != text]
     if stale:
         raise EstateError(
             "The comparison is stale.",

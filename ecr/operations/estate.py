@@ -7,10 +7,13 @@ Changes nothing but the file. Ten thousand services come to less than two megaby
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from ecr.errors import EstateError
 
 if TYPE_CHECKING:
     from ecr.ledger import State
@@ -60,8 +63,18 @@ def estate_of(*outputs: Mapping[str, Any], stack: str = "") -> dict[str, Any]:
     namespace, state, since, reason, image repositories, replicas; each of the last two is a list of
     the registry's index, the name and the state. ``leftOut`` are lists: id, repository, reason.
     ``deselected`` is what the first of the stacks said, for each of them reads the whole organisation.
-    Raises EstateError where the ledger cannot be used.
+    Raises EstateError where they cannot be used, or two of them are of the same services.
     """
+    try:
+        return _estate(outputs, stack)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise EstateError(
+            "The outputs are not those of an estate.",
+            [f"{type(error).__name__}: {error}; write them by `pulumi stack output --json`"],
+        ) from error
+
+
+def _estate(outputs: Sequence[Mapping[str, Any]], stack: str) -> dict[str, Any]:
     from ecr.ledger import parse_ledger  # noqa: PLC0415
     from ecr.plan.model import Placement  # noqa: PLC0415
 
@@ -76,7 +89,13 @@ def estate_of(*outputs: Mapping[str, Any], stack: str = "") -> dict[str, Any]:
         ]
 
     services = []
-    ledgers = (parse_ledger(each["ledger"]).entries for each in outputs)
+    ledgers = [parse_ledger(each["ledger"]).entries for each in outputs]
+    held = Counter(chain.from_iterable(ledgers))
+    if twice := sorted(number for number, times in held.items() if times > 1):
+        raise EstateError(
+            "Two of the outputs have the same services; they must be of different stacks.",
+            [f"GitHub id {twice[0]} and {len(twice) - 1} more; give the file of each stack once"],
+        )
     for number, entry in chain.from_iterable(ledger.items() for ledger in ledgers):
         placements, replicas = located(entry.placements), located(entry.replicas)
         beside = [

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ecr.errors import EstateError
+from ecr.options import stop_where_ignored
 
 if TYPE_CHECKING:
     from ecr.ledger import Ledger
@@ -26,7 +27,7 @@ INTRODUCTION = """\
 # Who may do what
 
 Each cell is computed: the estate's documents are evaluated as IAM evaluates them, for the stack in
-`examples/access/Pulumi.access.yaml`. Callers of other accounts, and the admin, have an identity policy
+`{file}`. Callers of other accounts, and the admin, have an identity policy
 that allows everything, so that only these documents stand in their way; the others have the policies
 that are made for them. *denied* is by a statement that denies, which nothing else can outweigh; *no* is
 for want of one that allows.
@@ -39,7 +40,7 @@ stack of yours. This page is written by that command.
 ROLES = """\
 # The roles that deploy and preview
 
-One role in each account, for `Pulumi.prod.yaml`: the one that `pulumi up` assumes, and one that is enough for
+One role in each account, for `{file}`: the one that `pulumi up` assumes, and one that is enough for
 `pulumi preview`, with or without `--refresh`, and changes nothing. `python -m ecr policies --roles` prints them
 for a stack of yours.
 
@@ -98,11 +99,25 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the documents or the matrix, write them, or compare them with what was written before."""
+    file = options.settings is not None
+    stop_where_ignored(
+        (options.outputs and not file, "--outputs: is for --settings; a stack has its own"),
+        (file and options.stack, "--stack: --settings is read instead; give one of the two"),
+        (file and options.config_file, "--config-file: --settings is read instead; give one"),
+        (
+            options.roles and options.matrix,
+            "--matrix: --roles prints no matrix; give one of the two",
+        ),
+        (options.json and options.matrix, "--json: the matrix is Markdown only; leave it out"),
+        (options.page and not options.roles, "--page: is for --roles; give both, or neither"),
+    )
     text = _text(options)
     if options.output:
         options.output.write_text(text, encoding="utf-8")
     elif options.check:
-        held = options.check.read_text(encoding="utf-8") if options.check.exists() else ""
+        from ecr.stack_file import read_text  # noqa: PLC0415 - see ecr.operations
+
+        held = read_text(options.check) if options.check.exists() else ""
         if held != text:
             raise EstateError(
                 "The page is stale.", [f"{options.check}: write it again, with --output"]
@@ -116,20 +131,20 @@ def _text(options: argparse.Namespace) -> str:
     from ecr.plan.limits import documents_of  # noqa: PLC0415 - see ecr.operations
     from ecr.plan.roles import deployment_documents  # noqa: PLC0415
 
-    settings, ledger = _stack(options)
+    settings, ledger, file = _stack(options)
     roles = [each for pair in deployment_documents(settings).values() for each in pair]
     if options.roles:
-        return _page(roles) if options.page else _listed(roles, as_json=options.json)
+        return _page(roles, file) if options.page else _listed(roles, as_json=options.json)
     plan = _plan(settings, ledger)
     if options.matrix:
         from ecr.access_matrix import page  # noqa: PLC0415
 
-        return page(plan, settings, INTRODUCTION)
+        return page(plan, settings, INTRODUCTION.format(file=file))
     return _listed([*documents_of(plan), *roles], as_json=options.json)
 
 
-def _stack(options: argparse.Namespace) -> "tuple[Settings, Ledger]":
-    """Read the settings and the ledger, by the engine's command line or from files."""
+def _stack(options: argparse.Namespace) -> "tuple[Settings, Ledger, str]":
+    """Give the settings, the ledger and the settings' file, by the engine's command line or from files."""
     from ecr.ledger import Ledger, parse_ledger  # noqa: PLC0415
     from ecr.stack_file import checked, read_outputs, read_stack_file  # noqa: PLC0415
 
@@ -137,11 +152,15 @@ def _stack(options: argparse.Namespace) -> "tuple[Settings, Ledger]":
         from ecr.operations.adopt import Stack  # noqa: PLC0415
 
         stack = Stack(options.stack, options.config_file)
-        return stack.settings(), stack.ledger()
+        file = options.config_file or f"Pulumi.{stack.name}.yaml"
+        return stack.settings(), stack.ledger(), file
     ledger = (
         parse_ledger(read_outputs(options.outputs).get("ledger")) if options.outputs else Ledger()
     )
-    return checked(read_stack_file(options.settings)), ledger
+    # As it is called from here, so that a page is the same on every machine.
+    file, here = options.settings, Path.cwd()
+    file = file.relative_to(here) if file.is_relative_to(here) else file
+    return checked(read_stack_file(options.settings)), ledger, str(file)
 
 
 def _plan(settings: "Settings", ledger: "Ledger") -> "EstatePlan":
@@ -176,8 +195,8 @@ def _listed(documents: "Iterable[Document]", *, as_json: bool) -> str:
     return "\n".join(_shown(documents))
 
 
-def _page(documents: "Iterable[Document]") -> str:
-    parts = [ROLES]
+def _page(documents: "Iterable[Document]", file: str) -> str:
+    parts = [ROLES.format(file=file)]
     for each in documents:
         document = json.dumps(json.loads(each.text), indent=2)
         title = each.where[0].upper() + each.where[1:]

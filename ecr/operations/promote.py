@@ -9,8 +9,6 @@ import getpass
 import json
 import os
 import re
-import shutil
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -18,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ecr.digest import run_engine
 from ecr.errors import EstateError
 from ecr.ledger import parse_ledger
 from ecr.plan.model import Placement
@@ -179,7 +178,9 @@ def _chain(outputs: Mapping[str, Any]) -> Chain:
 def _outputs(file: Path | None) -> dict[str, Any]:
     """Read the stack's outputs, from a file or from the stack that is selected."""
     if file:
-        where, text = str(file), file.read_text(encoding="utf-8") if file.exists() else ""
+        from ecr.stack_file import read_text  # noqa: PLC0415 - it imports the settings
+
+        where, text = str(file), read_text(file)
     else:
         where, text = "pulumi stack output --json", _asked_of_pulumi()
     try:
@@ -195,19 +196,11 @@ def _outputs(file: Path | None) -> dict[str, Any]:
 
 
 def _asked_of_pulumi() -> str:
-    pulumi = shutil.which("pulumi")
-    if pulumi is None:
-        raise EstateError(
-            "The stack's outputs cannot be read; nothing was changed.",
-            ["pulumi: is not on PATH; install it, or give the outputs by --outputs FILE"],
-        )
-    done = subprocess.run(
-        [pulumi, "stack", "output", "--json"], capture_output=True, text=True, check=False
-    )
+    done = run_engine(["stack", "output", "--json"])
     if done.returncode:
         raise EstateError(
             "The stack's outputs cannot be read; nothing was changed.",
-            [f"pulumi stack output --json: {done.stderr.strip()}"],
+            [f"pulumi stack output --json: {done.stderr.strip()}; or give them by --outputs FILE"],
         )
     return done.stdout
 

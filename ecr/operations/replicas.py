@@ -76,6 +76,12 @@ def run(options: argparse.Namespace) -> int:
             "No replicas are known.",
             ["give --outputs with those of a stack that has lambdaReplicas"],
         )
+    unknown = [each for each in options.repository or () if each not in estate.replicas]
+    if unknown:
+        raise EstateError(
+            "Not every image repository that is named has a replica.",
+            [f"--repository {each}: is none of those that the outputs name" for each in unknown],
+        )
     gaps = _gaps(access, estate, options.repository)
     filled: list[str] = []
     if options.fill and gaps:
@@ -153,7 +159,8 @@ def _fills(rules: Sequence[Any], name: str, destination: Registry) -> bool:
 def _gaps(access: Aws, estate: Estate, chosen: Sequence[str] | None) -> list[Gap]:
     found: list[Gap] = []
     for name, source, destination in _pairs(access, estate, chosen):
-        held = {each.digest: each for each in aws.images_of(access.ecr(destination), name)}
+        copies = aws.images_if_there(access.ecr(destination), name) or ()
+        held = {each.digest: each for each in copies}
         for image in aws.images_of(access.ecr(source), name):
             copy = held.get(image.digest)
             lacking = tuple(sorted(set(image.tags) - set(copy.tags if copy else ())))
@@ -166,7 +173,7 @@ def _gaps(access: Aws, estate: Estate, chosen: Sequence[str] | None) -> list[Gap
 def _damaged(access: Aws, estate: Estate, chosen: Sequence[str] | None) -> Iterator[str]:
     for name, _, destination in _pairs(access, estate, chosen):
         ecr = access.ecr(destination)
-        digests = [each.digest for each in aws.images_of(ecr, name)]
+        digests = [each.digest for each in aws.images_if_there(ecr, name) or ()]
         manifests = aws.manifests_of(ecr, name, digests)
         for digest in digests:
             text = manifests.get(digest)

@@ -16,6 +16,7 @@ from typing import Any
 
 from ecr import aws
 from ecr.errors import EstateError
+from ecr.options import number, whole
 
 AGAIN = timedelta(hours=24)
 """How often ECR scans an image (Amazon ECR User Guide, "Scan images for OS vulnerabilities")."""
@@ -33,21 +34,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
     aws.configure_names(parser)
     parser.add_argument(
         "--newest",
-        type=int,
+        type=whole(1),
         default=10,
         metavar="N",
         help="of each image repository, the tagged images pushed last (10)",
     )
     parser.add_argument(
         "--limit",
-        type=int,
+        type=whole(),
         default=1_000,
         metavar="N",
         help="scans to start in this run (1000); exit code 3 where more are due",
     )
     parser.add_argument(
         "--rate",
-        type=float,
+        type=number(0.001, 1_000, zero=True),
         default=2.0,
         metavar="N",
         help="scans to start in a second (2); 0 for as fast as it goes. What AWS throttles is left",
@@ -63,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
         ecr, scanner = access.ecr(registry), access.ecr_once(registry)
         _expect_basic(ecr, registry.key)
         names = options.repository or aws.names_of(ecr)
-        for number, name in enumerate(names, 1):
+        for index, name in enumerate(names, 1):
             for detail in _chosen(aws.details_of(ecr, name), options.newest):
                 if _was_scanned(detail):
                     done["recent"] += 1
@@ -74,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
                     if options.rate:
                         time.sleep(1 / options.rate)
             sys.stderr.write(
-                f"{registry.key}: {number} of {len(names)}, {name}: {done['started']} started\n"
+                f"{registry.key}: {index} of {len(names)}, {name}: {done['started']} started\n"
             )
     if options.json:
         json.dump(done, sys.stdout, indent=2)

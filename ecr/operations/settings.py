@@ -59,7 +59,9 @@ def run(options: argparse.Namespace) -> int:
     if options.output:
         options.output.write_text(page, encoding="utf-8")
     elif options.check:
-        held = options.check.read_text(encoding="utf-8") if options.check.exists() else ""
+        from ecr.stack_file import read_text  # noqa: PLC0415 - it imports this module
+
+        held = read_text(options.check) if options.check.exists() else ""
         if held != page:
             raise EstateError(
                 "The reference of the settings is stale.",

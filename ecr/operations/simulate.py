@@ -19,7 +19,9 @@ from typing import Any, get_args
 from ecr import aws
 from ecr.errors import EstateError
 from ecr.lifecycle_policy import Policy, parse_policy
+from ecr.options import stop_where_ignored, whole
 from ecr.plan.lifecycle import lifecycle_policy
+from ecr.playground import MOST_DAYS, MOST_PUSHES
 from ecr.settings import Lifecycle, LifecycleChoice
 from ecr.simulator import (
     DAY,
@@ -75,11 +77,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--compare", metavar="FILE|PRESET", help="a second policy; shows what would differ"
     )
     parser.add_argument(
-        "--days", type=_whole, default=0, metavar="N", help="how many days to look ahead (0)"
+        "--days",
+        type=whole(0, MOST_DAYS),
+        default=0,
+        metavar="N",
+        help="how many days to look ahead (0)",
     )
     parser.add_argument(
         "--pushes",
-        type=_whole,
+        type=whole(0, MOST_PUSHES),
         default=0,
         metavar="N",
         help="tagged images expected each of these days in each image repository (0)",
@@ -88,7 +94,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--at", metavar="TIME", help="the moment to evaluate at, as ISO 8601, instead of now"
     )
     parser.add_argument(
-        "--show", type=_whole, default=20, metavar="N", help="how many lines a table has (20)"
+        "--show", type=whole(), default=20, metavar="N", help="how many lines a table has (20)"
     )
     parser.add_argument("--all", action="store_true", help="also list the images that stay")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
@@ -97,13 +103,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="of a live registry: compare with ECR's own preview; exit code 3 if it differs",
     )
-
-
-def _whole(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError("must not be negative")
-    return number
 
 
 def run(options: argparse.Namespace) -> int:
@@ -118,6 +117,10 @@ def run(options: argparse.Namespace) -> int:
         raise EstateError(
             "A file cannot be checked against ECR.", ["give --registry, or leave --check out"]
         )
+    stop_where_ignored(
+        (options.repository and not live, "--repository: is for live registries; leave it out"),
+        (options.role_name and not live, "--role-name: is for live registries; leave it out"),
+    )
     started = time.monotonic()
     # A million images are a million objects that stay: looking for cycles among them takes longer
     # than the simulation.
@@ -199,13 +202,15 @@ def _policy(given: str | None) -> Policy | None:
 
 
 def _read(file: str) -> dict[str, list[Image]]:
-    if file == "-":
-        return read_images(sys.stdin, "standard input")
     try:
+        if file == "-":
+            return read_images(sys.stdin, "standard input")
         with Path(file).open(encoding="utf-8") as lines:
             return read_images(lines, file)
     except OSError as error:
         raise EstateError("The images cannot be read.", [f"{file}: {error.strerror}"]) from None
+    except UnicodeDecodeError:
+        raise EstateError("The images cannot be read.", [f"{file}: is not UTF-8"]) from None
 
 
 def _live(
@@ -231,6 +236,9 @@ def _run(
     options: argparse.Namespace,
     now: float,
 ) -> Run:
+    later = sum(image.pushed_at > now for image in images)
+    if later:
+        sys.stderr.write(f"{name or 'images'}: {later:,} are dated later than the moment\n")
     expected = to_come(now, options.days, options.pushes)
 
     def simulated(rules: Policy | None) -> Simulation:
