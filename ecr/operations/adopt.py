@@ -168,14 +168,16 @@ class Stack:
 async def inventory_of(settings: "Settings", ledger: "Ledger") -> "Inventory":
     """Read the same inventory as a deployment, without the engine."""
     from ecr.github_http import environment_fetch  # noqa: PLC0415 - see ecr.operations
-    from ecr.inventory import read_inventory  # noqa: PLC0415
+    from ecr.inventory import read_inventory, uses_properties  # noqa: PLC0415
     from ecr.inventory.github import list_organisation  # noqa: PLC0415
 
+    asked = ledger.to_confirm(settings.retire)
     if settings.static is not None or settings.static_file is not None:
-        return await read_inventory(settings, ledger.active)
+        return await read_inventory(settings, asked)
     remedy = "set GITHUB_TOKEN; this command reads no secret of the stack"
     fetch = environment_fetch(settings.github.base_url, remedy)
-    return await list_organisation(fetch, settings.github, ledger.active)
+    properties = uses_properties(settings.model_dump())
+    return await list_organisation(fetch, settings.github, asked, properties=properties)
 
 
 def reading(aws: Aws) -> "Read":

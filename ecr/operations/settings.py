@@ -30,12 +30,13 @@ INTRODUCTION = f"""\
 # Settings
 
 Every key stands in the stack's file, `Pulumi.<stack>.yaml`, under `config` and behind the project's
-name: `github` is written `{NAMESPACE}:github`. The repository's `Pulumi.prod.yaml` shows them all in
-use, and [Settings by example](../guides/settings-by-example.md) explains the common cases.
+name: `github` is written `{NAMESPACE}:github`. The repository's `Pulumi.prod.yaml` shows them all,
+and [Settings by example](../guides/settings-by-example.md) explains the common cases.
 
 The program reads them once, before anything else. A key that is not on this page is refused, and so
 is a value that does not fit; one error then lists every offence with its key path, the value and the
-remedy, and nothing is changed.
+remedy, and nothing is changed. What only contradicts another value is looked for once each is right by
+itself, and is then listed likewise.
 
 Only one setting stands outside the namespace: `{GITHUB_TOKEN}`, the GitHub provider's token, for
 where the environment has no `GITHUB_TOKEN`. It must be stored with `pulumi config set --secret`.
