@@ -15,7 +15,12 @@ pytestmark = pytest.mark.engine
 
 PRODUCTION = ("444444444444", "eu-west-1")
 SETS = [
-    {"name": name, "account": account, "region": region, "role": f"arn:aws:iam::{account}:role/ecr-estate-deploy"}
+    {
+        "name": name,
+        "account": account,
+        "region": region,
+        "role": f"arn:aws:iam::{account}:role/ecr-estate-deploy",
+    }
     for name, (account, region) in {"nonprod": ARTIFACTS, "prod": PRODUCTION}.items()
 ]
 ONE_ACCOUNT: dict[str, Any] = ONE_LAMBDA_ACCOUNT
