@@ -6,7 +6,6 @@ without changes stays empty.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import groupby
 from typing import Any
 
 import pulumi
@@ -61,6 +60,9 @@ def announce(inventory: Inventory, plan: EstatePlan) -> None:
 
 def outputs(settings: Settings, plan: EstatePlan) -> dict[str, Any]:
     """Give the stack's outputs, by the names in OUTPUTS."""
+    bleeding: dict[str, set[str]] = defaultdict(set)
+    for each in plan.bleeds:
+        bleeding[each.prefix].update(each.names)
     return {
         "ledger": plan.ledger.to_output(),
         "imageRepositories": _urls(plan, "placement"),
@@ -80,12 +82,7 @@ def outputs(settings: Settings, plan: EstatePlan) -> dict[str, Any]:
             "deselected": dict(plan.deselected),
             "leftOut": len(plan.left_out),
             "alertTopics": [each.topic_arn for each in plan.alerts],
-            "bleeding": {
-                prefix: sorted({name for each in bleeds for name in each.names})
-                for prefix, bleeds in groupby(
-                    sorted(plan.bleeds, key=lambda each: each.prefix), key=lambda each: each.prefix
-                )
-            },
+            "bleeding": {prefix: sorted(bleeding[prefix]) for prefix in sorted(bleeding)},
         },
     }
 

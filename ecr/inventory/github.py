@@ -127,8 +127,10 @@ async def list_organisation(
             "deploy again when fewer repositories are being made or deleted; if it stays so, check "
             "what stands between you and GitHub",
         )
-    without = [row["name"] for row in rows.values() if row.get("custom_properties") is None]
-    if properties and without:
+    without = [
+        row["name"] for row in rows.values() if properties and row.get("custom_properties") is None
+    ]
+    if without:
         raise ListingRefusedError(
             f"{len(without)} of {len(rows)} repositories were listed without their custom properties, "
             f"{without[0]} the first, and the settings have rules by them",
