@@ -1,39 +1,5 @@
-"""Keep an estate of ECR image repositories equal to a GitHub organisation, a module of ``ecr`` a step."""
+"""Deploy the estate of this stack: ecr/program.py has the steps."""
 
-from typing import Any
+from ecr.program import run
 
-import pulumi
-
-from ecr.errors import EstateError
-from ecr.inventory import connect, read_inventory
-from ecr.ledger import read_ledger
-from ecr.observation import read_registries
-from ecr.plan import build_plan
-from ecr.plan.architectures import assumed_roles
-from ecr.report import announce, outputs
-from ecr.resources import declare, declare_providers
-from ecr.run_report import begin_run
-from ecr.settings import load_settings
-
-
-async def main() -> dict[str, Any]:
-    """Deploy the estate of this stack."""
-    try:
-        run = begin_run()
-        settings = run.step("settings", load_settings)
-        ledger = await run.wait("ledger", read_ledger(settings.shards))
-        github = run.step("github", connect, settings)
-        asked = ledger.to_confirm(settings.retire)
-        inventory = await run.wait("inventory", read_inventory(settings, asked, github))
-        providers = declare_providers(assumed_roles(settings, preview=run.preview))
-        reading = read_registries(providers, settings, inventory, ledger)
-        read = settings, inventory, ledger, await run.wait("observation", reading)
-        plan = run.step("plan", build_plan, *read, owner=run.owner, today=run.today)
-    except EstateError as error:
-        raise pulumi.RunError(str(error)) from None
-    announce(inventory, plan)
-    await run.wait("resources", declare(plan, providers, github))
-    return run.end(outputs(settings, plan))
-
-
-pulumi.run(main)
+run()

@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 
-from ecr.marked import replace_marked
-from ecr.plan.access import source_policy
+from ecr.cli.markers import replace_marked
+from ecr.plan.access.registry_policies import source_policy
 from ecr.plan.lifecycle import lifecycle_document
-from ecr.plan.model import Registry
-from ecr.settings import Lifecycle
+from ecr.registry.registry import Registry
+from ecr.settings.models import Lifecycle
 from sandbox import processes
 from sandbox.github import synthetic_organisation
 from sandbox.session import PROJECT, Session

@@ -21,8 +21,8 @@ from statistics import median
 
 import boto3
 
-from ecr.__main__ import main as command
 from ecr.admission import cluster, lists
+from ecr.cli.main import main as command
 from sandbox.aws import EmbeddedAws
 from sandbox.aws.findings import put_findings
 from sandbox.kubernetes import EmbeddedKubernetes, ensure_parts, eventually

@@ -2,7 +2,7 @@
 
 It registers what the project's program registers for services without replicas, with the same
 inputs, and is what the benchmark compares with. NAMES holds the names, one a line. With TURNS set it
-yields to the event loop and rests the collector as ``ecr.resources`` does, and is barest but for that.
+yields to the event loop and rests the collector as ``ecr.deploy.resources`` does, and is barest but for that.
 """
 
 import asyncio

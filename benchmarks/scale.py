@@ -21,14 +21,14 @@ from math import ceil
 from pathlib import Path
 
 from benchmarks.__main__ import barest_environment, barest_project
-from ecr.inventory import Inventory, Repository
-from ecr.ledger import Ledger
-from ecr.marked import replace_marked
-from ecr.plan import build_plan
+from ecr.cli.markers import replace_marked
+from ecr.github.model import Inventory, Repository
+from ecr.ledger.ledger import Ledger
+from ecr.ledger.shards import Shard
+from ecr.plan.build import build_plan
 from ecr.plan.limits import REPOSITORIES, REQUESTS, REQUESTS_EACH
 from ecr.plan.model import Observed
-from ecr.settings import Settings, parse_settings
-from ecr.shards import Shard
+from ecr.settings.models import Settings, parse_settings
 from sandbox import processes
 from sandbox.github import synthetic_organisation
 from sandbox.session import PROJECT, STACK, Session

@@ -11,8 +11,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from ecr.cli.commands import estate as estate_command
 from ecr.errors import EstateError
-from ecr.operations import estate as estate_command
 from pages import playground, reference, vendor
 from pages.estate import sandbox_outputs
 

@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ecr.inventory import Inventory, Repository, why_deselected
-from ecr.ledger import Ledger
-from ecr.plan import build_plan
+from ecr.deploy.outputs import outputs
+from ecr.engine.stack_file import checked, read_stack_file
+from ecr.github.model import Inventory, Repository, why_deselected
+from ecr.ledger.ledger import Ledger
+from ecr.plan.build import build_plan
 from ecr.plan.model import Observed
-from ecr.report import outputs
-from ecr.stack_file import checked, read_stack_file
 from sandbox.github.organisation import seeded_organisation
 
 PROJECT = Path(__file__).resolve().parent.parent

@@ -10,14 +10,22 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ecr.lifecycle_policy import Rule
+from ecr.lifecycle.policy import Rule
 from ecr.plan.lifecycle import lifecycle_policy
-from ecr.settings import Lifecycle
+from ecr.settings.models import Lifecycle
 
 PROJECT = Path(__file__).resolve().parent.parent
 
-MODULES = ("__init__", "errors", "lifecycle_policy", "playground", "simulator")
-"""The modules of ``ecr`` that run in the browser; they import one another and the standard library."""
+MODULES = (
+    "ecr",
+    "ecr.errors",
+    "ecr.lifecycle",
+    "ecr.lifecycle.policy",
+    "ecr.lifecycle.simulator",
+    "pages",
+    "pages.playground_bridge",
+)
+"""The modules that run in the browser; they import one another and the standard library."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +169,11 @@ def examples() -> tuple[Example, ...]:
 
 def sources() -> Mapping[str, str]:
     """Give the Python that runs in the browser, by path."""
-    names = [f"ecr/{module}.py" for module in MODULES]
+    paths = [Path(*module.split(".")) for module in MODULES]
+    names = [
+        (path / "__init__.py" if (PROJECT / path).is_dir() else path.with_suffix(".py")).as_posix()
+        for path in paths
+    ]
     return {name: (PROJECT / name).read_text(encoding="utf-8") for name in names}
 
 

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ecr.__main__ import command_line
-from ecr.report import OUTPUTS
+from ecr.cli.main import command_line
+from ecr.deploy.outputs import OUTPUTS
 from pages.estate import sandbox_outputs
 from sandbox.__main__ import command_line as sandbox_command_line
 
@@ -24,13 +24,13 @@ WRITTEN = "This page is written by `python -m pages`; `make check` fails when it
 LIMITS: Mapping[str, tuple[str, ...]] = {
     "Of AWS, and of what the engine makes of it": (
         "ecr/plan/limits.py",
-        "ecr/plan/documents.py",
+        "ecr/plan/access/documents.py",
         "ecr/plan/naming.py",
         "ecr/plan/replication.py",
         "ecr/plan/alerts.py",
-        "ecr/lifecycle_policy.py",
+        "ecr/lifecycle/policy.py",
     ),
-    "Of a listing of GitHub": ("ecr/inventory/github.py",),
+    "Of a listing of GitHub": ("ecr/github/listing.py",),
     "Of what may change at once": ("ecr/plan/identity.py",),
     "Of the list of images that clusters refuse": ("ecr/admission/lists.py",),
 }

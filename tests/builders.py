@@ -8,11 +8,11 @@ from typing import Any
 
 import yaml
 
-from ecr.inventory import Inventory, Repository, why_deselected
-from ecr.ledger import Ledger
-from ecr.plan import build_plan
+from ecr.github.model import Inventory, Repository, why_deselected
+from ecr.ledger.ledger import Ledger
+from ecr.plan.build import build_plan
 from ecr.plan.model import EstatePlan, Observed
-from ecr.settings import Settings, parse_settings
+from ecr.settings.models import Settings, parse_settings
 
 TODAY = "2026-11-22"
 OWNER = "ecr-estate/test"

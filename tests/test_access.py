@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from ecr.access_proof.evaluate import Caller, Decision, decide
 from ecr.errors import EstateError
-from ecr.iam import Caller, Decision, decide
-from ecr.plan.access import (
+from ecr.plan.access.registry_policies import (
     LOOK,
     PULL,
     PUSH,
@@ -17,7 +17,7 @@ from ecr.plan.access import (
     replica_policy,
     source_policy,
 )
-from ecr.plan.model import Registry
+from ecr.registry.registry import Registry
 from tests.builders import plan, repositories, repository, settings, with_replicas
 
 SOURCE = Registry("111111111111", "eu-west-1")

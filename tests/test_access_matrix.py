@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import yaml
 
-from ecr.__main__ import main
-from ecr.access_matrix import ACTIONS, callers, decided, taken, targets, workflows
+from ecr.access_proof.matrix import ACTIONS, callers, decided, taken, targets, workflows
+from ecr.cli.main import main
+from ecr.engine.stack_file import checked, read_stack_file
 from ecr.plan.model import EstatePlan
-from ecr.settings import Settings
-from ecr.stack_file import checked, read_stack_file
+from ecr.settings.models import Settings
 from tests.builders import plan, repository
 
 EXAMPLE = Path(__file__).parent.parent / "examples/access/Pulumi.access.yaml"

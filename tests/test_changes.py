@@ -3,8 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
-from ecr.inventory import Repository
-from ecr.ledger import Ledger
+from ecr.github.model import Repository
+from ecr.ledger.ledger import Ledger
 from ecr.plan.changes import MEANINGS, summary
 from ecr.plan.model import Change, EstatePlan, Observed
 from tests.builders import REPLICAS, SOURCE, plan, repositories, repository, with_replicas

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from ecr.digest import REPOSITORY, Property, Step, ask, counted, diff, read_digest
+from ecr.engine.preview import Property, Step, ask, counted, diff, read_digest
+from ecr.engine.types import REPOSITORY
 from ecr.errors import EstateError
 
 URN = "urn:pulumi:prod::ecr-estate::"

@@ -16,12 +16,12 @@ import pytest
 import yaml
 from pydantic.alias_generators import to_camel
 
-from ecr.__main__ import main
+from ecr.cli.commands import operations
+from ecr.cli.main import main
 from ecr.errors import EstateError
-from ecr.inventory.github import ListingRefusedError
-from ecr.ledger import parse_ledger
-from ecr.operations import operations
-from ecr.settings import Settings, parse_settings
+from ecr.github.listing import ListingRefusedError
+from ecr.ledger.ledger import parse_ledger
+from ecr.settings.models import Settings, parse_settings
 from tests.builders import plan, repositories
 
 ROOT = Path(__file__).resolve().parent.parent

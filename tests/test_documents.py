@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from ecr.errors import EstateError
-from ecr.plan import access, documents
-from ecr.plan.documents import LIMITS, REMEDIES, Document, Kind
+from ecr.plan.access import documents
+from ecr.plan.access import registry_policies as access
+from ecr.plan.access.documents import LIMITS, REMEDIES, Document, Kind
 from ecr.plan.limits import documents_of
 from tests.builders import ARTIFACTS, SOURCE, plan, repositories, with_replicas
 

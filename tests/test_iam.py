@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ecr.iam import Caller, Decision, UnknownPolicyError, arn_like, decide, like
+from ecr.access_proof.evaluate import Caller, Decision, UnknownPolicyError, arn_like, decide, like
 
 OURS, THEIRS = "111111111111", "222222222222"
 REPOSITORY = f"arn:aws:ecr:eu-west-1:{OURS}:repository/api"

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from ecr.errors import EstateError, GuardError
-from ecr.ledger import Ledger, parse_ledger
-from ecr.plan import build_plan
+from ecr.ledger.ledger import Ledger, parse_ledger
+from ecr.ledger.shards import Shard
+from ecr.plan.build import build_plan
 from ecr.plan.model import Observed
-from ecr.shards import Shard
 from tests.builders import (
     LAMBDA,
     OWNER,

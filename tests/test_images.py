@@ -6,10 +6,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ecr.deploy.outputs import outputs
 from ecr.plan.images import image_names
 from ecr.plan.model import EstatePlan, Observed
-from ecr.report import outputs
-from ecr.settings import NamedImages
+from ecr.settings.models import NamedImages
 from tests.builders import (
     OWNER,
     REPLICAS,

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from ecr.inventory import why_deselected
-from ecr.inventory.static import static_inventory
-from ecr.settings import Selection, StaticRepository
+from ecr.github.model import why_deselected
+from ecr.github.static_list import static_inventory
+from ecr.settings.models import Selection, StaticRepository
 from tests.builders import repository
 
 

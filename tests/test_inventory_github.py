@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from ecr.errors import EstateError
-from ecr.inventory import Inventory
-from ecr.inventory.github import ListingRefusedError, Reply, _refused, list_organisation
-from ecr.settings import GitHub
+from ecr.github.listing import ListingRefusedError, Reply, _refused, list_organisation
+from ecr.github.model import Inventory
+from ecr.settings.models import GitHub
 from sandbox.github import EmbeddedGitHub, Organisation, synthetic_organisation
 from sandbox.github.api import (
     CLASSIC,

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from ecr.errors import EstateError
-from ecr.ledger import Ledger, parse_ledger
+from ecr.ledger.ledger import Ledger, parse_ledger
 from tests.builders import SOURCE, plan, repositories, with_replicas
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from ecr.lifecycle_policy import parse_policy
+from ecr.lifecycle.policy import parse_policy
 from ecr.plan.lifecycle import lifecycle_document
-from ecr.settings import Lifecycle
+from ecr.settings.models import Lifecycle
 from sandbox.aws import lifecycle_documents
 from tests.builders import ARTIFACTS, plan, repositories, repository
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecr.errors import EstateError
-from ecr.lifecycle_policy import parse_policy
+from ecr.lifecycle.policy import parse_policy
 from sandbox.aws import lifecycle_documents
 
 

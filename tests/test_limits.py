@@ -3,7 +3,8 @@
 import pytest
 
 from ecr.errors import EstateError
-from ecr.plan import documents, limits
+from ecr.plan import limits
+from ecr.plan.access import documents
 from ecr.plan.model import Observed
 from tests.builders import SOURCE, plan, repositories, with_replicas
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ecr.__main__ import main
-from ecr.operations import settings
+from ecr.cli.commands import settings
+from ecr.cli.main import main
 
 ECR = [sys.executable, "-m", "ecr", "settings"]
 

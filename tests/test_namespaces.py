@@ -7,12 +7,13 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from ecr.access_proof.evaluate import Caller, decide
 from ecr.errors import EstateError
-from ecr.iam import Caller, decide
-from ecr.ledger import Ledger
-from ecr.plan.access import PULL, namespace_policy, source_policy
-from ecr.plan.documents import Document
-from ecr.plan.model import EstatePlan, Registry
+from ecr.ledger.ledger import Ledger
+from ecr.plan.access.documents import Document
+from ecr.plan.access.registry_policies import PULL, namespace_policy, source_policy
+from ecr.plan.model import EstatePlan
+from ecr.registry.registry import Registry
 from tests.builders import ARTIFACTS, SOURCE, plan, repositories, repository, settings
 
 REGISTRY = Registry(ARTIFACTS, "eu-west-1")

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from ecr import observation
+from ecr.deploy import observation
+from ecr.deploy.observation import observe
 from ecr.errors import EstateError
-from ecr.ledger import Entry, Ledger
-from ecr.observation import observe
-from ecr.plan.model import Observed, Registry
-from ecr.shards import Shard
+from ecr.ledger.ledger import Entry, Ledger
+from ecr.ledger.shards import Shard
+from ecr.plan.model import Observed
+from ecr.registry.registry import Registry
 from tests.builders import (
     REPLICAS,
     SOURCE,

@@ -20,16 +20,16 @@ from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecr.__main__ import main
 from ecr.admission import cluster, lists, registries
 from ecr.admission.decisions import Decision, decide
 from ecr.admission.lists import key_of, run_record, to_yaml
 from ecr.admission.model import Finding, Held, Image, Scan, reaches
 from ecr.admission.registries import Pace, Progress, Reader
 from ecr.admission.waivers import Waiver, read_waivers
+from ecr.cli.commands import admission
+from ecr.cli.main import main
 from ecr.errors import EstateError
-from ecr.operations import admission
-from ecr.plan.model import Registry
+from ecr.registry.registry import Registry
 from sandbox.aws import EmbeddedAws
 from sandbox.aws.findings import put_findings
 from tests.builders import ARTIFACTS, LAMBDA, SOURCE
@@ -875,7 +875,7 @@ def test_the_jobs_image_needs_no_more_than_it_installs() -> None:
     others = ("pulumi", "pulumi_aws", "pulumi_github", "moto", "rich")
     script = (
         f"import sys; sys.modules.update(dict.fromkeys({others!r}))\n"
-        "from ecr import __main__; import ecr.admission.registries, ecr.admission.cluster\n"
+        "from ecr.cli import main as __main__; import ecr.admission.registries, ecr.admission.cluster\n"
         "__main__.main(['admission', '--help'])"
     )
     done = subprocess.run(

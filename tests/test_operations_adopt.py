@@ -8,9 +8,9 @@ from typing import Any
 import boto3
 import pytest
 
-from ecr.__main__ import main
-from ecr.adoption import Adoption, Standing, import_file, settings_that_keep
-from ecr.plan.model import Registry
+from ecr.cli.main import main
+from ecr.deploy.adoption import Adoption, Standing, import_file, settings_that_keep
+from ecr.registry.registry import Registry
 from sandbox.aws import EmbeddedAws
 from sandbox.github import EmbeddedGitHub, synthetic_organisation
 from tests.builders import ARTIFACTS, SOURCE, config, plan, repository

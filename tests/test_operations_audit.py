@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from ecr.__main__ import main
+from ecr.cli.main import main
 from ecr.plan.lifecycle import lifecycle_document
-from ecr.settings import Lifecycle
+from ecr.settings.models import Lifecycle
 from tests.live import ARTIFACTS, LAMBDA, REGION, REGISTRY, ROLE, Live, live
 
 __all__ = ["live"]

@@ -9,9 +9,9 @@ from xml.etree import ElementTree as ET
 import pytest
 import yaml
 
-from ecr.__main__ import main
-from ecr.comparison import ARCHITECTURES, compare
-from ecr.operations.compare import sample_settings
+from ecr.cli.commands.compare import sample_settings
+from ecr.cli.main import main
+from ecr.plan.comparison import ARCHITECTURES, compare
 from tests.builders import config, inventory, plan, repositories, settings
 from tests.mocks import deploy, no_invoke
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ecr.__main__ import main
-from ecr.operations.dockerfiles import DOCKERFILE
+from ecr.cli.commands.dockerfiles import DOCKERFILE
+from ecr.cli.main import main
 from sandbox.github import EmbeddedGitHub, Organisation
 from tests.builders import stack_file
 

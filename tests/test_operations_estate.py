@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from ecr.__main__ import main
+from ecr.cli.commands.estate import estate_of
+from ecr.cli.main import main
+from ecr.deploy.outputs import outputs
 from ecr.errors import EstateError
-from ecr.operations.estate import estate_of
 from ecr.plan.model import EstatePlan
-from ecr.report import outputs
 from tests.builders import (
     LAMBDA,
     SOURCE,

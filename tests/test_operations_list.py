@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ecr.__main__ import main
+from ecr.cli.main import main
 from ecr.errors import EstateError
-from ecr.github_http import http_fetch
-from ecr.inventory import Repository, read_inventory
-from ecr.inventory.github import Fetch, ListingRefusedError, Reply
-from ecr.inventory.static import read_list, static_inventory, written_list
+from ecr.github.http import http_fetch
+from ecr.github.inventory import read_inventory
+from ecr.github.listing import Fetch, ListingRefusedError, Reply
+from ecr.github.model import Repository
+from ecr.github.static_list import read_list, static_inventory, written_list
 from sandbox.github import EmbeddedGitHub, Organisation
 from tests.builders import plan, repository, settings, stack_file, with_replicas
 

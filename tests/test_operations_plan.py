@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from ecr.__main__ import main
-from ecr.comment import LARGEST, code, fitted, folded, listed, number, plain
-from ecr.digest import REPOSITORY
+from ecr.cli.comment import LARGEST, code, fitted, folded, listed, number, plain
+from ecr.cli.main import main
+from ecr.engine.types import REPOSITORY
 
 Engine = Callable[..., None]
 CREATED = {"services": 1, "imageRepositories": 1, "reasons": {"new on GitHub": ["batch"]}}

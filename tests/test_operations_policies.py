@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from ecr.__main__ import main
-from ecr.plan.documents import LIMITS
+from ecr.cli.main import main
+from ecr.plan.access.documents import LIMITS
 from ecr.plan.limits import documents_of
 from tests.builders import plan, repositories
 

@@ -13,16 +13,16 @@ from typing import Any, cast
 import pytest
 import yaml
 
-from ecr.__main__ import main
+from ecr.cli.commands import promote
+from ecr.cli.main import main
+from ecr.deploy.outputs import outputs
 from ecr.errors import EstateError
-from ecr.ledger import Entry, Ledger
-from ecr.operations import promote
-from ecr.plan.model import Placement, Registry
-from ecr.plan.promotion import promotion_documents
+from ecr.ledger.ledger import Entry, Ledger
+from ecr.plan.access.promotion_roles import promotion_documents
 from ecr.promotion import RECORD, Outcome, Promotion, Request, Stage
 from ecr.promotion.aws import Aws, Scan
 from ecr.promotion.crane import PACKAGE, Answer, Crane, Login, crane, digest_of
-from ecr.report import outputs
+from ecr.registry.registry import Placement, Registry
 from tests.builders import plan, repositories, settings
 
 DEV, TEST, PROD = (f"registry.test/checkout-{stage}" for stage in ("dev", "test", "prod"))

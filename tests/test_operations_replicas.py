@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from ecr.__main__ import main
-from ecr.plan.access import replica_policy
-from ecr.plan.model import Registry
+from ecr.cli.main import main
+from ecr.plan.access.registry_policies import replica_policy
+from ecr.registry.registry import Registry
 from tests.builders import settings
 from tests.live import ARTIFACTS, LAMBDA, REGION, ROLE, Live, live
 

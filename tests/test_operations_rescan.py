@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from ecr.__main__ import main
-from ecr.operations import rescan
+from ecr.cli.commands import rescan
+from ecr.cli.main import main
 from tests.live import Live, live
 
 __all__ = ["live"]

@@ -6,10 +6,10 @@ import pytest
 from pydantic import BaseModel
 from pydantic.alias_generators import to_camel
 
-from ecr import settings
-from ecr.__main__ import main
-from ecr.operations import operations
-from ecr.operations.settings import reference
+from ecr.cli.commands import operations
+from ecr.cli.commands.settings import reference
+from ecr.cli.main import main
+from ecr.settings import models as settings
 
 MODELS = [
     model

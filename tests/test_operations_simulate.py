@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ecr.__main__ import main
+from ecr.cli.main import main
 from tests.live import ARTIFACTS, REGISTRY, Live, live
 
 __all__ = ["live"]

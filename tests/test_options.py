@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from ecr.__main__ import main
-from ecr.aws import parse_reference, read_estate
+from ecr.aws.session import parse_reference, read_estate
+from ecr.cli.main import main
 from ecr.errors import EstateError
-from ecr.plan.model import Registry
+from ecr.registry.registry import Registry
 
 REGISTRY = ["--registry", "111122223333/eu-west-1"]
 

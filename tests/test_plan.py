@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from ecr.errors import EstateError
-from ecr.ledger import Ledger
-from ecr.plan.model import Registry
+from ecr.ledger.ledger import Ledger
+from ecr.registry.registry import Registry
 from tests.builders import (
     ARTIFACTS,
     LAMBDA,
@@ -27,7 +27,7 @@ from tests.builders import (
 
 def test_the_plan_imports_neither_pulumi_nor_boto3() -> None:
     check = (
-        "import sys, ecr.plan;"
+        "import sys, ecr.plan.build;"
         "print({'pulumi', 'pulumi_aws', 'pulumi_github', 'boto3', 'botocore'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", check], check=True, capture_output=True, text=True)

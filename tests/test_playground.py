@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from ecr.playground import MOST_DAYS, MOST_PUSHES, play, play_as_json, written_images
-from ecr.simulator import DAY, Image
+from ecr.lifecycle.simulator import DAY, MOST_DAYS, MOST_PUSHES, Image
 from pages.playground import Example, examples, sources
+from pages.playground_bridge import play, play_as_json, written_images
 
 NOW = 1_800_000_000.0
 ANY = '{"rules":[{"rulePriority":1,"selection":{"tagStatus":"any","countType":"imageCountMoreThan","countNumber":1},"action":{"type":"expire"}}]}'
@@ -82,10 +82,10 @@ def test_what_arrives_in_the_days_ahead_pushes_out_what_is_there() -> None:
 
 def test_what_the_browser_is_given_runs_without_anything_else(tmp_path: Path) -> None:
     for name, text in sources().items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     request = {"policy": ANY, "images": "A 1d\nB 2d\n", "now": NOW}
-    program = "import sys, ecr.playground as p; print(p.play_as_json(sys.argv[1]))"
+    program = "import sys, pages.playground_bridge as p; print(p.play_as_json(sys.argv[1]))"
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r}); {program}",
          json.dumps(request)],

@@ -7,14 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ecr.access_proof.evaluate import Caller, decide
 from ecr.errors import EstateError
-from ecr.iam import Caller, decide
-from ecr.inventory import Inventory
-from ecr.ledger import Ledger
-from ecr.plan import build_plan
-from ecr.plan.access import PULL, PUSH
-from ecr.plan.model import Observed, Placement, Registry
-from ecr.plan.push import (
+from ecr.github.model import Inventory
+from ecr.ledger.ledger import Ledger
+from ecr.plan.access.push_roles import (
     ISSUER,
     LONGEST,
     GitHubRepository,
@@ -23,6 +20,10 @@ from ecr.plan.push import (
     push_trust,
     role_name,
 )
+from ecr.plan.access.registry_policies import PULL, PUSH
+from ecr.plan.build import build_plan
+from ecr.plan.model import Observed
+from ecr.registry.registry import Placement, Registry
 from tests.builders import ARTIFACTS, OWNER, TODAY, plan, repositories, repository, settings
 
 REGISTRY = Registry(ARTIFACTS, "eu-west-1")

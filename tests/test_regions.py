@@ -7,7 +7,7 @@ from pathlib import Path
 import botocore
 import pytest
 
-from ecr.regions import PATTERN, domain_of, partition_of
+from ecr.registry.regions import PATTERN, domain_of, partition_of
 
 PARTITIONS = json.loads((Path(botocore.__file__).parent / "data/partitions.json").read_text())
 KNOWN = [

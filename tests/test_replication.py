@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecr.errors import EstateError
-from ecr.plan.model import Registry
 from ecr.plan.replication import (
     MAX_DESTINATIONS,
     MAX_FILTERS,
@@ -15,6 +14,7 @@ from ecr.plan.replication import (
     prefix_cover,
     replication_rules,
 )
+from ecr.registry.registry import Registry
 
 NAMES = st.sets(st.text("ab-", min_size=2, max_size=5), min_size=1, max_size=7)
 

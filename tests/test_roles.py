@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from ecr.__main__ import main
-from ecr.iam import Caller, Decision, Values, decide
-from ecr.plan.documents import Document
-from ecr.plan.roles import UNCALLED, deployment_documents
+from ecr.access_proof.evaluate import Caller, Decision, Values, decide
+from ecr.cli.main import main
+from ecr.plan.access.deploy_roles import UNCALLED, deployment_documents
+from ecr.plan.access.documents import Document
 from tests.builders import ARTIFACTS, LAMBDA, settings, with_replicas
 
 ROOT = Path(__file__).parent.parent

@@ -8,9 +8,10 @@ from typing import Any, NoReturn
 import pulumi
 import pytest
 
+from ecr.deploy.run_report import Run
+from ecr.engine.invoke import LOG, REPORT
 from ecr.errors import EstateError
-from ecr.inventory.github import UnansweredError
-from ecr.run_report import LOG, REPORT, Run
+from ecr.github.listing import UnansweredError
 from tests.builders import config, plan, repositories
 from tests.mocks import deploy, no_invoke
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import sandbox.__main__ as sandbox
-from ecr.stack_file import checked, read_stack_file
+from ecr.engine.stack_file import checked, read_stack_file
 from sandbox import processes
 from sandbox.__main__ import main
 from sandbox.session import PROJECT, SESSION_FILE, environment_of, running

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from ecr.deploy.service import Estate, for_services
 from ecr.errors import EstateError
-from ecr.service import Estate, for_services
 from tests.builders import REPLICAS, plan, repository, settings, with_replicas
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ecr.errors import EstateError
-from ecr.settings import parse_settings
+from ecr.settings.models import parse_settings
 from tests.builders import ARTIFACTS, LAMBDA, config, settings
 
 ROLE = f"arn:aws:iam::{ARTIFACTS}:role/a"

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecr.__main__ import main
-from ecr.digest import REPOSITORY
+from ecr.cli.commands.shards import AT_ONCE, ROLE, commands, moves_between
+from ecr.cli.main import main
+from ecr.engine.types import REPOSITORY
 from ecr.errors import EstateError
-from ecr.ledger import Entry, Ledger, gather
-from ecr.operations.shards import AT_ONCE, ROLE, commands, moves_between
-from ecr.plan.moves import all_moved
-from ecr.shards import WHOLE, Shard, shard_of
+from ecr.ledger.ledger import Entry, Ledger, gather
+from ecr.ledger.moves import all_moved
+from ecr.ledger.shards import WHOLE, Shard, shard_of
 from tests.builders import ARTIFACTS, SOURCE, config, with_replicas
 from tests.mocks import Deployment, deploy, no_invoke
 

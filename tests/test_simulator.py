@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecr.errors import EstateError
-from ecr.lifecycle_policy import Action, CountType, Policy, Rule, StorageClass, TagStatus
+from ecr.lifecycle.policy import Action, CountType, Policy, Rule, StorageClass, TagStatus
+from ecr.lifecycle.simulator import DAY, Image, Verdict, explain, read_images, simulate
 from ecr.plan.lifecycle import lifecycle_policy
-from ecr.settings import Lifecycle
-from ecr.simulator import DAY, Image, Verdict, explain, read_images, simulate
+from ecr.settings.models import Lifecycle
 from sandbox.aws.lifecycle_evaluation import evaluate
 
 NOW = 1_800_000_000.0
@@ -438,7 +438,7 @@ def test_what_is_no_image_is_reported_with_its_place(text: str, said: str) -> No
 
 def test_it_needs_nothing_but_the_standard_library() -> None:
     program = (
-        "import sys, ecr.simulator;"
+        "import sys, ecr.lifecycle.simulator;"
         "print({name.partition('.')[0] for name in sys.modules} - set(sys.stdlib_module_names))"
     )
     done = subprocess.run(

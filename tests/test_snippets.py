@@ -12,9 +12,9 @@ import pytest
 import yaml
 from botocore import xform_name
 
-from ecr.__main__ import command_line
-from ecr.operations import operations
-from ecr.stack_file import checked
+from ecr.cli.commands import operations
+from ecr.cli.main import command_line
+from ecr.engine.stack_file import checked
 from sandbox.__main__ import command_line as sandbox_command_line
 from tests.snippets import PAGES, ROOT, Block, blocks
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from ecr.engine.stack_file import read_stack_file, read_text
 from ecr.errors import EstateError
-from ecr.stack_file import read_stack_file, read_text
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pulumi import runtime
 
-from ecr import state
+from ecr.engine import invoke as state
 
 
 class Engine:

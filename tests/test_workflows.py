@@ -19,7 +19,7 @@ import yaml
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from ecr.digest import REPOSITORY
+from ecr.engine.types import REPOSITORY
 from sandbox.workflows import main
 
 ROOT = Path(__file__).resolve().parent.parent

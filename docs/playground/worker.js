@@ -1,15 +1,18 @@
 // Runs the project's own simulator, by Python in the browser, beside the page so that it stays
-// responsive. Takes the sources once, then requests; answers with what ecr/playground.py gives.
+// responsive. Takes the sources once, then requests; answers with what pages/playground_bridge.py gives.
 import { loadPyodide } from "../vendor/pyodide/pyodide.mjs";
 
 let play;
 
 async function start(sources) {
   const python = await loadPyodide({ indexURL: new URL("../vendor/pyodide/", import.meta.url).href });
-  python.FS.mkdirTree("/program/ecr");
-  for (const [path, text] of Object.entries(sources)) python.FS.writeFile(`/program/${path}`, text);
+  for (const [path, text] of Object.entries(sources)) {
+    const file = `/program/${path}`;
+    python.FS.mkdirTree(file.slice(0, file.lastIndexOf("/")));
+    python.FS.writeFile(file, text);
+  }
   play = python.runPython(
-    "import sys; sys.path.insert(0, '/program')\nfrom ecr.playground import play_as_json\nplay_as_json",
+    "import sys; sys.path.insert(0, '/program')\nfrom pages.playground_bridge import play_as_json\nplay_as_json",
   );
 }
 

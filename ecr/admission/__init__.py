@@ -2,5 +2,5 @@
 
 `registries` reads the findings, `waivers` the exceptions, `decisions` makes of both which images are
 denied, `lists` writes these as ConfigMaps, and `cluster` hands them to one. The command is
-`ecr.operations.admission`; the policy that reads the lists is in `kubernetes/admission`.
+`ecr.cli.commands.admission`; the policy that reads the lists is in `kubernetes/admission`.
 """

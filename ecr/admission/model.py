@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ecr.plan.model import Registry
+from ecr.registry.registry import Registry
 
 SEVERITIES = ("INFORMATIONAL", "LOW", "MEDIUM", "HIGH", "CRITICAL")
 """From the least; ECR's UNDEFINED is below all (Amazon ECR API Reference, ImageScanFinding)."""

@@ -21,9 +21,9 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ecr.admission.model import Finding, Held, Image, Scan, reaches
-from ecr.aws import explained
+from ecr.aws.session import explained
 from ecr.errors import EstateError
-from ecr.plan.model import Registry
+from ecr.registry.registry import Registry
 
 Client = Any  # boto3 makes its clients' classes when it runs
 Connect = Callable[[Registry], Client]

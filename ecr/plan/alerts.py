@@ -12,8 +12,9 @@ import json
 from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
-from ecr.plan.model import AlertPlan, AlertRule, Bleed, Registry, RegistryPlan
-from ecr.settings import Alerts
+from ecr.plan.model import AlertPlan, AlertRule, Bleed, RegistryPlan
+from ecr.registry.registry import Registry
+from ecr.settings.models import Alerts
 
 NAME = "ecr-estate-alerts"
 """The topic's name, and how those of the rules begin."""

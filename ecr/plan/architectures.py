@@ -6,10 +6,10 @@ architecture is on; a further one is a further function here.
 
 from collections.abc import Callable, Iterator
 
-from ecr.inventory import Repository
-from ecr.plan.model import Placement, Registry
+from ecr.github.model import Repository
 from ecr.plan.overrides import selects
-from ecr.settings import LambdaAccount, Settings
+from ecr.registry.registry import Placement, Registry
+from ecr.settings.models import LambdaAccount, Settings
 
 Architecture = Callable[[str], tuple[Placement, ...]]
 

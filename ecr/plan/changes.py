@@ -9,10 +9,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ecr.inventory import Inventory
-from ecr.ledger import Entry, Ledger, State
+from ecr.github.model import Inventory
+from ecr.ledger.ledger import Entry, Ledger, State
 from ecr.plan.identity import why_gone
-from ecr.plan.model import Change, EstatePlan, Observed, Placement, What
+from ecr.plan.model import Change, EstatePlan, Observed, What
+from ecr.registry.registry import Placement
 
 MEANINGS: Mapping[str, str] = {
     "created": "their image repositories are made",

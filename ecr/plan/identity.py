@@ -13,14 +13,15 @@ from dataclasses import dataclass, replace
 from pydantic.alias_generators import to_camel
 
 from ecr.errors import Guard
-from ecr.inventory import Inventory, Repository
-from ecr.ledger import Entry, Ledger
+from ecr.github.model import Inventory, Repository
+from ecr.ledger.ledger import Entry, Ledger
 from ecr.plan.architectures import Architecture, configured_registries
 from ecr.plan.images import image_names
-from ecr.plan.model import LeftOut, Observed, Placement, Registry
+from ecr.plan.model import LeftOut, Observed
 from ecr.plan.namespaces import misplaced, namespace_of, placed_name
 from ecr.plan.naming import NameRefusedError, chosen_name, why_refused
-from ecr.settings import Settings
+from ecr.registry.registry import Placement, Registry
+from ecr.settings.models import Settings
 
 Notes = dict[int, list[str]]
 """What to tell of each service, by GitHub id."""

@@ -7,8 +7,8 @@ own. It reads no Dockerfile and guesses nothing: `python -m ecr dockerfiles` onl
 import re
 from collections.abc import Iterator
 
-from ecr.inventory import Repository
-from ecr.settings import NamedImages
+from ecr.github.model import Repository
+from ecr.settings.models import NamedImages
 
 
 def image_names(service: str, repository: Repository | None, named: NamedImages) -> Iterator[str]:

@@ -3,15 +3,15 @@
 Owns the presets, and which of the settings' overrides applies to a service. ECR evaluates every rule
 over the whole image repository; an image that matches the tagging requirement of a rule can never be
 touched by a rule of lower priority, which is how tags are protected here (Amazon ECR User Guide,
-"Lifecycle policy evaluation rules"). Never reads or judges images: ecr/simulator.py does.
+"Lifecycle policy evaluation rules"). Never reads or judges images: ecr/lifecycle/simulator.py does.
 """
 
 from collections.abc import Iterable, Iterator
 
-from ecr.inventory import Repository
-from ecr.lifecycle_policy import Policy, Rule
+from ecr.github.model import Repository
+from ecr.lifecycle.policy import Policy, Rule
 from ecr.plan.overrides import is_for
-from ecr.settings import Lifecycle, LifecycleChoice, LifecycleOverride
+from ecr.settings.models import Lifecycle, LifecycleChoice, LifecycleOverride
 
 NEVER = 1_000_000
 """A count that no image repository reaches: ECR's quota is 100,000 images."""

@@ -11,10 +11,11 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from ecr.errors import EstateError
-from ecr.lifecycle_policy import MOST_RULES
-from ecr.plan.documents import LIMITS, REMEDIES, Document
-from ecr.plan.model import EstatePlan, ImageRepository, PushRole, Registry, RegistryPlan
+from ecr.lifecycle.policy import MOST_RULES
+from ecr.plan.access.documents import LIMITS, REMEDIES, Document
+from ecr.plan.model import EstatePlan, ImageRepository, PushRole, RegistryPlan
 from ecr.plan.replication import MAX_DESTINATIONS, MAX_RULES
+from ecr.registry.registry import Registry
 
 REPOSITORIES = 100_000
 """Image repositories a registry (Amazon ECR User Guide, "Amazon ECR service quotas")."""

@@ -8,13 +8,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from ecr.errors import Guard
-from ecr.inventory import Repository
-from ecr.ledger import Entry, State
+from ecr.github.model import Repository
+from ecr.ledger.ledger import Entry, State
+from ecr.ledger.shards import Shard
 from ecr.plan.architectures import Architecture, replicas_of
 from ecr.plan.identity import Identities, guard
-from ecr.plan.model import Observed, Placement
-from ecr.settings import Settings
-from ecr.shards import Shard
+from ecr.plan.model import Observed
+from ecr.registry.registry import Placement
+from ecr.settings.models import Settings
 
 
 def settle(

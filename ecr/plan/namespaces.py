@@ -7,10 +7,10 @@ that is no namespace of the settings is in none.
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from ecr.inventory import Repository
-from ecr.ledger import Entry
+from ecr.github.model import Repository
+from ecr.ledger.ledger import Entry
 from ecr.plan.naming import NameRefusedError, chosen_name, service_name
-from ecr.settings import Namespaces, Settings
+from ecr.settings.models import Namespaces, Settings
 
 SHOWN = 5
 """How many names a note lists before it only counts the rest."""

@@ -3,8 +3,8 @@
 Reads the settings and what GitHub says of a repository. Never guesses at what GitHub no longer says.
 """
 
-from ecr.inventory import Repository, has_property, matches_any
-from ecr.settings import ForServices, ServiceRule
+from ecr.github.model import Repository, has_property, matches_any
+from ecr.settings.models import ForServices, ServiceRule
 
 
 def is_for(override: ForServices, service: str, repository: Repository | None) -> bool | None:

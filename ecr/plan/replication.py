@@ -13,7 +13,8 @@ from math import ceil
 from os.path import commonprefix
 
 from ecr.errors import EstateError
-from ecr.plan.model import Bleed, Registry, ReplicationRule
+from ecr.plan.model import Bleed, ReplicationRule
+from ecr.registry.registry import Registry
 
 MAX_DESTINATIONS = 25
 """Destinations of a registry's replication (Amazon ECR API Reference, ReplicationConfiguration)."""

@@ -12,8 +12,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ecr.errors import EstateError
-from ecr.plan.model import Placement, Registry
 from ecr.promotion.crane import Login
+from ecr.registry.registry import Placement, Registry
 
 if TYPE_CHECKING:
     from boto3 import Session

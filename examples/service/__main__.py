@@ -7,9 +7,9 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_github as github
 
-from ecr.plan.push import GitHubRepository, push_policy, push_trust
-from ecr.resources import declare_image_repository, declare_providers
-from ecr.service import Estate
+from ecr.deploy.resources import declare_image_repository, declare_providers
+from ecr.deploy.service import Estate
+from ecr.plan.access.push_roles import GitHubRepository, push_policy, push_trust
 
 
 async def main() -> dict[str, Any]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from ecr.marked import replace_marked
+from ecr.cli.markers import replace_marked
 from sandbox.session import PROJECT
 from sandbox.trials.runs import every_trial, run, say
 from sandbox.trials.trial import chosen

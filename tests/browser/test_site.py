@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from ecr.operations.estate import estate_of
-from ecr.playground import play
-from ecr.report import outputs
+from ecr.cli.commands.estate import estate_of
+from ecr.deploy.outputs import outputs
 from pages.playground import Example, examples
+from pages.playground_bridge import play
 from tests.browser.conftest import Windows
 from tests.builders import plan, repositories, repository, settings, with_replicas
 

@@ -8,12 +8,12 @@ from typing import Any
 import boto3
 import pytest
 
-from ecr.iam import Caller, Values, decide, statements
+from ecr.access_proof.evaluate import Caller, Values, decide, statements
+from ecr.engine.stack_file import checked, read_stack_file
+from ecr.plan.access.deploy_roles import UNCALLED, deployment_documents
+from ecr.plan.access.documents import Document
+from ecr.plan.access.push_roles import ISSUER
 from ecr.plan.alerts import KEY_TAGS
-from ecr.plan.documents import Document
-from ecr.plan.push import ISSUER
-from ecr.plan.roles import UNCALLED, deployment_documents
-from ecr.stack_file import checked, read_stack_file
 from sandbox.aws.embedded import ApiCall
 from sandbox.estate import Registries
 from sandbox.session import ORGANISATION, Session

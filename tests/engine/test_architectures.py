@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ecr.__main__ import main
+from ecr.cli.main import main
 from sandbox.session import PROJECT, Session
 from tests.engine.conftest import Open
 from tests.engine.test_estate import ARTIFACTS, LAMBDA, ONE_LAMBDA_ACCOUNT, changes, deploy, held

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ecr.operations.estate import estate_of
+from ecr.cli.commands.estate import estate_of
 from ecr.plan.limits import REQUESTS_EACH
 from pages.estate import sandbox_outputs
 from sandbox import processes

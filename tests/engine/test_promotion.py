@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from ecr.__main__ import main
-from ecr.ledger import Entry, Ledger
+from ecr.cli.main import main
+from ecr.ledger.ledger import Entry, Ledger
 from ecr.promotion import RECORD
 from ecr.promotion.crane import EMPTY, crane, digest_of
 from sandbox.toolchain.tools import CRANE, ensure_tool

@@ -12,8 +12,8 @@ import boto3
 import pytest
 import yaml
 
-from ecr.__main__ import main
 from ecr.admission import cluster, lists
+from ecr.cli.main import main
 from sandbox.aws import EmbeddedAws
 from sandbox.aws.findings import put_findings
 from sandbox.kubernetes import eventually

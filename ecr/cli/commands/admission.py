@@ -1,0 +1,270 @@
+"""List the images that clusters refuse, from the findings in ECR.
+
+Owns the command: what is read, in what order, and what is written at the end. Reads the findings of
+every registry, through ECR's API, and the file of waivers. Writes nothing until all of it was read,
+so that a good list is never replaced by a part of one.
+"""
+
+import argparse
+import json
+import re
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ecr.admission import cluster
+from ecr.admission.decisions import decide
+from ecr.admission.lists import lists, run_record, to_yaml
+from ecr.admission.waivers import read_waivers
+from ecr.cli.options import number
+from ecr.errors import EstateError
+from ecr.registry.registry import Registry
+
+if TYPE_CHECKING:
+    from ecr.admission.decisions import Decision
+    from ecr.admission.model import Held
+
+_REGISTRY = re.compile(r"(?P<account>\d{12})/(?P<region>[a-z]{2,}(?:-[a-z]+)+-\d+)", re.ASCII)
+_WRITE_OUTPUTS = "pulumi stack output --json"
+_SEVERITIES = ("CRITICAL", "HIGH", "MEDIUM", "LOW", "INFORMATIONAL")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument(
+        "--outputs",
+        type=Path,
+        metavar="FILE",
+        help="the stack's outputs, from `pulumi stack output --json`: names the registries",
+    )
+    what.add_argument(
+        "--registry",
+        type=_registry,
+        action="append",
+        metavar="ACCOUNT/REGION",
+        help="a registry, instead; may be repeated",
+    )
+    what.add_argument(
+        "--check-age",
+        type=number(0, 1_000_000),
+        metavar="HOURS",
+        help="read nothing: fail if the list in the cluster is older",
+    )
+    parser.add_argument(
+        "--role-name", metavar="NAME", help="the role to assume in each registry's account"
+    )
+    parser.add_argument(
+        "--threshold",
+        choices=_SEVERITIES,
+        default="CRITICAL",
+        help="the least severity that is denied (default: CRITICAL)",
+    )
+    parser.add_argument("--waivers", type=Path, metavar="FILE", help="exceptions, each with an end")
+    parser.add_argument(
+        "--deny-unscanned", action="store_true", help="deny images that have no scan, too"
+    )
+    parser.add_argument(
+        "--trusted",
+        type=_prefix,
+        action="append",
+        default=[],
+        metavar="PREFIX/",
+        help="for the policy that wants images to be ours: where they may come from besides, as "
+        "the manifests write it; may be repeated",
+    )
+    parser.add_argument(
+        "--rate",
+        type=number(0.001, 1_000_000),
+        default=50.0,
+        metavar="CALLS",
+        help="calls a second to each registry, at most (default: 50)",
+    )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        choices=range(1, 65),
+        default=8,
+        metavar="1-64",
+        help="calls at the same time (default: 8)",
+    )
+    parser.add_argument(
+        "--resume",
+        type=Path,
+        metavar="FILE",
+        help="keep in this file what was read, and go on from it after an interruption",
+    )
+    to = parser.add_mutually_exclusive_group()
+    to.add_argument("--output", type=Path, metavar="FILE", help="write the lists as YAML")
+    to.add_argument("--apply", action="store_true", help="write the lists to kubectl's cluster")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Read, decide, write and report; or, with --check-age, look at what was written."""
+    if options.check_age is not None:
+        return _check_age(options.check_age)
+    began = time.monotonic()
+    registries = _registries(options)
+    decision, held, calls = _decide(options, registries)
+    # Here, because PyYAML and what makes the lists are of no use to --help.
+
+    entries = {why: decision.entries(why) for why in ("vulnerable", "unscanned")}
+    documents = lists(entries)
+    report = _report(options, decision, held)
+    report |= {
+        "entries": {why: len(each) for why, each in entries.items()},
+        "lists": [each["metadata"]["name"] for each in documents],
+    }
+    now = datetime.now(UTC)
+    record = run_record(
+        {
+            "written": now.isoformat(timespec="seconds"),
+            "report": json.dumps({**report, "denied": len(decision.denied)}, indent=1),
+            "registries": "\n".join(each.key for each in sorted(registries)),
+            "trusted": "\n".join(sorted(set(options.trusted))),
+        }
+    )
+    if options.output:
+        _replace(options.output, to_yaml([*documents, record]))
+    elif options.apply:
+        report["replaced"] = cluster.apply(documents, record)
+    report |= {"calls": calls, "seconds": round(time.monotonic() - began, 1)}
+    _show(report, as_json=options.json)
+    return 0
+
+
+def _check_age(hours: float) -> int:
+    age = datetime.now(UTC) - cluster.written()
+    if age > timedelta(hours=hours):
+        raise EstateError(
+            f"The list of denied images is {age.total_seconds() / 3600:.1f} hours old.",
+            ["See why its job fails: docs/guides/admission.md, When the list is old."],
+        )
+    return 0
+
+
+def _decide(
+    options: argparse.Namespace, registries: Mapping[Registry, Sequence[str]]
+) -> "tuple[Decision, tuple[Held, ...], int]":
+    try:
+        from ecr.admission.registries import Progress, Reader, connect_with  # noqa: PLC0415
+    except ImportError as error:
+        raise EstateError(
+            f"{error.name} is not installed.", ["Install it: pip install boto3"]
+        ) from error
+    waivers = read_waivers(options.waivers) if options.waivers else ()
+    with Progress(options.resume, options.threshold) as progress:
+        reader = Reader(
+            connect_with(options.role_name, workers=options.workers),
+            threshold=options.threshold,
+            rate=options.rate,
+            workers=options.workers,
+            progress=progress,
+            said=_say,
+        )
+        held = reader.read(registries)
+    decision = decide(
+        held, waivers, today=datetime.now(UTC).date(), deny_unscanned=options.deny_unscanned
+    )
+    return decision, held, reader.calls
+
+
+def _registries(options: argparse.Namespace) -> dict[Registry, Sequence[str]]:
+    """Give each registry with the names that the outputs say it has."""
+    if options.registry:
+        return dict.fromkeys(options.registry, ())
+    try:
+        outputs = json.loads(options.outputs.read_text(encoding="utf-8"))
+        found: dict[Registry, list[str]] = {
+            _registry(key): [] for key in outputs["report"]["registries"]
+        }
+        hosts = {registry.host: registry for registry in found}
+        for kind in ("imageRepositories", "replicas"):
+            for urls in outputs[kind].values():
+                for url in urls:
+                    host, _, name = url.partition("/")
+                    found[hosts[host]].append(name)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise EstateError(
+            "The stack's outputs cannot be read.",
+            [f"{options.outputs}: {type(error).__name__}: {error}; write it by `{_WRITE_OUTPUTS}`"],
+        ) from error
+    except argparse.ArgumentTypeError as error:
+        raise EstateError("The stack's outputs cannot be read.", [str(error)]) from error
+    if not found:
+        raise EstateError("The stack's outputs name no registry.", [f"{options.outputs}"])
+    return {registry: sorted(names) for registry, names in found.items()}
+
+
+def _registry(text: str) -> Registry:
+    match = _REGISTRY.fullmatch(text)
+    if match is None:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no registry; write ACCOUNT/REGION, for example 111122223333/eu-west-1"
+        )
+    return Registry(match["account"], match["region"])
+
+
+def _prefix(text: str) -> str:
+    # Without the end, example.org would stand for example.org.evil.net as well.
+    if not text.endswith("/"):
+        raise argparse.ArgumentTypeError(f"{text!r} does not end with a slash")
+    return text
+
+
+def _report(
+    options: argparse.Namespace, decision: "Decision", held: "Sequence[Held]"
+) -> dict[str, Any]:
+    images = [image for each in held for image in each.images]
+    return {
+        "threshold": options.threshold,
+        "registries": [each.registry.key for each in held],
+        "images": len(images),
+        "findings": sum(image.scan.total for image in images),
+        "unscanned": sum(not image.scan.scanned and not image.children for image in images),
+        "waived": decision.waived,
+        "expiredWaivers": [str(each) for each in decision.expired],
+        "unusedWaivers": [str(each) for each in decision.unused],
+        "denied": [
+            {
+                "image": f"{each.name}@{each.digest}",
+                "why": each.why,
+                "findings": [f"{finding.name} {finding.severity}" for finding in each.findings],
+                "entries": list(each.entries),
+            }
+            for each in decision.denied
+        ],
+    }
+
+
+def _show(report: Mapping[str, Any], *, as_json: bool) -> None:
+    for each in report["expiredWaivers"]:
+        _say(f"warning: this waiver has expired and covers nothing: {each}")
+    for each in report["unusedWaivers"]:
+        _say(f"note: this waiver covers nothing that there is: {each}")
+    if as_json:
+        sys.stdout.write(json.dumps(report, indent=2) + "\n")
+        return
+    sys.stdout.write(
+        f"{report['images']:,} images in {len(report['registries'])} registries, "
+        f"{report['findings']:,} findings, {report['unscanned']:,} images without a scan\n"
+        f"{len(report['denied']):,} images denied from {report['threshold']} on, "
+        f"{report['waived']:,} waived; {sum(report['entries'].values()):,} names in "
+        f"{len(report['lists'])} lists\n"
+        f"{report['calls']:,} calls in {report['seconds']} s\n"
+    )
+
+
+def _replace(file: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    part = file.with_name(f"{file.name}.part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(file)
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")

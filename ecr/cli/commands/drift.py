@@ -1,0 +1,137 @@
+"""Say what was changed in AWS by other hands since the last deployment.
+
+Runs `pulumi refresh --preview-only`, which compares the engine's state with AWS: what is yet to be
+deployed is no drift. The program is run for nothing but the roles by which it reads; where it stops, the
+roles of the last deployment read. Options for the engine follow `--`. Exits 3
+when there is drift. Changes nothing; a deployment with `--refresh` puts it right.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ecr.cli.comment import code, fitted, folded, listed, mark, number, plain
+from ecr.engine.preview import ask, diff
+from ecr.errors import EstateError
+
+if TYPE_CHECKING:
+    from ecr.engine.preview import Step
+
+FOUND = 3
+"""The exit code when there is drift."""
+
+KINDS = {
+    "aws:ecr/repository:Repository": "image repository",
+    "aws:ecr/lifecyclePolicy:LifecyclePolicy": "lifecycle policy of",
+    "aws:ecr/repositoryPolicy:RepositoryPolicy": "policy of",
+    "aws:ecr/registryPolicy:RegistryPolicy": "registry policy of",
+    "aws:ecr/replicationConfiguration:ReplicationConfiguration": "replication of",
+    "aws:ecr/registryScanningConfiguration:RegistryScanningConfiguration": "scanning of",
+    "aws:ecr/accountSetting:AccountSetting": "registry policy scope of",
+    "aws:iam/role:Role": "push role",
+    "aws:iam/rolePolicy:RolePolicy": "policy of the push role",
+    "aws:iam/openIdConnectProvider:OpenIdConnectProvider": "identity provider",
+    "github:index/actionsVariable:ActionsVariable": "variable on GitHub",
+}
+"""What the engine's types are called."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print everything as JSON")
+    form.add_argument("--comment", action="store_true", help="print Markdown for an issue")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write JSON to a file as well")
+    parser.add_argument("engine", nargs="*", metavar="OPTION", help="options of `pulumi refresh`")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Compare, and print what differs."""
+    compare = ["refresh", "--preview-only"]
+    asked = ask([*compare, "--run-program", *options.engine])
+    if asked.code and "error" in asked.report:
+        # A guard or a listing that stops the program is no reason to miss what others do in AWS.
+        asked = ask([*compare, *options.engine])
+    if asked.code:
+        raise EstateError("AWS could not be compared with the state.", asked.digest.errors)
+    steps = asked.digest.steps
+    whole = json.dumps(document(steps), indent=2, ensure_ascii=False) + "\n"
+    if options.output:
+        options.output.write_text(whole, encoding="utf-8")
+    if options.json:
+        sys.stdout.write(whole)
+    else:
+        sys.stdout.write("".join(comment(steps) if options.comment else text(steps)))
+    return FOUND if steps else 0
+
+
+def document(steps: Iterable["Step"]) -> dict[str, Any]:
+    """Give the drift as plain data: each resource, and what AWS has instead of what it should."""
+    return {"drift": [_described(step) for step in steps]}
+
+
+def _described(step: "Step") -> dict[str, Any]:
+    return {
+        "what": KINDS.get(step.kind, step.kind),
+        "where": step.name,
+        "gone": step.operation == "delete",
+        "changed": {
+            each.path: {"deployed": each.old, "inAws": each.new} for each in step.properties
+        },
+    }
+
+
+def _line(found: Mapping[str, Any]) -> str:
+    if found["gone"]:
+        return f"{found['what']} {found['where']}: is gone"
+    return f"{found['what']} {found['where']}: {', '.join(found['changed']) or 'changed'}"
+
+
+def text(steps: Iterable["Step"]) -> Iterator[str]:
+    """Give the drift for a terminal."""
+    found = document(steps)["drift"]
+    for each in found:
+        yield f"{_line(each)}\n"
+        for path, values in each["changed"].items():
+            yield f"  {path}: {values['deployed']} was deployed, {values['inAws']} is in AWS\n"
+    if found:
+        yield f"Drift: {number(len(found), 'resource')}; `pulumi up --refresh` puts that right.\n"
+    else:
+        yield "No drift: AWS is as it was deployed.\n"
+
+
+def comment(steps: Iterable["Step"]) -> Iterator[str]:
+    """Give the drift as the text of an issue."""
+    every = list(steps)
+    found = document(every)["drift"]
+    stack = os.environ.get("PULUMI_STACK", "")
+    if not found:
+        yield fitted([mark("drift", stack), "No drift any more: AWS is as it was deployed."])
+        return
+    gone = [each["where"] for each in found if each["gone"] and each["what"] == "image repository"]
+    lines = [f"- {plain(each['what'])} {code(each['where'])}" + _after(each) for each in found[:50]]
+    yield fitted(
+        [
+            mark("drift", stack),
+            (
+                f"The stack {code(stack)} deployed {number(len(found), 'resource')} that AWS has no "
+                "longer as deployed. The next deployment with `--refresh` puts everything right."
+            ),
+            (
+                f"> [!CAUTION]\n> {number(len(gone), 'image repository')} and the images in "
+                f"{'it' if len(gone) == 1 else 'them'} were deleted; what is made again is empty."
+                if gone
+                else ""
+            ),
+            "\n".join(lines),
+            folded("What AWS has instead of what was deployed", diff(every), "diff"),
+        ]
+    )
+
+
+def _after(found: Mapping[str, Any]) -> str:
+    return " is gone" if found["gone"] else f": {listed(list(found['changed']))}"

@@ -1,0 +1,172 @@
+"""Say what the next deployment would do, with the reasons, and what the engine would do for it.
+
+Runs `pulumi preview` and reads the program's own summary and the engine's digest of the same run, so
+that the two can be compared. Options for the engine follow `--`, such as `-- --stack prod --refresh`.
+Exits 3 when a guard stops the deployment, and 1 when anything else does. Changes nothing.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ecr.cli.comment import code, fitted, folded, listed, mark, number, plain
+from ecr.engine.preview import ask, counted, diff
+from ecr.plan.changes import MEANINGS
+
+if TYPE_CHECKING:
+    from ecr.engine.preview import Asked
+
+GUARDED = 3
+"""The exit code when a guard stops the deployment, which an approval may let pass."""
+
+FIRST = 5
+"""How many reasons of a kind are shown."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print everything as JSON")
+    form.add_argument("--comment", action="store_true", help="print Markdown for a code review")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write JSON to a file as well")
+    parser.add_argument("engine", nargs="*", metavar="OPTION", help="options of `pulumi preview`")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Preview, and print the plan."""
+    asked = ask(["preview", *options.engine])
+    plan = document(asked)
+    whole = json.dumps(plan, indent=2, ensure_ascii=False) + "\n"
+    if options.output:
+        options.output.write_text(whole, encoding="utf-8")
+    if options.json:
+        sys.stdout.write(whole)
+    else:
+        sys.stdout.write("".join(comment(plan, asked) if options.comment else text(plan)))
+    if any(each["tripped"] for each in plan["guards"]):
+        return GUARDED
+    return 0 if plan["outcome"] == "previewed" and plan["agrees"] else 1
+
+
+def document(asked: "Asked") -> dict[str, Any]:
+    """Give the plan as plain data: the program's changes, the engine's counts, and what stops it."""
+    report, digest = asked.report, asked.digest
+    changes = report.get("changes", {})
+    steps = digest.of_image_repositories()
+    refreshed = any(each in {"--refresh", "-r"} for each in asked.arguments)
+    planned = {
+        "create": _count(changes, "created") + (_count(changes, "missing") if refreshed else 0),
+        "import": _count(changes, "taken up"),
+        "delete": _count(changes, "ended"),
+    }
+    engine = {operation: steps[operation] for operation in (*planned, "update")}
+    error = report.get("error")
+    if asked.code and not error:
+        error = {"step": "engine", "problem": "The preview failed.", "offences": digest.errors}
+    return {
+        "stack": report.get("stack", ""),
+        "outcome": "stopped" if error else "previewed",
+        "changes": changes,
+        "guards": report.get("guards", []),
+        "error": error,
+        "imageRepositories": {"planned": planned, "engine": engine},
+        "agrees": bool(error) or all(engine[each] == planned[each] for each in planned),
+        "engine": dict(digest.counts),
+        "seconds": digest.seconds,
+        "report": report,
+    }
+
+
+def _count(changes: Mapping[str, Any], what: str) -> int:
+    count: int = changes.get(what, {}).get("imageRepositories", 0)
+    return count
+
+
+def _heading(plan: Mapping[str, Any]) -> str:
+    if plan["error"]:
+        return "stopped, nothing would be changed"
+    said = [f"{kind['services']:,} {what}" for what, kind in plan["changes"].items()]
+    return ", ".join(said) or "no service changes"
+
+
+def text(plan: Mapping[str, Any]) -> Iterator[str]:
+    """Give the plan for a terminal."""
+    yield f"Plan of {plan['stack']}: {_heading(plan)}\n"
+    for what, kind in plan["changes"].items():
+        held = kind["imageRepositories"]
+        holding = f", {number(held, 'image repository')}" if held else ""
+        yield f"{what}: {number(kind['services'], _unit(what))}{holding}; {MEANINGS[what]}\n"
+        reasons = list(kind["reasons"].items())
+        for reason, names in reasons[:FIRST]:
+            rest = f" and {len(names) - FIRST:,} more" if len(names) > FIRST else ""
+            yield f"  {reason}: {', '.join(names[:FIRST])}{rest}\n"
+        if len(reasons) > FIRST:
+            yield f"  and {len(reasons) - FIRST:,} more reasons\n"
+    if plan["error"]:
+        yield f"{plan['error']['problem']}\n"
+        yield from (f"  - {offence}\n" for offence in plan["error"]["offences"])
+        return
+    yield f"The engine: {counted(plan['engine'])}.\n"
+    yield f"{_agreement(plan)}\n"
+
+
+def _unit(what: str) -> str:
+    return "repository" if what == "left out" else "service"
+
+
+def _agreement(plan: Mapping[str, Any]) -> str:
+    planned, engine = (plan["imageRepositories"][each] for each in ("planned", "engine"))
+    if plan["agrees"]:
+        said = [f"{each}s {number:,}" for each, number in engine.items() if number]
+        return f"Of the image repositories, the engine {', '.join(said) or 'changes none'}; the plan agrees."
+    differing = [
+        f"{planned[each]:,} to {each} by the plan, {engine[each]:,} by the engine"
+        for each in planned
+        if planned[each] != engine[each]
+    ]
+    return (
+        f"The plan and the engine differ on image repositories: {'; '.join(differing)}. The state is "
+        "not what the ledger says; see docs/runbooks/recover-from-a-crash.md."
+    )
+
+
+def comment(plan: Mapping[str, Any], asked: "Asked") -> Iterator[str]:
+    """Give the plan as a comment for a code review."""
+    stack = plan["stack"] or os.environ.get("PULUMI_STACK", "")
+    yield fitted((mark("plan", stack), *_sections(plan, asked, stack)))
+
+
+def _sections(plan: Mapping[str, Any], asked: "Asked", stack: str) -> Iterator[str]:
+    yield f"### Plan of {code(stack)}: {_heading(plan)}"
+    if plan["error"]:
+        kind = "WARNING" if plan["guards"] else "CAUTION"
+        yield f"> [!{kind}]\n> {plain(plan['error']['problem'])}"
+        offences = plan["error"]["offences"]
+        yield folded(f"What stops it, {len(offences):,}", offences)
+        return
+    if plan["changes"]:
+        yield "\n".join(_rows(plan["changes"]))
+    yield (
+        f"The engine: **{counted(plan['engine'])}**, in {plan['seconds']:.0f} s. "
+        f"{plain(_agreement(plan))}"
+    )
+    steps = asked.digest.steps
+    yield folded(f"The engine's diff, {len(steps):,} resources", diff(steps), "diff")
+
+
+def _rows(changes: Mapping[str, Any]) -> Iterator[str]:
+    yield "| | services | image repositories | why, and the first |"
+    yield "|---|---:|---:|---|"
+    for what, kind in changes.items():
+        reasons = list(kind["reasons"].items())
+        cells = [f"{plain(reason)}: {listed(names)}" for reason, names in reasons[:FIRST]]
+        if len(reasons) > FIRST:
+            cells.append(f"and {len(reasons) - FIRST:,} more reasons")
+        yield (
+            f"| **{what}**: {MEANINGS[what]} "
+            f"| {kind['services']:,} | {kind['imageRepositories'] or '-'} | {'<br>'.join(cells)} |"
+        )

@@ -1,0 +1,239 @@
+"""Promote the exact image of one stage to the next, by digest, or print the policies that it needs.
+
+Owns the way from a service and two stages to two image repositories: read from the stack's outputs,
+refused when a stage would be skipped. What is copied, and in which order, is `ecr.promotion`'s.
+"""
+
+import argparse
+import getpass
+import json
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ecr.engine.preview import run_engine
+from ecr.engine.stack_file import read_text
+from ecr.errors import EstateError
+from ecr.ledger.ledger import parse_ledger
+from ecr.plan.access.promotion_roles import promotion_documents
+from ecr.promotion import CREATED, PREFIX, Promotion, Request, Stage
+from ecr.promotion.aws import Aws, placement_of
+from ecr.promotion.crane import crane
+from ecr.registry.registry import Placement
+
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument("service", nargs="?", metavar="SERVICE", help="whose image it is")
+    parser.add_argument("--from", required=True, dest="source", metavar="STAGE", help="where it is")
+    parser.add_argument(
+        "--to", required=True, dest="target", metavar="STAGE", help="the next stage"
+    )
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--tag", help="the image's tag, which it keeps")
+    what.add_argument("--digest", help="the image's digest; it gets the tag from-STAGE-DIGEST")
+    what.add_argument(
+        "--policy",
+        action="store_true",
+        help="copy nothing, and print what the role that promotes may do, by account",
+    )
+    parser.add_argument(
+        "--enhanced",
+        action="store_true",
+        help="with --policy: scanning is enhanced, so that findings are Amazon Inspector's",
+    )
+    parser.add_argument(
+        "--outputs",
+        type=Path,
+        metavar="FILE",
+        help="the stack's outputs as JSON; without it `pulumi stack output --json` is asked",
+    )
+    parser.add_argument(
+        "--read-role", metavar="ARN", help="the role to assume for reading the first stage"
+    )
+    parser.add_argument(
+        "--allow-critical", action="store_true", help="promote in spite of critical findings"
+    )
+    parser.add_argument(
+        "--allow-unscanned", action="store_true", help="promote without a finished scan"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="check all, and copy nothing")
+    parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Promote, or print the policies. Raises EstateError when it must not be."""
+    chain = _chain(_outputs(options.outputs))
+    chain.stop_unless_next(options.source, options.target)
+    if options.policy:
+        sys.stdout.write(f"{json.dumps(_policies(chain, options), indent=2)}\n")
+        return 0
+    _stop_unless_well_named(options)
+    source, target = (
+        Stage(name, chain.url(options.service, name)) for name in (options.source, options.target)
+    )
+    here, there = Aws(), Aws(options.read_role)
+    request = Request(
+        source,
+        target,
+        tag=options.tag,
+        digest=options.digest,
+        allow_critical=options.allow_critical,
+        allow_unscanned=options.allow_unscanned,
+        dry_run=options.dry_run,
+    )
+    progress = sys.stderr if options.json else sys.stdout
+    with crane([*there.logins(source.url), *here.logins(target.url)]) as tool:
+        promotion = Promotion(
+            request, tool, there, here, lambda line: print(line, file=progress, flush=True)
+        )
+        outcome = promotion.run(_who(here, target.url))
+    if options.json:
+        about = {"service": options.service, "from": asdict(source), "to": asdict(target)}
+        sys.stdout.write(f"{json.dumps({**about, **asdict(outcome)}, indent=2)}\n")
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """The stages in the order of promotion, and the URLs of each service's images in that order."""
+
+    stages: Sequence[str]
+    urls: Mapping[str, Sequence[str]]
+    idle: Mapping[str, str]
+    """The states of services that are not active."""
+
+    def stop_unless_next(self, source: str, target: str) -> None:
+        """Raise EstateError unless the one stage directly follows the other."""
+        if not self.stages:
+            raise EstateError(
+                "The estate has no stages; nothing was changed.",
+                ["architecture: central has one image repository for all stages, and no promotion"],
+            )
+        unknown = [name for name in (source, target) if name not in self.stages]
+        order = " → ".join(self.stages)
+        if unknown:
+            raise EstateError(
+                "A stage is not known; nothing was changed.",
+                [f"{name}: is none of the stages, which are {order}" for name in unknown],
+            )
+        follows = self.stages[self.stages.index(source) + 1 :][:1]
+        if follows != [target]:
+            raise EstateError(
+                "A promotion goes to the next stage only; nothing was changed.",
+                [f"{source} to {target}: the stages are {order}; promote one step at a time"],
+            )
+
+    def url(self, service: str | None, stage: str) -> str:
+        """Give the image repository of a service for a stage. Raises EstateError if it has none."""
+        if service is None:
+            raise EstateError("Which service is not said.", ["SERVICE: name it first"])
+        if service in self.idle:
+            raise EstateError(
+                "The service is not active; nothing was changed.",
+                [f"{service}: is {self.idle[service]}; its images stay where they are"],
+            )
+        urls = self.urls.get(service, ())
+        if len(urls) < len(self.stages):
+            raise EstateError(
+                "The service has no image repositories for the stages; nothing was changed.",
+                [f"{service}: is it a service's name? If it is new, deploy the estate first"],
+            )
+        return urls[self.stages.index(stage)]
+
+    def placement(self, service: str | None, stage: str) -> Placement:
+        """Give the placement of a service, or of all by a wildcard. Raises EstateError."""
+        named = service or next((each for each in self.urls if each not in self.idle), None)
+        url = self.url(named, stage)
+        placement = placement_of(url)
+        if placement is None:
+            raise EstateError("There are no policies for it.", [f"{url}: is not in ECR"])
+        if service is None and named is not None:
+            return Placement(placement.registry, "*" + placement.name.removeprefix(named), stage)
+        return placement
+
+
+def _chain(outputs: Mapping[str, Any]) -> Chain:
+    try:
+        stages = outputs["report"]["stages"]
+        urls = outputs["imageRepositories"]
+    except (KeyError, TypeError):
+        raise EstateError(
+            "The stack's outputs do not say what is promoted where; nothing was changed.",
+            ["imageRepositories, report.stages: deploy with this version of the program first"],
+        ) from None
+    entries = parse_ledger(outputs.get("ledger")).entries.values()
+    active = {entry.service for entry in entries if entry.state == "active"}
+    idle = {entry.service: entry.state for entry in entries if entry.service not in active}
+    return Chain(stages, urls, idle)
+
+
+def _outputs(file: Path | None) -> dict[str, Any]:
+    """Read the stack's outputs, from a file or from the stack that is selected."""
+    if file:
+        where, text = str(file), read_text(file)
+    else:
+        where, text = "pulumi stack output --json", _asked_of_pulumi()
+    try:
+        outputs = json.loads(text)
+    except json.JSONDecodeError:
+        outputs = None
+    if not isinstance(outputs, dict):
+        raise EstateError(
+            "The stack's outputs cannot be read; nothing was changed.",
+            [f"{where}: is no JSON map; write it with `pulumi stack output --json`"],
+        )
+    return outputs
+
+
+def _asked_of_pulumi() -> str:
+    done = run_engine(["stack", "output", "--json"])
+    if done.returncode:
+        raise EstateError(
+            "The stack's outputs cannot be read; nothing was changed.",
+            [f"pulumi stack output --json: {done.stderr.strip()}; or give them by --outputs FILE"],
+        )
+    return done.stdout
+
+
+def _policies(chain: Chain, options: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    return promotion_documents(
+        chain.placement(options.service, options.source),
+        chain.placement(options.service, options.target),
+        [chain.placement(options.service, stage) for stage in chain.stages],
+        options.read_role,
+        enhanced=options.enhanced,
+    )
+
+
+def _stop_unless_well_named(options: argparse.Namespace) -> None:
+    offences = list(_ill_named(options))
+    if offences:
+        raise EstateError("The image is not well named; nothing was changed.", offences)
+
+
+def _ill_named(options: argparse.Namespace) -> Iterator[str]:
+    if options.tag is not None and not TAG.fullmatch(options.tag):
+        yield f"--tag {options.tag}: is no tag; letters, digits, `_`, `.` and `-`, at most 128"
+    if options.digest is not None and not DIGEST.fullmatch(options.digest):
+        yield f"--digest {options.digest}: is no digest; sha256: and 64 hexadecimal digits"
+
+
+def _who(aws: Aws, url: str) -> dict[str, str]:
+    """Say who promotes, and when, as annotations of the record."""
+    about = {CREATED: datetime.now(UTC).isoformat(timespec="seconds")}
+    about[f"{PREFIX}by"] = aws.caller() if placement_of(url) else getpass.getuser()
+    if "GITHUB_RUN_ID" in os.environ:
+        named = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID", "GITHUB_ACTOR")
+        server, repository, number, actor = (os.environ.get(each, "") for each in named)
+        about[f"{PREFIX}run"] = f"{server}/{repository}/actions/runs/{number}"
+        about[f"{PREFIX}actor"] = actor
+    return about

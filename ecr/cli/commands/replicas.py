@@ -1,0 +1,248 @@
+"""List the images that are missing from replicas, fill them in, and verify what is there.
+
+Owns the comparison of replicas with what they are filled from. Reads both registries. Writes only
+with --fill and --yes: by ECR's own backfill, or image by image with crane or skopeo, which copy
+manifests and layers as they are. Never deletes, and never moves a tag on purpose.
+
+ECR replicates what is pushed after replication was configured (Amazon ECR User Guide, "Private image
+replication in Amazon ECR").
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ecr.aws import session as aws
+from ecr.aws.session import Aws, Estate, explained
+from ecr.cli.table import table
+from ecr.errors import EstateError
+from ecr.registry.registry import Registry
+
+MISSING = 3
+"""The exit code where an image is missing, or is not what its digest says."""
+
+SHORT = 19
+TOOLS = ("crane", "skopeo")
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """An image that a replica lacks, or some of whose tags it lacks."""
+
+    name: str
+    source: Registry
+    destination: Registry
+    digest: str
+    tags: tuple[str, ...]
+    what: str
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    aws.configure(parser)
+    aws.configure_names(parser)
+    parser.add_argument(
+        "--verify",
+        action="store_true",
+        help="also fetch every manifest of the replicas, and compare it with its digest",
+    )
+    parser.add_argument(
+        "--fill",
+        choices=("backfill", *TOOLS),
+        help="say how the gaps would be filled: ECR's own backfill of whole registries, or a tool on "
+        "the PATH, image by image",
+    )
+    parser.add_argument("--yes", action="store_true", help="with --fill: do it")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Compare, fill where asked, and give 3 where something is missing or damaged."""
+    if options.yes and not options.fill:
+        raise EstateError("There is nothing to say yes to.", ["give --fill and --yes, or neither"])
+    estate, access = aws.read_estate(options), Aws(options.role_name)
+    if not estate.replicas:
+        raise EstateError(
+            "No replicas are known.",
+            ["give --outputs with those of a stack that has lambdaReplicas"],
+        )
+    unknown = [each for each in options.repository or () if each not in estate.replicas]
+    if unknown:
+        raise EstateError(
+            "Not every image repository that is named has a replica.",
+            [f"--repository {each}: is none of those that the outputs name" for each in unknown],
+        )
+    gaps = _gaps(access, estate, options.repository)
+    filled: list[str] = []
+    if options.fill and gaps:
+        if options.yes:
+            _fill(access, gaps, options.fill)
+            before = len(gaps)
+            gaps = _gaps(access, estate, options.repository)
+            filled.append(f"{before - len(gaps)} of {before} gaps are filled")
+            if gaps and options.fill == "backfill":
+                filled.append("a backfill takes its time: run the command again without --fill")
+        else:
+            filled = [*_intended(gaps, options.fill), "nothing was changed; add --yes to do it"]
+    damaged = list(_damaged(access, estate, options.repository)) if options.verify else []
+    if options.json:
+        found = [
+            {
+                "repository": gap.name,
+                "registry": gap.destination.key,
+                "imageDigest": gap.digest,
+                "imageTags": list(gap.tags),
+                "missing": gap.what,
+            }
+            for gap in gaps
+        ]
+        json.dump({"gaps": found, "damaged": damaged}, sys.stdout, indent=2)
+        sys.stdout.write("\n")
+    else:
+        rows = [
+            (gap.destination.key, gap.name, gap.digest[:SHORT], ",".join(gap.tags) or "-", gap.what)
+            for gap in gaps
+        ]
+        sys.stdout.write(table(("replica", "name", "image", "tags", "missing"), rows))
+        sys.stdout.write("".join(f"{line}\n" for line in (*damaged, *filled)))
+    replicas = sum(map(len, estate.replicas.values()))
+    sys.stderr.write(f"{replicas} replicas, {len(gaps)} gaps, {len(damaged)} damaged\n")
+    return MISSING if gaps or damaged else 0
+
+
+def _pairs(
+    access: Aws, estate: Estate, chosen: Sequence[str] | None
+) -> Iterator[tuple[str, Registry, Registry]]:
+    """Yield each replica: its name, where it is filled from, and where it is.
+
+    Where a name is in several registries, it is the one that replicates there that counts.
+    """
+    rules = cache(_rules)
+    for name, destinations in estate.replicas.items():
+        sources = estate.placements.get(name, ())
+        if not sources or (chosen and name not in chosen):
+            continue
+        for destination in destinations:
+            filling = (
+                source for source in sources if _fills(rules(access, source), name, destination)
+            )
+            yield name, next(filling, sources[0]), destination
+
+
+def _rules(access: Aws, source: Registry) -> Sequence[Any]:
+    with explained(f"reading the replication of {source.key}"):
+        return access.ecr(source).describe_registry()["replicationConfiguration"]["rules"]
+
+
+def _fills(rules: Sequence[Any], name: str, destination: Registry) -> bool:
+    there = {"region": destination.region, "registryId": destination.account}
+    return any(
+        there in rule["destinations"]
+        and (
+            not rule.get("repositoryFilters")
+            or any(name.startswith(each["filter"]) for each in rule["repositoryFilters"])
+        )
+        for rule in rules
+    )
+
+
+def _gaps(access: Aws, estate: Estate, chosen: Sequence[str] | None) -> list[Gap]:
+    found: list[Gap] = []
+    for name, source, destination in _pairs(access, estate, chosen):
+        copies = aws.images_if_there(access.ecr(destination), name) or ()
+        held = {each.digest: each for each in copies}
+        for image in aws.images_of(access.ecr(source), name):
+            copy = held.get(image.digest)
+            lacking = tuple(sorted(set(image.tags) - set(copy.tags if copy else ())))
+            if copy is None or lacking:
+                what = "the image" if copy is None else "tags"
+                found.append(Gap(name, source, destination, image.digest, lacking, what))
+    return found
+
+
+def _damaged(access: Aws, estate: Estate, chosen: Sequence[str] | None) -> Iterator[str]:
+    for name, _, destination in _pairs(access, estate, chosen):
+        ecr = access.ecr(destination)
+        digests = [each.digest for each in aws.images_if_there(ecr, name) or ()]
+        manifests = aws.manifests_of(ecr, name, digests)
+        for digest in digests:
+            text = manifests.get(digest)
+            actual = text and f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+            if actual != digest:
+                yield f"{destination.key}/{name}@{digest}: its manifest is {actual or 'not there'}"
+
+
+def _intended(gaps: Sequence[Gap], way: str) -> list[str]:
+    if way == "backfill":
+        return [
+            f"would backfill {destination.key} from {source.key}"
+            for source, destination in _registries(gaps)
+        ]
+    return [f"would run {' '.join(each)}" for each in _commands(gaps, way)]
+
+
+def _registries(gaps: Sequence[Gap]) -> list[tuple[Registry, Registry]]:
+    return sorted({(gap.source, gap.destination) for gap in gaps})
+
+
+def _fill(access: Aws, gaps: Sequence[Gap], way: str) -> None:
+    if way != "backfill":
+        _copy(access, gaps, way)
+        return
+    for source, destination in _registries(gaps):
+        with explained(f"backfilling {destination.key} from {source.key}"):
+            started = access.client("ecr", source).start_replication_backfill(
+                destination={"region": destination.region, "registryId": destination.account}
+            )
+        sys.stderr.write(f"{destination.key}: backfill {started['replicationBackfillId']}\n")
+
+
+def _commands(gaps: Sequence[Gap], tool: str) -> Iterator[list[str]]:
+    """Yield a command for each tag, or one by digest for an image without any."""
+    for gap in gaps:
+        source = f"{gap.source.host}/{gap.name}@{gap.digest}"
+        for name in (gap.tags and [f":{tag}" for tag in gap.tags]) or [f"@{gap.digest}"]:
+            target = f"{gap.destination.host}/{gap.name}{name}"
+            if tool == "crane":
+                yield ["crane", "copy", source, target]
+            else:
+                options = ["--all", "--preserve-digests"]
+                yield ["skopeo", "copy", *options, f"docker://{source}", f"docker://{target}"]
+
+
+def _copy(access: Aws, gaps: Sequence[Gap], tool: str) -> None:
+    """Copy by a tool that is told the passwords in a file of its own, which ends with the copying."""
+    path = shutil.which(tool)
+    if not path:
+        raise EstateError(f"{tool} is not installed.", ["put it on the PATH, or --fill backfill"])
+    registries = {registry for gap in gaps for registry in (gap.source, gap.destination)}
+    with tempfile.TemporaryDirectory() as folder:
+        logins = Path(folder) / "config.json"
+        logins.touch(mode=0o600)
+        logins.write_text(json.dumps({"auths": {r.host: _login(access, r) for r in registries}}))
+        environment = {**os.environ, "DOCKER_CONFIG": folder, "REGISTRY_AUTH_FILE": str(logins)}
+        for _, *arguments in _commands(gaps, tool):
+            done = subprocess.run(
+                [path, *arguments], check=False, capture_output=True, text=True, env=environment
+            )
+            if done.returncode:
+                raise EstateError(
+                    f"{tool} could not copy an image.",
+                    [f"{arguments[-1]}: {done.stderr.strip()}; correct it and run this again"],
+                )
+
+
+def _login(access: Aws, registry: Registry) -> dict[str, str]:
+    with explained(f"logging in to {registry.key}"):
+        answer = access.client("ecr", registry).get_authorization_token()
+    return {"auth": answer["authorizationData"][0]["authorizationToken"]}

@@ -1,0 +1,72 @@
+"""The operator's command line: ``python -m ecr COMMAND``.
+
+Owns how commands are found and called; each is a module of ``ecr.cli.commands``. Reads nothing of its
+own, and deploys nothing: that is ``pulumi up``.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from ecr.cli.commands import command, summaries
+from ecr.errors import EstateError
+
+
+def command_line(wanted: str | None = None) -> argparse.ArgumentParser:
+    """Return the parser of all commands; what it parses has the command as ``run``.
+
+    Only the command ``wanted`` is imported and gets its options; without it, every command is.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m ecr", description="What an operator does beside deploying the estate."
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for name, about in summaries().items():
+        added = commands.add_parser(name, help=about, description=about)
+        if wanted in {None, name}:
+            module = command(name)
+            module.configure(added)
+            added.set_defaults(run=module.run)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and give its exit code; 1, and the error's text, for what an operator can mend."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    wanted = next((each for each in given if not each.startswith("-")), "")
+    options = command_line(wanted).parse_args(given)
+    try:
+        code: int = options.run(options)
+        # What cannot be written any more is to be noticed here, and not when Python ends.
+        sys.stdout.flush()
+    except EstateError as error:
+        said = str(error)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return 130
+    except BrokenPipeError:
+        _discard_output()
+        return 1
+    except OSError as error:
+        _discard_output()
+        where = error.filename or "the output"
+        what = "A file cannot be read or written, or a command not run."
+        said = str(EstateError(what, [f"{where}: {error.strerror or error}"]))
+    except RecursionError:
+        said = "What was given is nested too deeply; nothing was done with it."
+    else:
+        return code
+    sys.stderr.write(f"{said}\n")
+    return 1
+
+
+def _discard_output() -> None:
+    """Let Python's own last flush go nowhere: whoever read it has gone, or its disk is full."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.close(null)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,102 @@
+"""The report: what a deployment tells its operator, and what it leaves in the stack's outputs.
+
+Reads the plan. Its outputs are plain values that change only when the estate does, so that a preview
+without changes stays empty.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pulumi
+
+from ecr.deploy.service import for_services
+from ecr.github.model import Inventory
+from ecr.plan.architectures import configured_registries
+from ecr.plan.model import EstatePlan
+from ecr.settings.models import Settings
+
+OUTPUTS: Mapping[str, str] = {
+    "ledger": "which GitHub repository owns which image repositories, with its schema's number; the "
+    "next deployment reads it before it decides anything",
+    "imageRepositories": "for each service, and for each further image of one, where to push and "
+    "pull, in the order of promotion",
+    "replicas": "the same for replicas",
+    "leftOut": "repositories that were selected but cannot be placed, each with the reason",
+    "forServices": "what a service's own program needs to know of the artifacts registry",
+    "pushRoles": "for each service that has one, the role by which its workflows push",
+    "namespaces": "for each namespace, the identity policy of whoever runs its images, as text",
+    "report": "counts by state and kind, the stages in the order of promotion, the registries, what "
+    "was deselected and why, the topics of the alerts, and which replication prefixes bleed",
+}
+"""What each output of a stack means, for the reference."""
+
+SHOWN = 10
+"""How many names a message lists before it only counts the rest."""
+
+
+def announce(inventory: Inventory, plan: EstatePlan) -> None:
+    """Say in the engine's log what was read, what is left out and what an operator should know."""
+    pulumi.log.info(
+        f"{len(inventory.repositories)} repositories in {inventory.calls} requests, "
+        f"{sum(plan.deselected.values())} deselected, {len(plan.image_repositories)} image "
+        f"repositories planned"
+    )
+    if plan.left_out:
+        pulumi.log.warn(
+            f"{len(plan.left_out)} repositories are left out:\n"
+            + _listed(f"{each.repository}: {each.reason}" for each in plan.left_out)
+        )
+    if plan.bleeds:
+        pulumi.log.info(
+            "Replication prefixes cover names that want no replica; their pushes are not copied, for "
+            "destinations create nothing:\n"
+            + _listed(f"{each.prefix}: {', '.join(each.names[:SHOWN])}" for each in plan.bleeds)
+        )
+    notes = (*inventory.notes, *plan.notes)
+    if notes:
+        pulumi.log.warn("Please note:\n" + _listed(notes))
+
+
+def outputs(settings: Settings, plan: EstatePlan) -> dict[str, Any]:
+    """Give the stack's outputs, by the names in OUTPUTS."""
+    bleeding: dict[str, set[str]] = defaultdict(set)
+    for each in plan.bleeds:
+        bleeding[each.prefix].update(each.names)
+    return {
+        "ledger": plan.ledger.to_output(),
+        "imageRepositories": _urls(plan, "placement"),
+        "replicas": _urls(plan, "replica"),
+        "leftOut": [
+            {"id": each.id, "repository": each.repository, "reason": each.reason}
+            for each in plan.left_out
+        ],
+        "forServices": for_services(settings, plan),
+        "pushRoles": {each.service: each.arn for each in plan.push_roles},
+        "namespaces": dict(plan.namespaces),
+        "report": {
+            "services": dict(Counter(entry.state for entry in plan.ledger.entries.values())),
+            "imageRepositories": dict(Counter(each.kind for each in plan.image_repositories)),
+            "stages": list(plan.stages),
+            "registries": [each.key for each in configured_registries(settings)],
+            "deselected": dict(plan.deselected),
+            "leftOut": len(plan.left_out),
+            "alertTopics": [each.topic_arn for each in plan.alerts],
+            "bleeding": {prefix: sorted(bleeding[prefix]) for prefix in sorted(bleeding)},
+        },
+    }
+
+
+def _urls(plan: EstatePlan, kind: str) -> dict[str, list[str]]:
+    """Give the addresses of one kind by service or named image, in the order of promotion."""
+    urls: dict[str, list[str]] = defaultdict(list)
+    for each in plan.image_repositories:
+        if each.kind == kind:
+            urls[each.tags.get("image", each.tags["service"])].append(each.url)
+    return dict(urls)
+
+
+def _listed(lines: Iterable[str]) -> str:
+    every: Sequence[str] = list(lines)
+    rest = [f"  ... and {len(every) - SHOWN} more"] if len(every) > SHOWN else []
+    return "\n".join([*(f"  - {line}" for line in every[:SHOWN]), *rest])

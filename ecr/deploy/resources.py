@@ -1,0 +1,337 @@
+"""The resources: the only module that registers any in AWS.
+
+Owns how a plan becomes Pulumi resources: one provider an account, at most two resources an image
+repository and three a replica, a constant number a registry. An image repository's own policy is one
+more, and a push role two, with three variables on GitHub. Reads the plan and decides nothing.
+``force_delete`` is false everywhere, and an image repository is protected until it is retired.
+"""
+
+import asyncio
+import gc
+from collections.abc import Iterable, Mapping, Sequence
+
+import pulumi
+import pulumi_aws as aws
+
+from ecr.plan.access.push_roles import AUDIENCE, ISSUER
+from ecr.plan.alerts import KEY_TAGS
+from ecr.plan.model import (
+    PUSH_ROLE_PATH,
+    AlertPlan,
+    EstatePlan,
+    ImageRepository,
+    PushRole,
+    RegistryPlan,
+)
+from ecr.registry.registry import Registry
+
+BATCH = 100
+"""Image repositories between two turns of the event loop, so that registrations leave as they come;
+without these turns the SDK's exit loop grows faster than the number of resources."""
+
+
+async def declare(
+    plan: EstatePlan,
+    providers: Mapping[str, aws.Provider],
+    github: pulumi.ProviderResource | None = None,
+) -> None:
+    """Register everything in the plan, with the provider of each account, and that of GitHub.
+
+    A deployment comes back only when every image repository is made, and not where one is refused: the
+    ledger that is exported next then never knows what the engine's state does not hold, and whatever
+    else was made is found again by its tags.
+    """
+    # Every registration lives until the program ends, so the collector would only walk through more
+    # and more of them: half of a deployment's time, for some megabytes that the process's end frees.
+    gc.collect()
+    gc.disable()
+    declare_registries(plan.registries, providers)
+    for alerts in plan.alerts:
+        declare_alerts(alerts, providers[alerts.registry.account])
+    made = []
+    for index, image_repository in enumerate(plan.image_repositories, 1):
+        provider = providers[image_repository.placement.registry.account]
+        made.append(declare_image_repository(image_repository, provider))
+        if index % BATCH == 0:
+            await asyncio.sleep(0)
+    trusted = [
+        declare_identity_provider(each, providers[each.account]) for each in plan.identity_providers
+    ]
+    for index, role in enumerate(plan.push_roles, 1):
+        declare_push_role(role, providers[role.registry.account], github, trusted)
+        if index % BATCH == 0:
+            await asyncio.sleep(0)
+    if not pulumi.runtime.is_dry_run():
+        await asyncio.gather(*(each.id.future() for each in made))
+
+
+def declare_providers(registries: Mapping[Registry, str | None]) -> dict[str, aws.Provider]:
+    """Register one AWS provider an account, which refuses to work in any other.
+
+    ``registries`` maps to the role that is assumed. A provider's name is the account id: a provider
+    under another name would replace what it made.
+    """
+    first: dict[str, tuple[Registry, str | None]] = {}
+    for registry, role in registries.items():
+        first.setdefault(registry.account, (registry, role))
+    return {
+        account: aws.Provider(
+            account,
+            region=registry.region,
+            allowed_account_ids=[account],
+            assume_roles=[aws.ProviderAssumeRoleArgs(role_arn=role, session_name="ecr-estate")]
+            if role
+            else None,
+        )
+        for account, (registry, role) in first.items()
+    }
+
+
+def declare_registries(
+    registries: Iterable[RegistryPlan], providers: Mapping[str, aws.Provider]
+) -> None:
+    """Register what is set once for a whole registry, destinations before their sources."""
+    policies = []
+    for plan in sorted(registries, key=lambda each: bool(each.replication)):
+        key, region = plan.registry.key, plan.registry.region
+        options = pulumi.ResourceOptions(provider=providers[plan.registry.account])
+        before = []
+        if plan.policy_scope:
+            before.append(
+                aws.ecr.AccountSetting(
+                    key,
+                    region=region,
+                    name="REGISTRY_POLICY_SCOPE",
+                    value=plan.policy_scope,
+                    opts=options,
+                )
+            )
+        if plan.policy:
+            policies.append(
+                aws.ecr.RegistryPolicy(
+                    key,
+                    region=region,
+                    policy=plan.policy,
+                    opts=pulumi.ResourceOptions.merge(
+                        options, pulumi.ResourceOptions(depends_on=before)
+                    ),
+                )
+            )
+        aws.ecr.RegistryScanningConfiguration(
+            key,
+            region=region,
+            scan_type=plan.scan_type,
+            rules=[
+                aws.ecr.RegistryScanningConfigurationRuleArgs(
+                    scan_frequency=frequency,
+                    repository_filters=[
+                        aws.ecr.RegistryScanningConfigurationRuleRepositoryFilterArgs(
+                            filter=name, filter_type="WILDCARD"
+                        )
+                        for name in filters
+                    ],
+                )
+                for frequency, filters in (
+                    (plan.scan_frequency, plan.scan_filters),
+                    ("SCAN_ON_PUSH", plan.scan_on_push),
+                )
+                if filters
+            ],
+            opts=options,
+        )
+        if plan.replication:
+            _declare_replication(plan, policies, options)
+
+
+def _declare_replication(
+    plan: RegistryPlan, policies: list[aws.ecr.RegistryPolicy], options: pulumi.ResourceOptions
+) -> None:
+    rule = aws.ecr.ReplicationConfigurationReplicationConfigurationRuleArgs
+    destination = aws.ecr.ReplicationConfigurationReplicationConfigurationRuleDestinationArgs
+    prefix = aws.ecr.ReplicationConfigurationReplicationConfigurationRuleRepositoryFilterArgs
+    aws.ecr.ReplicationConfiguration(
+        plan.registry.key,
+        region=plan.registry.region,
+        replication_configuration=aws.ecr.ReplicationConfigurationReplicationConfigurationArgs(
+            rules=[
+                rule(
+                    destinations=[
+                        destination(region=each.region, registry_id=each.account)
+                        for each in planned.destinations
+                    ],
+                    repository_filters=[
+                        prefix(filter=each, filter_type="PREFIX_MATCH") for each in planned.prefixes
+                    ]
+                    or None,
+                )
+                for planned in plan.replication
+            ]
+        ),
+        opts=pulumi.ResourceOptions.merge(options, pulumi.ResourceOptions(depends_on=policies)),
+    )
+
+
+def declare_alerts(plan: AlertPlan, provider: aws.Provider) -> None:
+    """Register the topic of one registry's alerts, with its key, and the rules that publish to it."""
+    key, region = f"{plan.registry.key}/alerts", plan.registry.region
+    options = pulumi.ResourceOptions(provider=provider)
+    encryption = aws.kms.Key(
+        key,
+        region=region,
+        description=f"Encrypts {plan.topic}",
+        enable_key_rotation=True,
+        policy=plan.key_policy,
+        tags=KEY_TAGS,
+        opts=options,
+    )
+    topic = aws.sns.Topic(
+        key, region=region, name=plan.topic, kms_master_key_id=encryption.arn, opts=options
+    )
+    policy = aws.sns.TopicPolicy(
+        key, region=region, arn=topic.arn, policy=plan.topic_policy, opts=options
+    )
+    for planned in plan.rules:
+        rule = aws.cloudwatch.EventRule(
+            f"{plan.registry.key}/{planned.name}",
+            region=region,
+            name=planned.name,
+            description=planned.description,
+            event_pattern=planned.pattern,
+            opts=options,
+        )
+        aws.cloudwatch.EventTarget(
+            f"{plan.registry.key}/{planned.name}",
+            region=region,
+            rule=rule.name,
+            target_id="topic",
+            arn=topic.arn,
+            input_transformer=aws.cloudwatch.EventTargetInputTransformerArgs(
+                input_paths=planned.paths, input_template=planned.template
+            ),
+            opts=pulumi.ResourceOptions.merge(options, pulumi.ResourceOptions(depends_on=[policy])),
+        )
+
+
+def declare_image_repository(
+    image_repository: ImageRepository, provider: aws.Provider
+) -> aws.ecr.Repository:
+    """Register one image repository with its lifecycle policy and, where it has one, its policy.
+
+    The logical name is the location, which never changes: not when GitHub's name does, and not when
+    the resource is imported.
+    """
+    placement = image_repository.placement
+    region = placement.registry.region
+    suffix = "IMMUTABLE" if image_repository.immutable else "MUTABLE"
+    repository = aws.ecr.Repository(
+        placement.location,
+        name=placement.name,
+        region=region,
+        force_delete=False,
+        image_tag_mutability=f"{suffix}_WITH_EXCLUSION"
+        if image_repository.mutable_tags
+        else suffix,
+        image_tag_mutability_exclusion_filters=[
+            aws.ecr.RepositoryImageTagMutabilityExclusionFilterArgs(
+                filter=pattern, filter_type="WILDCARD"
+            )
+            for pattern in image_repository.mutable_tags
+        ]
+        or None,
+        encryption_configurations=[
+            aws.ecr.RepositoryEncryptionConfigurationArgs(
+                encryption_type="KMS" if image_repository.kms_key else "AES256",
+                kms_key=image_repository.kms_key,
+            )
+        ],
+        tags=image_repository.tags,
+        opts=pulumi.ResourceOptions(
+            provider=provider,
+            protect=image_repository.protected,
+            # What is not in the state but in AWS is taken up rather than made. The provider takes the
+            # Region from the id (AWS provider, "Enhanced Region support", importing).
+            import_=f"{placement.name}@{region}" if image_repository.found else None,
+            # Encryption cannot be changed, only replaced: another key is for new image repositories.
+            # Scanning is the registry's; what an adopted one has of its own has no say there.
+            ignore_changes=["encryptionConfigurations", "imageScanningConfiguration"],
+        ),
+    )
+    # The parent is what orders these behind their image repository; the name itself is known. The
+    # provider replaces a lifecycle policy that changes, and as there is one at most, the end of the
+    # old one must come first, or it would be the end of the new one.
+    beneath = pulumi.ResourceOptions(parent=repository, protect=False, delete_before_replace=True)
+    if image_repository.lifecycle:
+        aws.ecr.LifecyclePolicy(
+            placement.location,
+            repository=placement.name,
+            region=region,
+            policy=image_repository.lifecycle,
+            opts=beneath,
+        )
+    if image_repository.policy:
+        aws.ecr.RepositoryPolicy(
+            placement.location,
+            repository=placement.name,
+            region=region,
+            policy=image_repository.policy,
+            opts=beneath,
+        )
+    return repository
+
+
+def declare_identity_provider(
+    registry: Registry, provider: aws.Provider
+) -> aws.iam.OpenIdConnectProvider:
+    """Register GitHub's identity provider in an account, where it stays when this program leaves it.
+
+    Roles by other hands may have come to trust it.
+    """
+    return aws.iam.OpenIdConnectProvider(
+        f"{registry.account}/github",
+        url=f"https://{ISSUER}",
+        client_id_lists=[AUDIENCE],
+        opts=pulumi.ResourceOptions(provider=provider, retain_on_delete=True),
+    )
+
+
+def declare_push_role(
+    planned: PushRole,
+    provider: aws.Provider,
+    github: pulumi.ProviderResource | None,
+    trusted: Sequence[pulumi.Resource],
+) -> None:
+    """Register the role that pushes a service, behind the identity provider, and its variables."""
+    key = f"{planned.registry.account}/{planned.name}"
+    role = aws.iam.Role(
+        key,
+        name=planned.name,
+        path=PUSH_ROLE_PATH,
+        description=f"Pushes images of {planned.service}",
+        assume_role_policy=planned.trust,
+        permissions_boundary=planned.boundary,
+        opts=pulumi.ResourceOptions(provider=provider, depends_on=trusted),
+    )
+    aws.iam.RolePolicy(
+        key,
+        name="push",
+        role=role.name,
+        policy=planned.policy,
+        opts=pulumi.ResourceOptions(parent=role),
+    )
+    if not planned.variables:
+        return
+    from pulumi_github import ActionsVariable  # noqa: PLC0415 - it takes a second, and few need it
+
+    variables: Mapping[str, pulumi.Input[str]] = {**planned.variables, "ECR_PUSH_ROLE": role.arn}
+    for name, value in sorted(variables.items()):
+        ActionsVariable(
+            f"{key}/{name}",
+            repository=planned.repository,
+            variable_name=name,
+            value=value,
+            # A renamed repository takes its variables along: the old must end before the new is made.
+            # One that is gone or archived takes no call any more: there they end with the role.
+            opts=pulumi.ResourceOptions(
+                parent=role, provider=github, delete_before_replace=True, deleted_with=role
+            ),
+        )

@@ -1,0 +1,188 @@
+"""The run report: what one run of the program did, how long each step took, and what it counted.
+
+Owns the file that ECR_ESTATE_REPORT names, one JSON document, and the one that ECR_ESTATE_LOG names,
+a line of JSON for each event. Both are written only where they are asked for, and whatever happens:
+a run that is stopped says there why. They are for pipelines; nothing is read back from them. What
+the engine does with the resources afterwards is in its own events (`pulumi up --json`) and
+traces (`--otel-traces`).
+"""
+
+import json
+import os
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+from ecr.engine.invoke import LOG, REPORT
+from ecr.errors import EstateError, Guard, GuardError
+from ecr.github.listing import UnansweredError
+from ecr.github.model import Inventory
+from ecr.plan.changes import summary
+from ecr.plan.model import EstatePlan, Observed
+
+SCHEMA = 1
+
+Asked = ParamSpec("Asked")
+Given = TypeVar("Given")
+
+
+class Run:
+    """One run: does the steps, and writes down how each went.
+
+    ``owner`` is PROJECT/STACK, as the tags of what it makes name it; ``today`` is its ISO date.
+    ``environment`` is where the files are looked up; times are in seconds.
+    """
+
+    def __init__(self, owner: str, *, preview: bool, environment: Mapping[str, str]) -> None:
+        self.preview = preview
+        self.owner, self.today = owner, datetime.now(UTC).date().isoformat()
+        self._began = time.monotonic()
+        self._report, self._log = environment.get(REPORT), environment.get(LOG)
+        self.document: dict[str, Any] = {
+            "schema": SCHEMA,
+            "stack": owner.partition("/")[2],
+            "preview": preview,
+            "began": _now(),
+            "seconds": 0.0,
+            "outcome": "stopped",
+            "steps": [],
+            "github": {},
+            "aws": {},
+            "guards": [],
+            "changes": {},
+        }
+        self._tell("run", owner=owner, preview=preview)
+
+    def step(
+        self, name: str, act: Callable[Asked, Given], /, *asked: Asked.args, **more: Asked.kwargs
+    ) -> Given:
+        """Do one step and give what it gives; what stops it is written down and goes on."""
+        began = time.monotonic()
+        with self._watched(name, began):
+            given = act(*asked, **more)
+        self._done(name, began, given)
+        return given
+
+    async def wait(self, name: str, awaited: Awaitable[Given]) -> Given:
+        """Wait for one step and give what it gives; what stops it is written down and goes on."""
+        began = time.monotonic()
+        with self._watched(name, began):
+            given = await awaited
+        self._done(name, began, given)
+        return given
+
+    def end(self, outputs: Given) -> Given:
+        """Write down that everything was handed to the engine, and give the outputs back."""
+        self.document["outcome"] = "previewed" if self.preview else "declared"
+        self._write()
+        self._tell("end", outcome=self.document["outcome"], seconds=self.document["seconds"])
+        return outputs
+
+    @contextmanager
+    def _watched(self, name: str, began: float) -> Iterator[None]:
+        try:
+            yield
+        except UnansweredError as error:
+            self._stopped(name, began, error)
+            error.give_up()
+        except EstateError as error:
+            self._stopped(name, began, error)
+            raise
+        except BaseException as error:
+            self._stopped(name, began, EstateError(f"{type(error).__name__}: {error}"))
+            raise
+
+    def _done(self, name: str, began: float, given: object) -> None:
+        seconds = round(time.monotonic() - began, 3)
+        self.document["steps"].append({"step": name, "seconds": seconds})
+        facts = _facts(given)
+        self.document |= facts
+        self._write()
+        self._tell("step", step=name, seconds=seconds, **facts)
+
+    def _stopped(self, name: str, began: float, error: EstateError) -> None:
+        seconds = round(time.monotonic() - began, 3)
+        self.document["steps"].append({"step": name, "seconds": seconds})
+        said = {"step": name, "problem": error.problem, "offences": list(error.offences)}
+        self.document["error"] = said
+        if isinstance(error, GuardError):
+            self.document["guards"] = [_guard(each) for each in error.guards]
+        self._write()
+        self._tell("stopped", level="error", seconds=seconds, **said)
+
+    def _write(self) -> None:
+        self.document["seconds"] = round(time.monotonic() - self._began, 3)
+        if self._report:
+            text = json.dumps(self.document, indent=2, ensure_ascii=False)
+            _kept(REPORT, self._report, lambda path: path.write_text(text + "\n", encoding="utf-8"))
+
+    def _tell(self, event: str, *, level: str = "info", **facts: object) -> None:
+        if self._log:
+            line = json.dumps(
+                {"time": _now(), "level": level, "event": event, **facts}, ensure_ascii=False
+            )
+
+            def append(path: Path) -> None:
+                with path.open("a", encoding="utf-8") as log:
+                    log.write(line + "\n")
+
+            _kept(LOG, self._log, append)
+
+
+def _kept(variable: str, name: str, write: Callable[[Path], object]) -> None:
+    try:
+        write(Path(name))
+    except OSError as error:
+        raise EstateError(
+            "The run report cannot be written; nothing was changed.",
+            [f"{variable} = {name!r}: {error.strerror}; name a file in a folder that is there"],
+        ) from error
+
+
+def _facts(given: object) -> dict[str, Any]:
+    """Give what a step's result adds to the report."""
+    match given:
+        case Inventory():
+            return {
+                "github": {
+                    "repositories": len(given.repositories),
+                    "requests": given.calls,
+                    "readings": given.readings,
+                }
+            }
+        case Observed():
+            return {"aws": {"reads": given.reads, "absent": sorted(given.absent)}}
+        case EstatePlan():
+            return {
+                "imageRepositories": len(given.image_repositories),
+                "guards": [_guard(each) for each in given.guards if each.count],
+                "changes": summary(given.changes),
+            }
+    return {}
+
+
+def _guard(guard: Guard) -> dict[str, Any]:
+    return {
+        "guard": guard.key,
+        "what": guard.what,
+        "count": guard.count,
+        "among": guard.among,
+        "allowed": guard.allowed,
+        "confirmed": guard.confirmed,
+        "tripped": guard.tripped,
+    }
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def begin_run() -> Run:
+    """Begin the report of the stack that is being deployed."""
+    import pulumi  # noqa: PLC0415 - the report itself needs no engine
+
+    owner = f"{pulumi.get_project()}/{pulumi.get_stack()}"
+    return Run(owner, preview=pulumi.runtime.is_dry_run(), environment=os.environ)

@@ -1,0 +1,1 @@
+"""The one door to the Pulumi engine: its command line, previews, states, stack files and outputs."""

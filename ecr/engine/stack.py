@@ -1,0 +1,107 @@
+"""A stack as a command reads it through ``pulumi``, outside a deployment.
+
+Owns the reading of its settings, state and ledger. Reads no secret, and changes nothing.
+"""
+
+import json
+import shlex
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ecr.engine.preview import run_engine
+from ecr.engine.types import PROVIDER, REPOSITORY
+from ecr.errors import EstateError
+from ecr.github.http import environment_fetch
+from ecr.github.inventory import read_inventory, uses_properties
+from ecr.github.listing import list_organisation
+from ecr.github.model import Inventory
+from ecr.ledger.ledger import Ledger, gather, parse_ledger
+from ecr.ledger.shards import shard_of
+from ecr.settings.models import PROJECT, Settings, parse_settings
+
+
+class Stack:
+    """A stack, read through ``pulumi``. Secrets stay encrypted, for none is asked for."""
+
+    def __init__(self, name: str | None, config_file: str | None) -> None:
+        self._which = ["--stack", name] if name else []
+        self._config_file = ["--config-file", config_file] if config_file else []
+        self.name = self._pulumi("stack", "--show-name").strip().rpartition("/")[2]
+        exported = json.loads(self._pulumi("stack", "export"))
+        self._resources = exported["deployment"].get("resources") or []
+
+    def settings(self) -> Settings:
+        """Read the settings, as a deployment would be given them."""
+        held = json.loads(self._pulumi("config", "--json", *self._config_file))
+        secret = [
+            key for key, each in held.items() if each["secret"] and key.startswith(f"{PROJECT}:")
+        ]
+        if secret:
+            raise EstateError(
+                "Settings of this project are stored as secrets, which this command never asks for.",
+                [f"{key}: store it in plain, for it is none" for key in secret],
+            )
+        return parse_settings(
+            {key: each["value"] for key, each in held.items() if not each["secret"]},
+            namespace=PROJECT,
+        )
+
+    def ledger(self) -> Ledger:
+        """Read the ledger from the last outputs."""
+        outputs = next(
+            (each.get("outputs") for each in self._of("pulumi:pulumi:Stack")),
+            None,
+        )
+        return parse_ledger((outputs or {}).get("ledger"))
+
+    async def held(self) -> dict[str, Mapping[str, str]]:
+        """Give the locations that the state holds, with the tags that it knows of each."""
+        return {
+            each["urn"].rpartition("::")[2]: (each.get("outputs") or {}).get("tags") or {}
+            for each in self._of(REPOSITORY)
+        }
+
+    def providers(self) -> dict[str, str]:
+        """Give the URNs of the AWS providers that the state holds, by account."""
+        return {each["urn"].rpartition("::")[2]: each["urn"] for each in self._of(PROVIDER)}
+
+    def commands(self, file: str) -> Iterator[str]:
+        """Give what an operator runs next."""
+        imported = ["import", "--file", file, "--generate-code=false", "--protect=true", "--yes"]
+        yield shlex.join(["pulumi", *imported, *self._which, *self._config_file])
+        yield shlex.join(["pulumi", "up", *self._which, *self._config_file])
+
+    def _of(self, kind: str) -> Iterator[dict[str, Any]]:
+        return (each for each in self._resources if each["type"] == kind and not each.get("delete"))
+
+    def _pulumi(self, *arguments: str) -> str:
+        done = run_engine([*arguments, *self._which])
+        if done.returncode:
+            said = " ".join((done.stderr or done.stdout).split())
+            raise EstateError(
+                "The stack cannot be read.",
+                [f"{shlex.join(done.args)}: {said}; check --stack, the login and the passphrase"],
+            )
+        return done.stdout
+
+
+async def inventory_of(settings: Settings, ledger: Ledger) -> Inventory:
+    """Read the same inventory as a deployment, without the engine."""
+    asked = ledger.to_confirm(settings.retire)
+    if settings.static is not None or settings.static_file is not None:
+        return await read_inventory(settings, asked)
+    remedy = "set GITHUB_TOKEN; this command reads no secret of the stack"
+    fetch = environment_fetch(settings.github.base_url, remedy)
+    properties = uses_properties(settings.model_dump())
+    return await list_organisation(fetch, settings.github, asked, properties=properties)
+
+
+def ledger_of_all(stack: Stack, settings: Settings, config_file: str | None) -> Ledger:
+    """Read the ledger of the stack, and of the others that share the estate."""
+    others = {
+        index: Stack(name, config_file).ledger()
+        for index, name in enumerate(settings.shards)
+        if name != stack.name
+    }
+    shard = shard_of(stack.name, settings.shards)
+    return gather(stack.ledger(), others, shard) if others else stack.ledger()

@@ -1,0 +1,208 @@
+"""The ledger: which GitHub repository owns which image repositories, kept in the stack's outputs.
+
+Owns its schema and its reading and writing. Reads the outputs of the stack's own last deployment and,
+where an estate is several stacks, of the others', whose ledgers make one: a name is chosen in view of
+all of them. Never guesses: a ledger that cannot be read, or that a newer program wrote, stops the
+deployment, because a lost ledger would make every image repository look unknown.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
+from typing import Any, Literal, Self
+
+from ecr.errors import EstateError
+from ecr.ledger.shards import WHOLE, Shard
+
+SCHEMA = 1
+
+State = Literal["active", "kept", "retiring"]
+STATES: tuple[State, ...] = ("active", "kept", "retiring")
+
+_NAME = re.compile(r"[a-z0-9]+([._/-]+[a-z0-9]+)*")
+_LOCATION = re.compile(rf"[0-9]{{12}}/[a-z0-9-]+/{_NAME.pattern}")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What one GitHub repository owns.
+
+    ``repository`` is its name on GitHub when last seen; ``service`` the name that was chosen for it
+    once, under which its image repositories go; ``since`` the ISO date of the last change of state.
+    ``placements`` and ``replicas`` map locations ("ACCOUNT/REGION/NAME") to states. ``reason`` says
+    why an entry is kept, as it was found on that date; it is empty for every other.
+    """
+
+    repository: str
+    service: str
+    state: State
+    since: str
+    placements: Mapping[str, State] = field(default_factory=dict)
+    replicas: Mapping[str, State] = field(default_factory=dict)
+    reason: str = ""
+
+    def moved_to(self, state: State, today: str, reason: str = "") -> Self:
+        """Give the entry in another state, dated; the same entry if it is in that state already.
+
+        The first reason for which it was kept stands until it is active again.
+        """
+        told = "" if state == "active" else self.reason or reason
+        since = self.since if state == self.state else today
+        return replace(self, state=state, since=since, reason=told)
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """All entries by GitHub id.
+
+    The rest is for an estate on several stacks, of which ``shard`` is this stack's part: the ids that
+    are ``arriving`` from another stack's ledger, those that are ``leaving`` this stack's own, and
+    among the latter those for which it is ``waiting`` until the other stack has them.
+    """
+
+    entries: Mapping[int, Entry] = field(default_factory=dict)
+    shard: Shard = WHOLE
+    arriving: frozenset[int] = frozenset()
+    leaving: frozenset[int] = frozenset()
+    waiting: frozenset[int] = frozenset()
+
+    @property
+    def active(self) -> tuple[int, ...]:
+        """The ids of this stack's services whose repositories should still be there."""
+        return tuple(number for number, entry in self.owned.items() if entry.state == "active")
+
+    def to_confirm(self, retire: Container[str]) -> tuple[int, ...]:
+        """Give the ids that GitHub is asked for by themselves, where its list lacks them.
+
+        They are those of the active services, and of those of which an image repository, by its name
+        in ``retire``, is to end.
+        """
+        ending = (
+            number
+            for number, entry in self.owned.items()
+            if any(
+                location.split("/", 2)[2] in retire
+                for location in (*entry.placements, *entry.replicas)
+            )
+        )
+        return tuple(dict.fromkeys((*self.active, *ending)))
+
+    @property
+    def owned(self) -> Mapping[int, Entry]:
+        """The entries that belong to this stack."""
+        if self.shard == WHOLE:
+            return self.entries
+        return {key: entry for key, entry in self.entries.items() if self.shard.owns(key)}
+
+    def to_output(self) -> dict[str, Any]:
+        """Give the plain value that is exported as the stack output ``ledger``."""
+        return {
+            "schema": SCHEMA,
+            "services": {
+                str(number): {
+                    "repository": entry.repository,
+                    "service": entry.service,
+                    "state": entry.state,
+                    "since": entry.since,
+                    "placements": dict(entry.placements),
+                    "replicas": dict(entry.replicas),
+                    **({"reason": entry.reason} if entry.reason else {}),
+                }
+                for number, entry in sorted(self.entries.items())
+            },
+        }
+
+
+def parse_ledger(output: object) -> Ledger:
+    """Read the stack output ``ledger``; None, as on a first deployment, is an empty ledger.
+
+    Raises EstateError when it is of another schema or damaged.
+    """
+    if output is None:
+        return Ledger()
+    if not isinstance(output, dict) or "schema" not in output:
+        raise unreadable("it is not a ledger")
+    schema = output["schema"]
+    if schema != SCHEMA:
+        # Numbers of a stack output come back as floating point.
+        raise unreadable(
+            f"it is of schema {schema:g}, and this program knows {SCHEMA}; deploy with the newer program"
+            if isinstance(schema, int | float) and schema > SCHEMA
+            else f"its schema is {schema!r}"
+        )
+    try:
+        entries = {int(number): _entry(raw) for number, raw in output["services"].items()}
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise unreadable(f"an entry is damaged ({error!r})") from error
+    held = Counter(
+        location for entry in entries.values() for location in (*entry.placements, *entry.replicas)
+    )
+    if twice := [location for location, count in held.items() if count > 1]:
+        raise unreadable(f"{twice[0]} stands in it twice")
+    return Ledger(entries)
+
+
+def gather(own: Ledger, others: Mapping[int, Ledger], shard: Shard) -> Ledger:
+    """Make one ledger of the stack's own and the others', which are by their index.
+
+    Of a service that several know, the stack that it belongs to is believed.
+    """
+    ledgers = {**others, shard.index: own}
+    entries: dict[int, Entry] = {}
+    waiting = []
+    for index, ledger in ledgers.items():
+        for number, entry in ledger.entries.items():
+            owner = ledgers[number % shard.of].entries.get(number)
+            entries[number] = owner or entry
+            if index == shard.index and not owner:
+                waiting.append(number)
+    return Ledger(
+        dict(sorted(entries.items())),
+        shard,
+        arriving=frozenset(filter(shard.owns, entries)) - own.entries.keys(),
+        leaving=frozenset(number for number in own.entries if not shard.owns(number)),
+        waiting=frozenset(waiting),
+    )
+
+
+def _entry(raw: Mapping[str, Any]) -> Entry:
+    return Entry(
+        repository=str(raw["repository"]),
+        service=_shaped(_NAME, raw["service"]),
+        state=_state(raw["state"]),
+        since=date.fromisoformat(raw["since"]).isoformat(),
+        placements=_states(raw["placements"]),
+        replicas=_states(raw["replicas"]),
+        reason=str(raw.get("reason", "")),
+    )
+
+
+def _states(raw: Mapping[str, Any]) -> dict[str, State]:
+    return {_shaped(_LOCATION, key): _state(value) for key, value in raw.items()}
+
+
+def _shaped(pattern: re.Pattern[str], text: str) -> str:
+    if not pattern.fullmatch(text):
+        raise ValueError(f"no such name or location: {text!r}")
+    return text
+
+
+def _state(value: object) -> State:
+    for state in STATES:
+        if value == state:
+            return state
+    raise ValueError(f"no such state: {value!r}")
+
+
+def unreadable(why: str) -> EstateError:
+    """Return the error of a ledger that cannot be used, and why."""
+    remedy = (
+        "see it with `pulumi stack output ledger`, and restore the last good state with "
+        "`pulumi stack import` (docs: runbooks, ledger unreadable)"
+    )
+    return EstateError(
+        "The ledger in this stack's outputs cannot be used; nothing was changed.",
+        [f"output ledger: {why}; {remedy}"],
+    )

@@ -1,0 +1,42 @@
+"""Moves: what has to change stacks before a plan can stand, where an estate is several stacks.
+
+Owns the one rule of moving: a service that belongs to another stack than before stops both until its
+state has been moved, which touches nothing in AWS. Nothing moves by itself.
+"""
+
+from collections.abc import Container
+
+from ecr.errors import EstateError
+from ecr.ledger.ledger import Ledger
+
+SHOWN = 10
+"""How many image repositories the error lists; they may be thousands, and all are alike."""
+
+
+def all_moved(ledger: Ledger, managed: Container[str]) -> None:
+    """Refuse a plan while the state of a service is not with the stack that it belongs to.
+
+    ``managed`` are the locations that this stack's state holds. Raises EstateError.
+    """
+    offences = [
+        f"{location}: {where}"
+        for number, entry in ledger.entries.items()
+        if number in ledger.leaving or number in ledger.arriving
+        for location in (*entry.placements, *entry.replicas)
+        for where in _wrong(location in managed, leaving=number in ledger.leaving)
+    ]
+    if offences:
+        rest = [f"and {len(offences) - SHOWN:,} more"] if len(offences) > SHOWN else []
+        raise EstateError(
+            f"{len(offences):,} image repositories belong to another stack of the estate than before, "
+            "and have not been moved; nothing was changed. `python -m ecr shards` gives the commands.",
+            [*offences[:SHOWN], *rest],
+        )
+
+
+def _wrong(held: bool, *, leaving: bool) -> list[str]:  # noqa: FBT001 - whether the state holds it
+    if leaving and held:
+        return ["still in the state of this stack, and belongs to another; move it"]
+    if not leaving and not held:
+        return ["belongs to this stack, and is not in its state yet; move it"]
+    return []

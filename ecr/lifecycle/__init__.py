@@ -1,0 +1,1 @@
+"""Lifecycle policies of ECR: their grammar, and a simulator of what they do to images."""

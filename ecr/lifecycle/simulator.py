@@ -1,0 +1,526 @@
+"""What a lifecycle policy does to images, today and in the days to come, and why.
+
+Owns the evaluation of a policy as Amazon describes it, and the reading of images from what
+`aws ecr describe-images` prints. Reads nothing by itself, and never deletes anything. Needs only the
+standard library, so that it runs wherever Python does, a browser included.
+
+The rules of the evaluation (Amazon ECR User Guide, "Lifecycle policy evaluation rules"): every rule
+identifies images over the whole inventory of its storage class; an image can be acted on by the first
+rule alone whose tagging requirement it meets, also where that rule keeps it; rules further down still
+count it. A part of a manifest list goes no earlier than the list, and what refers to a subject goes
+with it. Where Amazon does not say, images go rather sooner here than later: among images pushed at
+the same moment the lower digest counts as younger, parts can go on the day of their list, and what
+refers to a subject fills places in a count.
+
+O(n log n) for n images, and O(n) more for each day on which a rule that counts has something to do.
+"""
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import chain
+from math import floor
+from operator import itemgetter
+from typing import Any, Literal, NamedTuple
+
+from ecr.errors import EstateError
+from ecr.lifecycle.policy import Action, Policy, Rule, StorageClass
+
+MOST_DAYS = 3_650
+"""Days that a forecast looks ahead at the most: each is an evaluation."""
+
+MOST_PUSHES = 1_000
+"""Pushes a day at the most, and of all these days together a hundred times as many."""
+
+DAY = 86_400
+MOST_IMAGES = 100_000
+"""Images of an image repository: a count from here on is a shield (Amazon ECR service quotas)."""
+
+Why = Literal[
+    "beyond the count", "too old", "follows its subject",
+    "shielded", "within the count", "young enough", "part of a list that stays",
+    "its subject stays", "no rule selects it",
+]  # fmt: skip
+
+
+class Image(NamedTuple):
+    """One image. Times are seconds since 1970; ``tags`` are empty for an untagged image.
+
+    ``parts`` are the digests of a manifest list's images; ``subject`` is what a signature or another
+    artifact refers to.
+    """
+
+    digest: str
+    pushed_at: float
+    tags: tuple[str, ...] = ()
+    pulled_at: float | None = None
+    storage_class: StorageClass = "standard"
+    archived_at: float | None = None
+    activated_at: float | None = None
+    subject: str | None = None
+    parts: tuple[str, ...] = ()
+
+
+class Verdict(NamedTuple):
+    """What today's evaluation does to one image, and why.
+
+    ``rule`` is the first whose tagging requirement it meets: no other can act on it. ``action`` is
+    None for an image that stays. ``margin`` is how far a kept image is from going: the newer images
+    that may still be pushed before a count takes it, or the days until an age does. ``spared_from``
+    is the first rule that would have acted had ``rule`` not protected it.
+    """
+
+    image: Image
+    rule: Rule | None
+    action: Action | None
+    why: Why
+    margin: int | None = None
+    spared_from: Rule | None = None
+
+
+class Step(NamedTuple):
+    """What happens to an image on a day of the forecast; day 0 is today."""
+
+    day: int
+    image: Image
+    rule: Rule
+    action: Action
+
+
+@dataclass(frozen=True, slots=True)
+class Simulation:
+    """Today's verdict on each image, the youngest first, and what happens day by day."""
+
+    verdicts: list[Verdict]
+    steps: list[Step]
+
+
+def simulate(images: Iterable[Image], policy: Policy, *, now: float, days: int = 0) -> Simulation:
+    """Evaluate today, and once a day on ``days`` more. Images pushed after ``now`` arrive on their day."""
+    inventory = _Inventory(images, policy, now, days)
+    steps = inventory.evaluate(0)
+    verdicts = list(inventory.verdicts(steps))
+    for day in range(1, days + 1):
+        steps.extend(inventory.evaluate(day))
+    everything, rules = inventory.images, policy.rules
+    return Simulation(
+        verdicts,
+        [Step(day, everything[each], rules[by], rules[by].action) for day, each, by in steps],
+    )
+
+
+def explain(verdict: Verdict) -> str:
+    """Give the verdict's reason in a sentence."""
+    rule = verdict.rule
+    if rule is None:
+        return verdict.why
+    return {
+        "beyond the count": f"beyond the newest {rule.count} of each {rule.selects}",
+        "too old": f"{_SINCE.get(rule.count_type)} more than {rule.count} days ago",
+        "within the count": f"among the newest {rule.count}; goes after {verdict.margin} more",
+        "young enough": f"goes in {verdict.margin} days",
+        "shielded": "its tag is protected",
+    }.get(verdict.why, verdict.why)
+
+
+def described(verdict: Verdict) -> dict[str, Any]:
+    """Give the verdict as plain data, for JSON."""
+    return {
+        "imageDigest": verdict.image.digest,
+        "imageTags": list(verdict.image.tags),
+        "action": verdict.action,
+        "rule": verdict.rule.priority if verdict.rule else None,
+        "reason": explain(verdict),
+        "sparedFromRule": verdict.spared_from.priority if verdict.spared_from else None,
+    }
+
+
+def to_come(now: float, days: int, pushes: int) -> list[Image]:
+    """Give the images that arrive if so many are pushed and tagged on each of the days ahead."""
+    return [
+        Image(
+            f"expected {day}.{number}", now + day * DAY - number - 1, (f"expected-{day}.{number}",)
+        )
+        for day in range(1, days + 1)
+        for number in range(pushes)
+    ]
+
+
+_SINCE = {
+    "sinceImagePushed": "pushed",
+    "sinceImagePulled": "last pulled",
+    "sinceImageTransitioned": "archived",
+}
+_LATEST = 253_402_300_800
+"""The year 10000, which no date can show."""
+
+_HERE, _ARCHIVED, _GONE, _AHEAD = range(4)
+_CLASSES: tuple[StorageClass, ...] = ("standard", "archive")
+
+
+class _Inventory:
+    """The images of one image repository, youngest first, and where each of them is by now.
+
+    Images and rules are indices everywhere: a million of them have to fit.
+    """
+
+    def __init__(self, images: Iterable[Image], policy: Policy, now: float, days: int) -> None:
+        self.images = sorted(images, key=itemgetter(0))
+        self.images.sort(key=itemgetter(1), reverse=True)  # by digest among those pushed together
+        self._rules = policy.rules
+        self._now, self._days = now, days
+        size = len(self.images)
+        self._state = bytearray(
+            _AHEAD if each.pushed_at > now else _CLASSES.index(each.storage_class)
+            for each in self.images
+        )
+        self._first = [[-1] * size, [-1] * size]
+        self._members: dict[int, list[int]] = {}
+        self._spared: dict[int, int] = {}
+        self._position: dict[int, int] = {}
+        self._due: dict[int, list[int]] = defaultdict(list)
+        self._arrivals: dict[int, list[int]] = defaultdict(list)
+        self._held_back: list[tuple[int, int]] = []
+        self._follows: dict[int, int] = {}
+        self._referrers: dict[int, list[int]] = defaultdict(list)
+        self._lists: dict[int, list[int]] = defaultdict(list)
+        self._moved = True
+        self._relate()
+        for by, rule in enumerate(self._rules):
+            self._match(by, rule)
+        for each, state in enumerate(self._state):
+            if state == _AHEAD:
+                self._arrivals[self._day_after(self.images[each].pushed_at)].append(each)
+            else:
+                self._schedule(each)
+
+    def _relate(self) -> None:
+        """Find subjects and manifest lists; most image repositories have neither."""
+        related = [
+            (each, image)
+            for each, image in enumerate(self.images)
+            if image.subject is not None or image.parts
+        ]
+        if not related:
+            return
+        index = {image.digest: each for each, image in enumerate(self.images)}
+        for each, image in related:
+            subject = index.get(image.subject or "")
+            if subject is not None and subject != each:
+                self._follows[each] = subject
+                self._referrers[subject].append(each)
+            for part in image.parts:
+                if part in index and index[part] != each:
+                    self._lists[index[part]].append(each)
+
+    def _match(self, by: int, rule: Rule) -> None:
+        """Find the images that meet a rule's tagging requirement, and claim those still free."""
+        meets = _requirement(rule)
+        matched = [each for each, image in enumerate(self.images) if meets(image.tags)]
+        first = self._first[_CLASSES.index(rule.storage_class)]
+        for each in matched:
+            if first[each] < 0:
+                first[each] = by
+            elif not rule.by_count and self._older(each, rule):
+                self._spared.setdefault(each, by)
+        if rule.by_count and not _is_shield(rule, len(self.images)):
+            self._members[by] = matched
+
+    def _older(self, each: int, rule: Rule) -> bool:
+        image = self.images[each]
+        return image.storage_class == rule.storage_class and self._now > _due(image, rule)
+
+    def _day_after(self, moment: float) -> int:
+        """Give the first daily evaluation that is strictly later than the moment."""
+        return max(0, floor((moment - self._now) / DAY) + 1)
+
+    def _schedule(self, each: int, earliest: int = 0, archived_at: float | None = None) -> None:
+        """Note the day on which an age takes the image, if one does and it is near enough."""
+        by = self._first[self._state[each]][each]
+        if by >= 0 and not (rule := self._rules[by]).by_count:
+            image = self.images[each]
+            if archived_at is not None:
+                image = image._replace(archived_at=archived_at)
+            day = max(earliest, self._day_after(_due(image, rule)))
+            if day <= self._days:
+                self._due[day].append(each)
+
+    def evaluate(self, day: int) -> list[tuple[int, int, int]]:
+        """Evaluate all rules once; give (day, image, rule) for each image acted on."""
+        for each in self._arrivals.pop(day, ()):
+            self._state[each] = _CLASSES.index(self.images[each].storage_class)
+            self._schedule(each, earliest=day)
+            self._moved = True
+        aged = [
+            (each, self._first[self._state[each]][each])
+            for each in self._due.pop(day, ())
+            if self._state[each] < _GONE
+        ]
+        identified = [*self._held_back, *aged]
+        if self._moved:
+            for by in self._members:
+                identified.extend((each, by) for each in self._beyond(by, first_time=day == 0))
+        acted = self._apply(identified, day)
+        self._moved = bool(acted)
+        return [(day, each, by) for each, by in acted]
+
+    def _beyond(self, by: int, *, first_time: bool) -> Iterator[int]:
+        """Yield the images beyond a rule's count that it may act on."""
+        limit = self._rules[by].count
+        here = _CLASSES.index(self._rules[by].storage_class)
+        first, state, position = self._first[here], self._state, self._position
+        count = 0
+        for each in self._members[by]:
+            if state[each] != here:
+                continue
+            count += 1
+            if first[each] == by:
+                if count > limit:
+                    yield each
+                elif first_time:
+                    position[each] = count
+            elif first_time and count > limit:
+                self._spared.setdefault(each, by)
+
+    def _apply(self, identified: list[tuple[int, int]], day: int) -> list[tuple[int, int]]:
+        """Act on what may go; what is held back by a list is tried again, lists being acted on too."""
+        acted: list[tuple[int, int]] = []
+        if not (self._lists or self._referrers):
+            for each, by in identified:
+                self._act_alone(each, by, day, acted)
+            return acted
+        waiting = [pair for pair in identified if self._is_still_here(*pair)]
+        later = [pair for pair in waiting if self._waits_for_subject(pair[0])]
+        waiting = [pair for pair in waiting if not self._waits_for_subject(pair[0])]
+        before = -1
+        while waiting and len(acted) > before:
+            before = len(acted)
+            waiting = [held for pair in waiting for held in self._act(*pair, day, acted)]
+        # A count is taken anew each time; an age, once passed, and a subject, once gone, stay so.
+        self._held_back = [
+            (each, by)
+            for each, by in (*waiting, *later)
+            if each in self._follows or not self._rules[by].by_count
+        ]
+        return acted
+
+    def _is_still_here(self, each: int, by: int) -> bool:
+        """Whether an image is where the rule looks, or left behind by its subject."""
+        here = _CLASSES.index(self._rules[by].storage_class)
+        left = each in self._follows and not self._waits_for_subject(each)
+        return self._state[each] == here or (left and self._state[each] < _GONE)
+
+    def _waits_for_subject(self, each: int) -> bool:
+        subject = self._follows.get(each)
+        return subject is not None and self._state[subject] < _GONE
+
+    def _in_a_list_that_stays(self, each: int, action: Action) -> bool:
+        stays = _HERE if action == "transition" else _ARCHIVED
+        return any(self._state[holder] <= stays for holder in self._lists.get(each, ()))
+
+    def _act(
+        self, each: int, by: int, day: int, acted: list[tuple[int, int]]
+    ) -> Iterator[tuple[int, int]]:
+        """Act on an image and on whatever refers to it; yield the parts of lists that stay."""
+        following = [each]
+        while following:
+            each = following.pop()
+            if self._in_a_list_that_stays(each, self._rules[by].action):
+                yield each, by
+            elif self._act_alone(each, by, day, acted):
+                following.extend(self._referrers.get(each, ()))
+
+    def _act_alone(self, each: int, by: int, day: int, acted: list[tuple[int, int]]) -> bool:
+        """Act on an image, and say whether it was still there to be acted on."""
+        target = _GONE if self._rules[by].action == "expire" else _ARCHIVED
+        if self._state[each] >= target:
+            return False
+        self._state[each] = target
+        acted.append((each, by))
+        if target == _ARCHIVED:
+            self._schedule(each, earliest=day + 1, archived_at=self._now + day * DAY)
+        return True
+
+    def verdicts(self, steps: Sequence[tuple[int, int, int]]) -> Iterator[Verdict]:
+        """Give today's verdict on every image that is there, after today's evaluation."""
+        acted = {each: by for _, each, by in steps}
+        rules = (*self._rules, None)
+        shields = [_is_shield(rule, len(self.images)) for rule in self._rules]
+        for each, image in enumerate(self.images):
+            if self._state[each] == _AHEAD:
+                continue
+            by = self._first[_CLASSES.index(image.storage_class)][each]
+            rule = rules[by]
+            if each in acted:
+                taken = self._rules[acted[each]]
+                why: Why = "beyond the count" if taken.by_count else "too old"
+                if acted[each] != by or each in self._follows:
+                    why = "follows its subject"
+                yield Verdict(image, taken, taken.action, why)
+                continue
+            spared = self._spared.get(each)
+            spared_from = None if spared is None else self._rules[spared]
+            if rule is None:
+                yield Verdict(image, None, None, "no rule selects it")
+            elif shields[by]:
+                yield Verdict(image, rule, None, "shielded", None, spared_from)
+            else:
+                yield self._kept(each, image, rule, spared_from)
+
+    def _kept(self, each: int, image: Image, rule: Rule, spared_from: Rule | None) -> Verdict:
+        if self._waits_for_subject(each):
+            return Verdict(image, rule, None, "its subject stays", None, spared_from)
+        if rule.by_count:
+            position = self._position.get(each)
+            if position is None:
+                return Verdict(image, rule, None, "part of a list that stays", None, spared_from)
+            margin = rule.count - position + 1
+            return Verdict(image, rule, None, "within the count", margin, spared_from)
+        days = self._day_after(_due(image, rule))
+        if not days:
+            return Verdict(image, rule, None, "part of a list that stays", None, spared_from)
+        return Verdict(image, rule, None, "young enough", days, spared_from)
+
+
+def _is_shield(rule: Rule, size: int) -> bool:
+    return rule.by_count and rule.count >= max(MOST_IMAGES, size)
+
+
+def _due(image: Image, rule: Rule) -> float:
+    """Give the last moment at which an age does not take the image."""
+    since = image.pushed_at
+    if rule.count_type == "sinceImagePulled":
+        # An image that came back from the archive counts from then, until it is pulled again.
+        since = max(image.pulled_at or since, image.activated_at or since)
+    elif rule.count_type == "sinceImageTransitioned":
+        since = image.archived_at or since
+    return since + rule.count * DAY
+
+
+def _requirement(rule: Rule) -> Callable[[tuple[str, ...]], bool]:
+    """Give the rule's tagging requirement: every entry is met, each by any of the tags."""
+    if rule.tag_status == "untagged":
+        return lambda tags: not tags
+    if rule.tag_status == "any":
+        return lambda _: True
+    entries = [_met_by_any(entry) for entry in rule.patterns or [f"{p}*" for p in rule.prefixes]]
+    if len(entries) == 1:
+        return entries[0]
+    return lambda tags: all(entry(tags) for entry in entries)
+
+
+def _met_by_any(pattern: str) -> Callable[[tuple[str, ...]], bool]:
+    if pattern == "*":
+        return bool
+    if pattern.find("*") == len(pattern) - 1:
+        prefix = pattern[:-1]
+
+        def begins(tags: tuple[str, ...]) -> bool:
+            for tag in tags:  # noqa: SIM110 - twice as fast as any(), a million times over
+                if tag.startswith(prefix):
+                    return True
+            return False
+
+        return begins
+    match = re.compile(".*".join(map(re.escape, pattern.split("*")))).fullmatch
+    return lambda tags: any(match(tag) for tag in tags)
+
+
+def read_images(text: Iterable[str], source: str) -> dict[str, list[Image]]:
+    """Read images by image repository. ``source`` names the text in errors.
+
+    Takes what `aws ecr describe-images` prints, or the entries of its imageDetails one a line (JSON
+    Lines). Beyond Amazon's keys an entry may have `parts`, the digests of a manifest list's images.
+    Entries without a repositoryName are of the image repository "". Raises EstateError.
+    """
+    lines = iter(text)
+    first = next((line for line in lines if line.strip()), "")
+    try:
+        whole = json.loads(first)
+    except ValueError:
+        whole = None
+    found: dict[str, list[Image]] = defaultdict(list)
+    if isinstance(whole, dict) and "imageDigest" in whole:
+        for number, line in enumerate(chain([first], lines), 1):
+            if line.strip():
+                _read_one(line, f"line {number}", source, found)
+        return dict(found)
+    try:
+        whole = json.loads("".join(chain([first], lines)))
+        details = whole["imageDetails"]
+    except (ValueError, KeyError, TypeError):
+        details = None
+    if not isinstance(details, list):
+        raise EstateError(
+            f"{source} holds no images.",
+            [
+                (
+                    "line 1: give the output of `aws ecr describe-images --output json`, or one entry "
+                    "of its imageDetails a line"
+                )
+            ],
+        )
+    for number, detail in enumerate(details, 1):
+        _read_one(detail, f"image {number}", source, found)
+    return dict(found)
+
+
+def _read_one(
+    entry: str | Mapping[str, Any], place: str, source: str, found: dict[str, list[Image]]
+) -> None:
+    try:
+        detail = json.loads(entry) if isinstance(entry, str) else entry
+        found[_text(detail.get("repositoryName", ""))].append(image_of(detail))
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as wrong:
+        raise EstateError(
+            f"{source} holds an entry that is no image.",
+            [f"{place}: {type(wrong).__name__} {wrong}; it needs imageDigest and imagePushedAt"],
+        ) from None
+
+
+def image_of(detail: Mapping[str, Any]) -> Image:
+    """Give the image of one entry of imageDetails (Amazon ECR API Reference, ImageDetail).
+
+    Raises KeyError, TypeError or ValueError for an entry that is no image.
+    """
+    get = detail.get
+    return Image(
+        _text(detail["imageDigest"]),
+        _moment(detail["imagePushedAt"]),
+        _texts(get("imageTags")),
+        _moment(pulled) if (pulled := get("lastRecordedPullTime")) is not None else None,
+        "archive" if get("imageStatus") == "ARCHIVED" else "standard",
+        _moment(archived) if (archived := get("lastArchivedAt")) is not None else None,
+        _moment(activated) if (activated := get("lastActivatedAt")) is not None else None,
+        _text(subject) if (subject := get("subjectManifestDigest")) is not None else None,
+        _texts(get("parts")),
+    )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, (list, tuple)):
+        raise TypeError(f"{value!r} is no list")
+    return tuple(map(_text, value))
+
+
+def _moment(value: datetime | str | float) -> float:
+    """Read a time as the SDKs and the command line give it; without a zone it is UTC."""
+    if isinstance(value, (int, float)):
+        moment = float(value)
+    else:
+        read = datetime.fromisoformat(value) if isinstance(value, str) else value
+        moment = (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
+    if not 0 <= moment < _LATEST:
+        raise ValueError(f"{value!r} is no time of this world")
+    return moment

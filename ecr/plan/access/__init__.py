@@ -1,0 +1,1 @@
+"""Every policy document of the plan: registries, push, deploy and promotion roles."""

@@ -1,0 +1,290 @@
+"""The roles that deploy and preview: what each account must allow them, and nothing more.
+
+Owns which permissions the settings take, account by account. They are the calls that the AWS provider
+makes for the resource types in use, recorded on the real engine, and the few permissions that AWS asks
+for beside a call. Reads the settings only: the documents must stand before the first deployment. A
+feature that is switched off is cleared away with the documents from before; a boundary is lifted with
+the new ones.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ecr.plan.access.documents import Document
+from ecr.plan.access.push_roles import provider_arn
+from ecr.plan.alerts import KEY_TAGS
+from ecr.plan.alerts import NAME as ALERTS
+from ecr.plan.architectures import (
+    architecture_of,
+    artifacts_registry,
+    configured_registries,
+    source_registries,
+)
+from ecr.plan.model import PUSH_ROLE_PATH
+from ecr.registry.registry import Registry
+from ecr.settings.models import Settings
+
+UNCALLED = frozenset(
+    {
+        "iam:CreateServiceLinkedRole",
+        "inspector2:Enable",
+        "inspector2:ListAccountPermissions",
+        "kms:CreateGrant",
+        "kms:RetireGrant",
+    }
+)
+"""Permissions that AWS asks for beside a call, of which no call of that name is made: for replication's
+own role, for Amazon Inspector, and for encrypting with a key of one's own (Amazon ECR User Guide,
+"Using service-linked roles for Amazon ECR" and "Encryption at rest"; Amazon Inspector User Guide)."""
+
+
+_Condition = Mapping[str, Mapping[str, str | list[str]]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Permissions on some resources, or their denial: those that read, and those that change."""
+
+    sid: str
+    resources: tuple[str, ...]
+    reads: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
+    condition: _Condition | None = None
+    effect: Literal["Allow", "Deny"] = "Allow"
+
+
+def deployment_documents(settings: Settings) -> dict[str, tuple[Document, Document]]:
+    """Give the identity policies of the role that deploys and of one that only previews, by account.
+
+    Previewing includes ``--refresh``. What retiring takes is in it only while something retires.
+    """
+    by_account: dict[str, list[Registry]] = defaultdict(list)
+    for registry in configured_registries(settings):
+        by_account[registry.account].append(registry)
+    documents = {}
+    for account, registries in by_account.items():
+        parts = tuple(_parts(registries, settings))
+        documents[account] = (
+            Document("identity", f"deploy role of {account}", _document(parts, changing=True)),
+            Document("identity", f"preview role of {account}", _document(parts, changing=False)),
+        )
+    return documents
+
+
+def _parts(registries: list[Registry], settings: Settings) -> Iterator[_Part]:
+    sources = source_registries(settings)
+    pushed = [each for each in registries if each in sources]
+    policies = len(pushed) < len(registries) or bool(
+        settings.access.functions or settings.access.policy == "repository"
+    )
+    yield _Part(
+        "ImageRepositories",
+        tuple(each.arn("*") for each in registries),
+        (
+            "ecr:DescribeRepositories",
+            "ecr:GetLifecyclePolicy",
+            "ecr:GetRepositoryPolicy",  # `python -m ecr adopt` reads it too
+            "ecr:ListTagsForResource",
+            *(("ecr:ListImages",) if settings.retire or settings.images.count else ()),
+        ),
+        (
+            "ecr:CreateRepository",
+            "ecr:DeleteLifecyclePolicy",
+            "ecr:PutImageTagMutability",
+            "ecr:PutLifecyclePolicy",
+            "ecr:TagResource",
+            "ecr:UntagResource",
+            *(("ecr:DeleteRepositoryPolicy", "ecr:SetRepositoryPolicy") if policies else ()),
+            *(("ecr:DeleteRepository",) if settings.retire else ()),
+        ),
+    )
+    yield from _registry_parts(registries, pushed, settings)
+    if settings.alerts:
+        yield from _alert_parts(registries, settings)
+    yield from _push_parts(pushed, settings)
+
+
+def _registry_parts(
+    registries: list[Registry], pushed: list[Registry], settings: Settings
+) -> Iterator[_Part]:
+    ours = registries[0]
+    policy = settings.access.policy == "registry" or len(pushed) < len(registries)
+    replicates = _replicates(pushed, settings)
+    scope = settings.registry_policy_scope is not None
+    yield _Part(
+        "Registry",
+        ("*",),
+        (
+            "ecr:GetRegistryScanningConfiguration",
+            *(("ecr:GetRegistryPolicy",) if policy else ()),
+            *(("ecr:GetAccountSetting",) if scope else ()),
+            *(("ecr:DescribeRegistry",) if replicates else ()),
+        ),
+        (
+            "ecr:PutRegistryScanningConfiguration",
+            *(("ecr:DeleteRegistryPolicy", "ecr:PutRegistryPolicy") if policy else ()),
+            *(("ecr:PutAccountSetting",) if scope else ()),
+            *(("ecr:PutReplicationConfiguration",) if replicates else ()),
+        ),
+    )
+    if replicates:
+        yield _service_role("ReplicationRoleOnce", "replication.ecr.amazonaws.com", ours)
+    if settings.scanning.type == "ENHANCED":
+        yield _service_role("InspectorRoleOnce", "inspector2.amazonaws.com", ours)
+        yield _Part(
+            "Inspector", ("*",), (), ("inspector2:Enable", "inspector2:ListAccountPermissions")
+        )
+    if settings.images.kms_key and ours.account == settings.artifacts.account:
+        key, named = _key(settings.images.kms_key)
+        grants = ("kms:CreateGrant", "kms:DescribeKey", "kms:RetireGrant")
+        # Asked for by ECR in the caller's name, and never by the caller itself.
+        through = {"StringEquals": {"kms:ViaService": _ecr(artifacts_registry(settings))}}
+        yield _Part("Key", (key,), (), grants, {**through, **named})
+
+
+def _replicates(pushed: Iterable[Registry], settings: Settings) -> bool:
+    stages = {each.stage for each in architecture_of(settings)("") if each.registry in pushed}
+    wanted = {each.serves for each in settings.lambda_replicas.accounts}
+    return bool(stages) and bool(wanted & {None, *stages})
+
+
+def _service_role(sid: str, service: str, ours: Registry) -> _Part:
+    """Let AWS make a service's own role, the first time."""
+    return _Part(
+        sid,
+        (f"arn:{ours.partition}:iam::{ours.account}:role/aws-service-role/{service}/*",),
+        (),
+        ("iam:CreateServiceLinkedRole",),
+        {"StringEquals": {"iam:AWSServiceName": service}},
+    )
+
+
+def _key(arn: str) -> tuple[str, _Condition]:
+    """Give what a statement about a key names, and the condition that narrows it to that key.
+
+    A policy does not see a key by its alias's ARN (AWS KMS Developer Guide, "Use aliases to control
+    access to KMS keys").
+    """
+    within, _, alias = arn.partition(":alias/")
+    if not alias:
+        return arn, {}
+    return f"{within}:key/*", {
+        "ForAnyValue:StringEquals": {"kms:ResourceAliases": f"alias/{alias}"}
+    }
+
+
+def _ecr(registry: Registry) -> str | list[str]:
+    """Give ECR's name in kms:ViaService.
+
+    AWS KMS documents one form for every Region. Other services of China also have one of China's
+    domain; both are Amazon's alone.
+    """
+    name = f"ecr.{registry.region}.amazonaws.com"
+    return [name, f"{name}.cn"] if registry.partition == "aws-cn" else name
+
+
+def _alert_parts(registries: list[Registry], settings: Settings) -> Iterator[_Part]:
+    def arns(service: str, name: str) -> tuple[str, ...]:
+        return tuple(
+            f"arn:{each.partition}:{service}:{each.region}:{each.account}:{name}"
+            for each in registries
+        )
+
+    yield _Part(
+        "AlertTopics",
+        arns("sns", ALERTS),
+        ("sns:GetTopicAttributes", "sns:ListTagsForResource"),
+        ("sns:CreateTopic", "sns:DeleteTopic", "sns:SetTopicAttributes"),
+    )
+    yield _Part(
+        "AlertRules",
+        arns("events", f"rule/{ALERTS}-*"),
+        ("events:DescribeRule", "events:ListTagsForResource", "events:ListTargetsByRule"),
+        ("events:DeleteRule", "events:PutRule", "events:PutTargets", "events:RemoveTargets"),
+    )
+    yield _Part(
+        "AlertKeys",
+        arns("kms", "key/*"),
+        ("kms:DescribeKey", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:ListResourceTags"),
+        # Without the condition below, since a key's tags may count only minutes after it is made
+        # (AWS KMS Developer Guide, "ABAC for AWS KMS"); rotation takes nothing from anybody.
+        ("kms:EnableKeyRotation",),
+    )
+    changes = ("kms:PutKeyPolicy", "kms:ScheduleKeyDeletion")
+    yield _Part("OwnAlertKeys", arns("kms", "key/*"), (), changes, _tagged("Resource"))
+    # Tags are given to a new key only by who may tag any (AWS KMS Developer Guide, "Controlling
+    # access to tags").
+    creation = ("kms:CreateKey", "kms:TagResource")
+    yield _Part("NewAlertKeys", ("*",), (), creation, _tagged("Request"))
+    if settings.images.kms_key and registries[0].account == settings.artifacts.account:
+        key, named = _key(settings.images.kms_key)
+        denied = ("kms:EnableKeyRotation", *changes, "kms:TagResource")
+        yield _Part("NeverTheImagesKey", (key,), (), denied, named, "Deny")
+
+
+def _tagged(where: Literal["Request", "Resource"]) -> _Condition:
+    return {"StringEquals": {f"aws:{where}Tag/{key}": value for key, value in KEY_TAGS.items()}}
+
+
+def _push_parts(pushed: list[Registry], settings: Settings) -> Iterator[_Part]:
+    first = next((each.registry for each in architecture_of(settings)("")), None)
+    if settings.push_roles is None or first not in pushed:
+        return
+    roles = f"arn:{first.partition}:iam::{first.account}:role{PUSH_ROLE_PATH}push-*"
+    boundary = settings.push_roles.permissions_boundary
+    reads = (
+        "iam:GetRole",
+        "iam:GetRolePolicy",
+        "iam:ListAttachedRolePolicies",
+        "iam:ListRolePolicies",
+    )
+    granting = ("iam:CreateRole", "iam:PutRolePolicy")
+    changes = (
+        "iam:DeleteRole",
+        "iam:DeleteRolePolicy",
+        "iam:ListInstanceProfilesForRole",
+        "iam:UpdateAssumeRolePolicy",
+    )
+    if boundary:
+        yield _Part("PushRoles", (roles,), reads, changes)
+        condition = {"StringEquals": {"iam:PermissionsBoundary": boundary}}
+        bound = (*granting, "iam:PutRolePermissionsBoundary")
+        yield _Part("PushRolesWithinBounds", (roles,), (), bound, condition)
+    else:
+        # Who may lift a boundary is bound by none: only where the settings ask for none any more.
+        unbound = (*changes, *granting, "iam:DeleteRolePermissionsBoundary")
+        yield _Part("PushRoles", (roles,), reads, unbound)
+    if settings.push_roles.create_provider:
+        yield _Part(
+            "GitHubsIdentityProvider",
+            (provider_arn(first),),
+            ("iam:GetOpenIDConnectProvider",),
+            ("iam:CreateOpenIDConnectProvider",),
+        )
+
+
+def _document(parts: Iterable[_Part], *, changing: bool) -> str:
+    return json.dumps(
+        {
+            "Version": "2012-10-17",
+            "Statement": [
+                _statement(part, actions)
+                for part in parts
+                if (actions := sorted({*part.reads, *(part.changes if changing else ())}))
+            ],
+        },
+        separators=(",", ":"),
+    )
+
+
+def _statement(part: _Part, actions: list[str]) -> dict[str, Any]:
+    return {
+        "Sid": part.sid,
+        "Effect": part.effect,
+        "Action": actions,
+        "Resource": part.resources[0] if len(part.resources) == 1 else list(part.resources),
+        **({"Condition": part.condition} if part.condition else {}),
+    }

@@ -1,0 +1,183 @@
+"""Push roles: how a repository's workflows push its service's images, and nothing else.
+
+Owns the roles' names and documents. Each trusts one repository by ids that GitHub never gives again,
+and may write to that service's image repositories of the first stage. It deletes nothing, and it
+changes nothing about an image repository. No long-lived key is involved.
+
+Sources: GitHub Docs, "OpenID Connect reference"; IAM User Guide, "Available keys for AWS OIDC
+federation".
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ecr.errors import EstateError
+from ecr.github.model import Repository
+from ecr.ledger.ledger import Entry
+from ecr.plan.access.registry_policies import PULL, PUSH
+from ecr.plan.architectures import Architecture
+from ecr.plan.model import PushRole
+from ecr.plan.overrides import selects
+from ecr.registry.registry import Placement, Registry
+from ecr.settings.models import PushRoles, Settings
+
+ISSUER = "token.actions.githubusercontent.com"
+"""Who vouches for a workflow (GitHub Docs, "Configuring OpenID Connect in Amazon Web Services")."""
+
+AUDIENCE = "sts.amazonaws.com"
+"""Whom a token is for, where AWS's own action asks for it."""
+
+LONGEST = 64
+"""Characters of a role's name (IAM User Guide, "IAM and AWS STS quotas")."""
+
+
+@dataclass(frozen=True, slots=True)
+class GitHubRepository:
+    """A repository as a workflow's token names it: owner and repository, each with its id."""
+
+    owner: str
+    owner_id: int
+    name: str
+    id: int
+
+
+def plan_push_roles(
+    entries: Mapping[int, Entry],
+    images: Mapping[int, Sequence[str]],
+    repositories: Mapping[int, Repository],
+    settings: Settings,
+    place: Architecture,
+    *,
+    owner_id: int | None,
+) -> tuple[PushRole, ...]:
+    """Give the roles of the active services that the settings select; none without the setting.
+
+    ``images`` are the names of the images of each service, its own the first. ``owner_id`` is the organisation's id where GitHub was asked. Raises EstateError where nobody says.
+    """
+    chosen = settings.push_roles
+    if chosen is None:
+        return ()
+    owner = chosen.organisation_id or owner_id
+    if owner is None:
+        raise EstateError(
+            "GitHub did not say the organisation's id, which push roles trust; nothing was changed.",
+            ["pushRoles.organisationId: is missing; write it"],
+        )
+    return tuple(
+        _role(
+            GitHubRepository(
+                settings.github.organisation, owner, repositories[number].name, number
+            ),
+            entry.service,
+            [placement for image in images[number] for placement in place(image)],
+            chosen,
+        )
+        for number, entry in entries.items()
+        if entry.state == "active" and selects(chosen.services, repositories[number])
+    )
+
+
+def _role(
+    repository: GitHubRepository,
+    service: str,
+    placements: Sequence[Placement],
+    chosen: PushRoles,
+) -> PushRole:
+    first = placements[0]
+    # Images get to later stages by promotion, and not by being pushed there.
+    mine = [each for each in placements if each.stage == first.stage]
+    registry = first.registry
+    return PushRole(
+        registry=registry,
+        service=service,
+        repository=repository.name,
+        name=role_name(service, repository.id),
+        trust=push_trust(registry, repository, subjects(chosen)),
+        policy=push_policy(mine),
+        boundary=chosen.permissions_boundary,
+        variables={
+            "AWS_REGION": registry.region,
+            "ECR_REPOSITORY": f"{registry.host}/{first.name}",
+        }
+        if chosen.variables
+        else {},
+    )
+
+
+def role_name(service: str, number: int) -> str:
+    """Give the name of a role: readable by its service, and unique by the repository's id."""
+    room = LONGEST - len(f"push--{number}")
+    return f"push-{service.replace('/', '.')[:room]}-{number}"
+
+
+def subjects(chosen: PushRoles) -> tuple[str, ...]:
+    """Give what may stand behind the repository in a token's subject; everything if nothing is chosen."""
+    return (
+        *(f"ref:refs/heads/{each}" for each in chosen.branches),
+        *(f"ref:refs/tags/{each}" for each in chosen.tags),
+        *(f"environment:{each}" for each in chosen.environments),
+    ) or ("*",)
+
+
+def push_trust(
+    registry: Registry, repository: GitHubRepository, within: Iterable[str] = ("*",)
+) -> str:
+    """Let the workflows of exactly one repository assume a role of the registry's account.
+
+    A repository made or renamed since 2026-07-15 is named in the subject with both ids, and an older
+    one by names alone, which another could take over; so where AWS reads the repository's id from the
+    token by itself, it must be this one. No wildcard stands before the repository's end.
+    """
+    owner, name = repository.owner, repository.name
+    forms = (
+        f"repo:{owner}/{name}",
+        f"repo:{owner}@{repository.owner_id}/{name}@{repository.id}",
+    )
+    exact = {f"{ISSUER}:aud": AUDIENCE}
+    if registry.partition == "aws":  # the other partitions do not know the key
+        exact[f"{ISSUER}:repository_id"] = str(repository.id)
+    return _document(
+        {
+            "Effect": "Allow",
+            "Principal": {"Federated": provider_arn(registry)},
+            "Action": "sts:AssumeRoleWithWebIdentity",
+            "Condition": {
+                "StringEquals": exact,
+                "StringLike": {
+                    f"{ISSUER}:sub": [f"{form}:{rest}" for form in forms for rest in within]
+                },
+            },
+        }
+    )
+
+
+def push_policy(placements: Iterable[Placement]) -> str:
+    """Let a role push to some image repositories. Logging in has no resource of its own."""
+    resources = [each.registry.arn(each.name) for each in placements]
+    return _document(
+        {"Effect": "Allow", "Action": "ecr:GetAuthorizationToken", "Resource": "*"},
+        {
+            "Effect": "Allow",
+            "Action": sorted([*PULL, *PUSH]),
+            "Resource": resources[0] if len(resources) == 1 else resources,
+        },
+    )
+
+
+def provider_arn(registry: Registry) -> str:
+    """Give the ARN of GitHub's identity provider in the registry's account."""
+    return f"arn:{registry.partition}:iam::{registry.account}:oidc-provider/{ISSUER}"
+
+
+def providers_made(roles: Iterable[PushRole], settings: Settings) -> Iterator[Registry]:
+    """Give one registry of each account in which the identity provider is to be made."""
+    if settings.push_roles and settings.push_roles.create_provider:
+        yield from {each.registry.account: each.registry for each in roles}.values()
+
+
+def _document(*statements: Mapping[str, Any]) -> str:
+    return json.dumps(
+        {"Version": "2012-10-17", "Statement": list(statements)}, separators=(",", ":")
+    )

@@ -1,0 +1,318 @@
+"""Access: who may do what to images, as the policy documents of registries and image repositories.
+
+Reads the settings and the plan's own names and accounts. Never names a principal wider than the
+sentence in the docstring, never everybody without a condition, and never ecr:GetAuthorizationToken,
+which ECR refuses in resource policies. Principals of the registry's own account are granted nothing
+here, but for pushers by name: their identity policies decide, so that each reads and writes its own.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from ecr.plan.model import ImageRepository
+from ecr.plan.namespaces import namespace_of
+from ecr.registry.registry import Registry
+from ecr.settings.models import Namespace, Settings
+
+PULL = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
+"""What `docker pull` needs (Amazon ECR User Guide, "Repository policy examples")."""
+
+LOOK = ("ecr:DescribeImages", "ecr:ListImages")
+"""What finding a tag's digest needs."""
+
+PUSH = (
+    "ecr:CompleteLayerUpload",
+    "ecr:InitiateLayerUpload",
+    "ecr:PutImage",
+    "ecr:UploadLayerPart",
+)
+"""What `docker push` needs beside PULL (Amazon ECR User Guide, "IAM permissions for pushing an image
+to an Amazon ECR private repository")."""
+
+LOCKED = (
+    "ecr:DeleteLifecyclePolicy",
+    "ecr:DeleteRegistryPolicy",
+    "ecr:DeleteRepository",
+    "ecr:DeleteRepositoryPolicy",
+    "ecr:PutAccountSetting",
+    "ecr:PutImageTagMutability",
+    "ecr:PutLifecyclePolicy",
+    "ecr:PutRegistryPolicy",
+    "ecr:PutRegistryScanningConfiguration",
+    "ecr:PutReplicationConfiguration",
+    "ecr:SetRepositoryPolicy",
+)
+"""What nobody else may do under a lock: end image repositories, or change what decides over them."""
+
+FUNCTIONS = ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
+"""What the Lambda service needs (AWS Lambda Developer Guide, "Create a Lambda function using a
+container image")."""
+
+Statement = dict[str, Any]
+Condition = dict[str, dict[str, Any]]
+
+
+def source_policy(registry: Registry, settings: Settings, role: str | None) -> str | None:
+    """Give the policy of a registry that images are pushed to; None where it needs none.
+
+    A registry policy of the V2 scope covers every image repository at once (Amazon ECR User Guide,
+    "Private registry permissions"). Namespaces with readers of their own are taken out again by
+    denying them to everybody else, since what one statement allows no other can narrow.
+    """
+    if settings.access.policy == "repository":
+        return None
+    everything, known = registry.arn("*"), settings.namespaces.known
+    statements = [
+        _on(everything, each)
+        for each in _pulling("", _organisation(settings), settings.access.readers, registry)
+    ]
+    narrowed: dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]] = defaultdict(list)
+    for name, namespace in sorted(known.items()):
+        if namespace.readers is not None:
+            narrowed[namespace.readers, namespace.pushers].append(name)
+    for (readers, pushers), names in narrowed.items():
+        below = [registry.arn(f"{name}/*") for name in names]
+        ours = settings.aws_organisation
+        outside = [each for each in readers if each.partition("/")[0] != ours]
+        statements += [
+            _on(below, each) for each in _pulling(_sid(names[0]), None, outside, registry)
+        ]
+        statements.append(
+            _on(below, _readers_only(f"Only{_sid(names[0])}", readers, pushers, registry))
+        )
+    statements += [
+        _on(registry.arn(f"{name}/*"), _pushing(_sid(name), namespace))
+        for name, namespace in sorted(known.items())
+        if namespace.pushers
+    ]
+    return _document(*statements, *_lock(settings, role))
+
+
+def replica_policy(
+    destination: Registry, sources: Iterable[Registry], settings: Settings, role: str | None
+) -> str:
+    """Let the replication of the source accounts write into image repositories that exist.
+
+    Without ecr:CreateRepository a prefix that covers too much finds nothing to write into. ECR asks
+    for whole accounts here: replication is a role of the service's own in each of them.
+    """
+    roots = sorted({f"arn:{each.partition}:iam::{each.account}:root" for each in sources})
+    replication = {
+        "Sid": "Replication",
+        "Effect": "Allow",
+        "Principal": {"AWS": _one(roots)},
+        "Action": ["ecr:ReplicateImage"],
+    }
+    return _document(_on(destination.arn("*"), replication), *_lock(settings, role))
+
+
+def placement_policy(
+    registry: Registry, namespace_name: str | None, settings: Settings, *, functions: bool
+) -> str | None:
+    """Give the policy of the image repositories of a namespace; None where they need none.
+
+    It has what the registry policy would otherwise say and, with ``functions``, the Lambda functions
+    that run images straight from this registry.
+    """
+    access = settings.access
+    statements: list[Statement] = []
+    namespace = settings.namespaces.known[namespace_name] if namespace_name else Namespace()
+    if access.policy == "repository":
+        narrowed = namespace.readers is not None
+        statements += _pulling(
+            "",
+            None if narrowed else _organisation(settings),
+            namespace.readers or () if narrowed else access.readers,
+            registry,
+        )
+        if namespace.pushers:
+            statements.append(_pushing("", namespace))
+    accounts = [
+        account
+        for account in (access.functions.accounts if access.functions and functions else ())
+        if namespace.readers is None or account in namespace.readers
+    ]
+    if accounts:
+        sid = "LambdaECRImageCrossAccountRetrievalPolicy"
+        statements.append(_functions(sid, registry, accounts))
+    return _document(*statements) if statements else None
+
+
+def functions_may_pull(registry: Registry) -> str:
+    """Let the Lambda service fetch images for functions of the same account and Region.
+
+    Lambda writes a statement of its own if it finds none, which would show as drift
+    (AWS Lambda Developer Guide, "Create a Lambda function using a container image").
+    """
+    return _document(_functions("LambdaECRImageRetrievalPolicy", registry, [registry.account]))
+
+
+def unbound_replicas(
+    image_repositories: Iterable[ImageRepository], settings: Settings
+) -> Iterator[str]:
+    """Say which namespaces are replicated to accounts that are none of their readers.
+
+    A replica is the account's own: its identity policies and functions decide there, and no reader.
+    """
+    found: dict[str, set[str]] = defaultdict(set)
+    for each in image_repositories:
+        namespace = namespace_of(each.placement.name, settings)
+        if each.kind == "replica" and each.state != "retiring" and namespace:
+            readers = settings.namespaces.known[namespace].readers
+            account = each.placement.registry.account
+            if readers is not None and account not in readers:
+                found[namespace].add(account)
+    for namespace, accounts in sorted(found.items()):
+        yield (
+            f"the readers of the namespace {namespace} do not bind its replicas: roles and functions of "
+            f"{', '.join(sorted(accounts))} may read them; list the accounts among its readers if that "
+            "is meant, or choose other services for lambdaReplicas"
+        )
+
+
+def namespace_policy(name: str, registries: Iterable[Registry]) -> str:
+    """Give the identity policy of whoever runs the images of one namespace, and no others.
+
+    It is for nodes, pods' roles and task execution roles. Logging in has no resource of its own.
+    """
+    return _document(
+        _allow("Login", "ecr:GetAuthorizationToken", "*"),
+        _allow("Pull", list(PULL), [each.arn(f"{name}/*") for each in registries]),
+    )
+
+
+def _organisation(settings: Settings) -> Condition:
+    return {"StringEquals": {"aws:PrincipalOrgID": settings.aws_organisation}}
+
+
+def _pulling(
+    sid: str, organisation: Condition | None, readers: Sequence[str], registry: Registry
+) -> Iterator[Statement]:
+    """Let the organisation and some readers of other accounts pull, and look, but change nothing."""
+    accounts, roles, paths = _kinds(readers)
+    tests: dict[str, Condition | None] = {
+        f"OrganisationPull{sid}": organisation,
+        f"AccountsPull{sid}": {"StringEquals": {"aws:PrincipalAccount": accounts}}
+        if accounts
+        else None,
+        f"RolesPull{sid}": {"ArnEquals": {"aws:PrincipalArn": roles}} if roles else None,
+        f"PathsPull{sid}": {"ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": paths}}
+        if paths
+        else None,
+    }
+    elsewhere = {"StringNotEquals": {"aws:PrincipalAccount": registry.account}}
+    for name, test in tests.items():
+        if test:
+            yield {
+                "Sid": name,
+                "Effect": "Allow",
+                "Principal": "*",
+                "Action": [*PULL, *LOOK],
+                "Condition": {**test, **elsewhere},
+            }
+
+
+def _readers_only(
+    sid: str, readers: Sequence[str], pushers: Sequence[str], registry: Registry
+) -> Statement:
+    """Deny everything to callers of other accounts who are none of the readers and pushers."""
+    accounts, roles, paths = _kinds(readers)
+    named = sorted({*roles, *pushers})
+    return {
+        "Sid": sid,
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "ecr:*",
+        "Condition": {
+            "StringNotEquals": {"aws:PrincipalAccount": _one([registry.account, *accounts])},
+            **({"ArnNotEquals": {"aws:PrincipalArn": named}} if named else {}),
+            **({"ForAllValues:StringNotLike": {"aws:PrincipalOrgPaths": paths}} if paths else {}),
+            # A service has no account; what it may read, each image repository's own policy says.
+            "BoolIfExists": {"aws:PrincipalIsAWSService": "false"},
+        },
+    }
+
+
+def _pushing(sid: str, namespace: Namespace) -> Statement:
+    """Let the pushers of a namespace push, and not delete."""
+    return {
+        "Sid": f"Push{sid}",
+        "Effect": "Allow",
+        "Principal": "*",
+        "Action": [*PULL, *LOOK, *PUSH],
+        "Condition": {"ArnEquals": {"aws:PrincipalArn": list(namespace.pushers)}},
+    }
+
+
+def _lock(settings: Settings, role: str | None) -> Iterator[Statement]:
+    """Deny what would end or open the estate to everybody but the deploy role and the break-glass.
+
+    The settings have a break-glass role in each account: ECR lets nobody change the registry of another.
+    """
+    if settings.access.lock:
+        keepers = sorted({*filter(None, [role]), *settings.access.lock.break_glass})
+        yield {
+            "Sid": "Lock",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": list(LOCKED),
+            "Resource": "*",
+            "Condition": {"ArnNotEquals": {"aws:PrincipalArn": keepers}},
+        }
+
+
+def _functions(sid: str, registry: Registry, accounts: Iterable[str]) -> Statement:
+    """Let the Lambda service fetch images for the functions of some accounts, in this Region."""
+    functions = [
+        f"arn:{registry.partition}:lambda:{registry.region}:{account}:function:*"
+        for account in accounts
+    ]
+    return {
+        "Sid": sid,
+        "Effect": "Allow",
+        "Principal": {"Service": "lambda.amazonaws.com"},
+        "Action": list(FUNCTIONS),
+        "Condition": {"StringLike": {"aws:sourceArn": _one(functions)}},
+    }
+
+
+def _kinds(readers: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
+    """Sort readers into accounts, roles, and patterns for organisation paths."""
+    return (
+        [each for each in readers if each.isdecimal()],
+        [each for each in readers if each.startswith("arn:")],
+        # A path ends with a slash, so that ou-ab12-1 does not cover ou-ab12-12.
+        [f"{each.rstrip('/')}/*" for each in readers if each.startswith("o-")],
+    )
+
+
+def _sid(namespace: str) -> str:
+    """Give a statement's name for a namespace: IAM takes letters and digits, each namespace its own."""
+    words = {"-": " Dash ", ".": " Dot ", "_": " Underscore "}
+    spelt = "".join(words.get(letter, letter) for letter in namespace)
+    return "".join(word[0].upper() + word[1:] for word in spelt.split())
+
+
+def _one(values: Sequence[str]) -> str | list[str]:
+    return values[0] if len(values) == 1 else list(values)
+
+
+def _on(resource: str | list[str], statement: Statement) -> Statement:
+    condition = statement.pop("Condition", None)
+    return {
+        **statement,
+        "Resource": resource if isinstance(resource, str) else _one(resource),
+        **({"Condition": condition} if condition else {}),
+    }
+
+
+def _allow(sid: str, action: str | list[str], resource: str | list[str]) -> Statement:
+    return {"Sid": sid, "Effect": "Allow", "Action": action, "Resource": resource}
+
+
+def _document(*statements: Mapping[str, Any]) -> str:
+    return json.dumps(
+        {"Version": "2012-10-17", "Statement": list(statements)}, separators=(",", ":")
+    )

@@ -1,0 +1,41 @@
+"""Keep an estate of ECR image repositories equal to a GitHub organisation, a step a line."""
+
+from typing import Any
+
+import pulumi
+
+from ecr.deploy.observation import read_registries
+from ecr.deploy.outputs import announce, outputs
+from ecr.deploy.resources import declare, declare_providers
+from ecr.deploy.run_report import begin_run
+from ecr.engine.outputs import read_ledger
+from ecr.errors import EstateError
+from ecr.github.inventory import connect, read_inventory
+from ecr.plan.architectures import assumed_roles
+from ecr.plan.build import build_plan
+from ecr.settings.models import load_settings
+
+
+async def main() -> dict[str, Any]:
+    """Deploy the estate of this stack."""
+    try:
+        run = begin_run()
+        settings = run.step("settings", load_settings)
+        ledger = await run.wait("ledger", read_ledger(settings.shards))
+        github = run.step("github", connect, settings)
+        asked = ledger.to_confirm(settings.retire)
+        inventory = await run.wait("inventory", read_inventory(settings, asked, github))
+        providers = declare_providers(assumed_roles(settings, preview=run.preview))
+        reading = read_registries(providers, settings, inventory, ledger)
+        read = settings, inventory, ledger, await run.wait("observation", reading)
+        plan = run.step("plan", build_plan, *read, owner=run.owner, today=run.today)
+    except EstateError as error:
+        raise pulumi.RunError(str(error)) from None
+    announce(inventory, plan)
+    await run.wait("resources", declare(plan, providers, github))
+    return run.end(outputs(settings, plan))
+
+
+def run() -> None:
+    """Deploy the stack that the engine names; the whole of a project's ``__main__.py``."""
+    pulumi.run(main)

@@ -1,0 +1,1 @@
+"""What a registry is: the ECR of one account and Region, its partition and its hosts."""

@@ -1,0 +1,1 @@
+"""What an operator may set: the models, their checks and how they are loaded."""
