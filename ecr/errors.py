@@ -1,6 +1,7 @@
 """The one error that the program raises on purpose: what is wrong, where, and what to do.
 
-Every step raises it, with all its offences at once; ``__main__`` hands the text to the engine.
+Every step raises it, with all its offences at once; ``ecr.program`` hands the text to the engine, and
+``ecr.cli.main`` prints it.
 """
 
 from collections.abc import Sequence
@@ -8,7 +9,7 @@ from dataclasses import dataclass
 
 
 class EstateError(Exception):
-    """A deployment that must not go on.
+    """What an operator can put right, in a deployment or in a command.
 
     ``problem`` is one sentence; each of ``offences`` is one line naming what, where and the remedy.
     """
@@ -41,8 +42,18 @@ class Guard:
 
     @property
     def tripped(self) -> bool:
-        """Whether it stops the deployment: too many at once, and another number was confirmed."""
+        """Whether what it counted waits: too many at once, and another number was confirmed."""
         return self.count > self.allowed and self.confirmed != self.count
+
+    @property
+    def summary(self) -> str:
+        """Return what was counted: "6 of 92 services would vanish at once, more than 4"."""
+        return f"{self.count} of {self.among} {self.what} at once, more than {self.allowed}"
+
+    @property
+    def confirmation(self) -> str:
+        """Return the setting that lets exactly this through: "confirm.vanished to 6"."""
+        return f"confirm.{self.key} to {self.count}"
 
 
 class GuardError(EstateError):
@@ -50,11 +61,8 @@ class GuardError(EstateError):
 
     def __init__(self, guards: Sequence[Guard]) -> None:
         self.guards = tuple(guards)
-        counted = "; ".join(
-            f"{each.count} of {each.among} {each.what} at once, more than {each.allowed}"
-            for each in self.guards
-        )
-        confirmed = " and ".join(f"confirm.{each.key} to {each.count}" for each in self.guards)
+        counted = "; ".join(each.summary for each in self.guards)
+        confirmed = " and ".join(each.confirmation for each in self.guards)
         super().__init__(
             f"{counted}; nothing was changed. If that is right, set {confirmed} for one deployment.",
             [offence for each in self.guards for offence in each.offences],

@@ -14,7 +14,15 @@ from ecr.engine.types import REPOSITORY
 
 Engine = Callable[..., None]
 CREATED = {"services": 1, "imageRepositories": 1, "reasons": {"new on GitHub": ["batch"]}}
-GUARD = {"guard": "vanished", "count": 4, "tripped": True}
+GUARD = {
+    "guard": "vanished",
+    "what": "services would vanish",
+    "count": 4,
+    "among": 10,
+    "allowed": 3,
+    "tripped": True,
+    "offences": ["api: archived", "web: archived", "a: archived", "b: archived"],
+}
 
 
 def step(operation: str, name: str = "batch", **more: Any) -> dict[str, Any]:
@@ -86,6 +94,21 @@ def test_a_guard_has_an_exit_code_of_its_own_and_its_offences_are_listed(
     shown = capsys.readouterr().out
     assert "> [!WARNING]\n> 4 of 10 vanish." in shown
     assert "api: archived" in shown
+
+
+def test_what_a_guard_holds_is_said_beside_what_is_deployed(
+    engine: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine(step("create"), guards=[GUARD], changes={"created": CREATED})
+    assert main(["plan"]) == 3
+    shown = capsys.readouterr().out
+    assert shown.startswith("Plan of prod: 4 waiting, 1 created\n")
+    assert "set confirm.vanished to 4 for one deployment" in shown
+    assert "  - api: archived\n" in shown
+    assert main(["plan", "--comment"]) == 3
+    shown = capsys.readouterr().out
+    assert "> [!WARNING]\n> 4 of 10 services would vanish at once, more than 3." in shown
+    assert "**created**" in shown
 
 
 def test_any_other_error_is_a_plain_failure(

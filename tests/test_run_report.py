@@ -62,23 +62,29 @@ def test_a_preview_says_that_it_is_one(files: Path) -> None:
 
 def test_a_guard_that_trips_is_in_the_report_with_its_numbers(files: Path) -> None:
     before = deploy(config(static=STATIC), no_invoke)
-    with pytest.raises(pulumi.RunError, match="4 of 10 services would vanish"):
-        deploy(config(static=STATIC[4:]), no_invoke, last_outputs=before.outputs)
+    deploy(config(static=STATIC[4:]), no_invoke, last_outputs=before.outputs)
     read = report(files)
-    assert read["outcome"] == "stopped"
-    assert read["error"]["step"] == "plan"
-    assert len(read["error"]["offences"]) == 4
-    assert read["guards"] == [
-        {
-            "guard": "vanished",
-            "what": "services would vanish",
-            "count": 4,
-            "among": 10,
-            "allowed": 3,
-            "confirmed": 0,
-            "tripped": True,
-        }
-    ]
+    assert read["outcome"] == "declared"
+    (guard,) = read["guards"]
+    assert len(guard.pop("offences")) == 4
+    assert guard == {
+        "guard": "vanished",
+        "what": "services would vanish",
+        "count": 4,
+        "among": 10,
+        "allowed": 3,
+        "confirmed": 0,
+        "tripped": True,
+    }
+
+
+def test_with_strict_a_guard_that_trips_stops_the_run_and_is_in_the_report(files: Path) -> None:
+    before = deploy(config(static=STATIC), no_invoke)
+    with pytest.raises(pulumi.RunError, match="4 of 10 services would vanish"):
+        deploy(config(static=STATIC[4:], strict="true"), no_invoke, last_outputs=before.outputs)
+    read = report(files)
+    assert (read["outcome"], read["error"]["step"]) == ("stopped", "plan")
+    assert [each["tripped"] for each in read["guards"]] == [True]
     assert events(files)[-1]["level"] == "error"
 
 

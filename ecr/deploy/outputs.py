@@ -27,7 +27,7 @@ OUTPUTS: Mapping[str, str] = {
     "pushRoles": "for each service that has one, the role by which its workflows push",
     "namespaces": "for each namespace, the identity policy of whoever runs its images, as text",
     "report": "counts by state and kind, the stages in the order of promotion, the registries, what "
-    "was deselected and why, the topics of the alerts, and which replication prefixes bleed",
+    "waits for a confirmation, what was deselected and why, the topics of the alerts, and which replication prefixes bleed",
 }
 """What each output of a stack means, for the reference."""
 
@@ -44,7 +44,7 @@ def announce(inventory: Inventory, plan: EstatePlan) -> None:
     )
     if plan.left_out:
         pulumi.log.warn(
-            f"{len(plan.left_out)} repositories are left out:\n"
+            f"{len(plan.left_out)} repositories or image repositories are left out:\n"
             + _listed(f"{each.repository}: {each.reason}" for each in plan.left_out)
         )
     if plan.bleeds:
@@ -53,6 +53,13 @@ def announce(inventory: Inventory, plan: EstatePlan) -> None:
             "destinations create nothing:\n"
             + _listed(f"{each.prefix}: {', '.join(each.names[:SHOWN])}" for each in plan.bleeds)
         )
+    for guard in plan.guards:
+        if guard.tripped:
+            pulumi.log.warn(
+                f"{guard.summary}. They are held as they are, and everything else is deployed. If "
+                f"it is right, set {guard.confirmation} for one deployment:\n"
+                + _listed(guard.offences)
+            )
     notes = (*inventory.notes, *plan.notes)
     if notes:
         pulumi.log.warn("Please note:\n" + _listed(notes))
@@ -81,6 +88,7 @@ def outputs(settings: Settings, plan: EstatePlan) -> dict[str, Any]:
             "registries": [each.key for each in configured_registries(settings)],
             "deselected": dict(plan.deselected),
             "leftOut": len(plan.left_out),
+            "waiting": {each.key: each.count for each in plan.guards if each.tripped},
             "alertTopics": [each.topic_arn for each in plan.alerts],
             "bleeding": {prefix: sorted(bleeding[prefix]) for prefix in sorted(bleeding)},
         },

@@ -173,6 +173,7 @@ def _guard(guard: Guard) -> dict[str, Any]:
         "allowed": guard.allowed,
         "confirmed": guard.confirmed,
         "tripped": guard.tripped,
+        "offences": list(guard.offences),
     }
 
 

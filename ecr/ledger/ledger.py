@@ -71,7 +71,9 @@ class Ledger:
     @property
     def active(self) -> tuple[int, ...]:
         """The ids of this stack's services whose repositories should still be there."""
-        return tuple(number for number, entry in self.owned.items() if entry.state == "active")
+        return tuple(
+            github_id for github_id, entry in self.owned.items() if entry.state == "active"
+        )
 
     def to_confirm(self, retire: Container[str]) -> tuple[int, ...]:
         """Give the ids that GitHub is asked for by themselves, where its list lacks them.
@@ -80,8 +82,8 @@ class Ledger:
         in ``retire``, is to end.
         """
         ending = (
-            number
-            for number, entry in self.owned.items()
+            github_id
+            for github_id, entry in self.owned.items()
             if any(
                 location.split("/", 2)[2] in retire
                 for location in (*entry.placements, *entry.replicas)
@@ -101,7 +103,7 @@ class Ledger:
         return {
             "schema": SCHEMA,
             "services": {
-                str(number): {
+                str(github_id): {
                     "repository": entry.repository,
                     "service": entry.service,
                     "state": entry.state,
@@ -110,7 +112,7 @@ class Ledger:
                     "replicas": dict(entry.replicas),
                     **({"reason": entry.reason} if entry.reason else {}),
                 }
-                for number, entry in sorted(self.entries.items())
+                for github_id, entry in sorted(self.entries.items())
             },
         }
 
@@ -133,7 +135,7 @@ def parse_ledger(output: object) -> Ledger:
             else f"its schema is {schema!r}"
         )
     try:
-        entries = {int(number): _entry(raw) for number, raw in output["services"].items()}
+        entries = {int(github_id): _entry(raw) for github_id, raw in output["services"].items()}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise unreadable(f"an entry is damaged ({error!r})") from error
     held = Counter(
@@ -153,16 +155,16 @@ def gather(own: Ledger, others: Mapping[int, Ledger], shard: Shard) -> Ledger:
     entries: dict[int, Entry] = {}
     waiting = []
     for index, ledger in ledgers.items():
-        for number, entry in ledger.entries.items():
-            owner = ledgers[number % shard.of].entries.get(number)
-            entries[number] = owner or entry
+        for github_id, entry in ledger.entries.items():
+            owner = ledgers[github_id % shard.count].entries.get(github_id)
+            entries[github_id] = owner or entry
             if index == shard.index and not owner:
-                waiting.append(number)
+                waiting.append(github_id)
     return Ledger(
         dict(sorted(entries.items())),
         shard,
         arriving=frozenset(filter(shard.owns, entries)) - own.entries.keys(),
-        leaving=frozenset(number for number in own.entries if not shard.owns(number)),
+        leaving=frozenset(github_id for github_id in own.entries if not shard.owns(github_id)),
         waiting=frozenset(waiting),
     )
 

@@ -20,10 +20,10 @@ def all_moved(ledger: Ledger, managed: Container[str]) -> None:
     """
     offences = [
         f"{location}: {where}"
-        for number, entry in ledger.entries.items()
-        if number in ledger.leaving or number in ledger.arriving
+        for github_id, entry in ledger.entries.items()
+        if github_id in ledger.leaving or github_id in ledger.arriving
         for location in (*entry.placements, *entry.replicas)
-        for where in _wrong(location in managed, leaving=number in ledger.leaving)
+        for where in _wrong(location in managed, leaving=github_id in ledger.leaving)
     ]
     if offences:
         rest = [f"and {len(offences) - SHOWN:,} more"] if len(offences) > SHOWN else []

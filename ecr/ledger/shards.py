@@ -12,18 +12,18 @@ from ecr.errors import EstateError
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """The part of one stack: the ids that leave ``index`` when divided by ``of``."""
+    """The part of one stack: the ids that leave ``index`` when divided by ``count``."""
 
     index: int = 0
-    of: int = 1
+    count: int = 1
 
-    def owns(self, number: int) -> bool:
+    def owns(self, github_id: int) -> bool:
         """Whether the service of this GitHub id belongs to the stack."""
-        return number % self.of == self.index
+        return github_id % self.count == self.index
 
     @property
-    def first(self) -> bool:
-        """Whether the stack owns what is set once for a whole registry."""
+    def owns_registry_settings(self) -> bool:
+        """Whether the stack deploys what is set once for a whole registry."""
         return self.index == 0
 
 

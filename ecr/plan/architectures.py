@@ -5,6 +5,7 @@ architecture is on; a further one is a further function here.
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from ecr.github.model import Repository
 from ecr.plan.overrides import selects
@@ -43,6 +44,22 @@ def per_account_set(settings: Settings) -> Architecture:
         Placement(Registry(each.account, each.region), service, each.name)
         for each in settings.account_sets
     )
+
+
+def staged(placement: Placement, settings: Settings) -> Placement:
+    """Return a placement that stands, with the stage or the account set that it is for."""
+    match settings.architecture:
+        case "per-stage":
+            stages = (each for each in settings.stages if placement.name.endswith(f"-{each}"))
+        case "per-account-set":
+            stages = (
+                each.name
+                for each in settings.account_sets
+                if Registry(each.account, each.region) == placement.registry
+            )
+        case _:
+            return placement
+    return replace(placement, stage=next(iter(stages), None))
 
 
 def replicas_of(

@@ -5,15 +5,14 @@ that. Everything that AWS would refuse half-way is found here, before the first 
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from functools import cache
-from typing import Any
 
 from ecr.errors import EstateError, Guard, GuardError
-from ecr.github.model import Inventory, Repository
-from ecr.ledger.ledger import Entry, Ledger
+from ecr.github.model import Inventory
+from ecr.ledger.ledger import Ledger
 from ecr.ledger.moves import all_moved
 from ecr.plan.access.push_roles import plan_push_roles, providers_made
 from ecr.plan.access.registry_policies import (
@@ -30,7 +29,6 @@ from ecr.plan.architectures import (
     architecture_of,
     artifacts_registry,
     configured_registries,
-    replicas_of,
     source_registries,
 )
 from ecr.plan.changes import changes_of
@@ -42,6 +40,7 @@ from ecr.plan.model import (
     Bleed,
     EstatePlan,
     ImageRepository,
+    LeftOut,
     Observed,
     RegistryPlan,
     ReplicationRule,
@@ -50,8 +49,12 @@ from ecr.plan.namespaces import namespace_of
 from ecr.plan.naming import why_refused
 from ecr.plan.overrides import is_for, selects
 from ecr.plan.replication import replication_rules
+from ecr.plan.services import Service
 from ecr.registry.registry import Placement, Registry
 from ecr.settings.models import Images, Mutability, Settings
+
+HANDFUL = 5
+"""Image repositories of other hands that a first deployment leaves out; more of them stop it."""
 
 
 def build_plan(
@@ -66,118 +69,141 @@ def build_plan(
     """Plan the whole estate.
 
     ``owner`` is the stack, as the tags of what it makes name it; ``today`` the ISO date that new
-    ledger states begin on. Raises EstateError when a guard trips, an image repository stands where
-    one is planned, a registry of the ledger is no longer configured, a limit of AWS is passed or,
-    with ``strict``, a repository cannot be placed.
+    ledger states begin on. A repository that cannot be placed, an image repository of other hands and
+    a change that waits for a confirmation hold the services that they concern, and nobody else's;
+    with ``strict`` they raise EstateError, as do always a registry of the ledger that is no longer
+    configured and a limit of AWS that is passed.
     """
     place = architecture_of(settings)
     sources = source_registries(settings)
     shard = ledger.shard
     project = owner.partition("/")[0]
-    owners = {owner, *(f"{project}/{stack}" for stack in settings.shards)}
+    stacks = {owner, *(f"{project}/{stack}" for stack in settings.shards)}
     all_moved(ledger, observed.managed)
-    known = recovered(ledger, observed, sources, owners, today)
-    identities = identify(inventory, known, settings, place, today)
-    if settings.strict and identities.left_out:
-        raise EstateError(
-            f"{len(identities.left_out)} repositories cannot be placed, and strict is set; nothing "
-            "was changed.",
-            [f"{each.repository}: {each.reason}" for each in identities.left_out],
-        )
-    repositories = {repository.id: repository for repository in inventory.repositories}
-    entries, notes, ending = settle(
-        identities, repositories, settings, place, observed, shard=shard, today=today
-    )
-    guards = (*identities.guards, ending)
-    _pass(guards)
-    entries = dict(sorted(entries.items()))
-    _one_owner_each(entries)
-    own = {number: entry for number, entry in entries.items() if shard.owns(number)}
-    _all_reachable(entries, configured_registries(settings))
-    _none_taken(own, observed, settings, owners)
-    image_repositories = tuple(
-        _image_repositories(
-            own,
-            {
-                placement.name: image
-                for images in identities.images.values()
-                for image in images[1:]
-                for placement in place(image)
-            },
-            repositories,
-            observed,
-            settings,
-            owner,
-        )
-    )
-    rules, bleeds = _replication(entries, identities.images, repositories, settings, place)
-    registries = tuple(_registries(settings, rules)) if shard.first else ()
-    push_roles = plan_push_roles(
-        own, identities.images, repositories, settings, place, owner_id=inventory.owner
-    )
+    known = recovered(ledger, observed, sources, stacks, today)
+    taken = _taken(known, observed, settings, stacks)
+    identities = identify(inventory, known, settings, place, today, taken=taken)
+    settled = settle(identities.services, settings, place, observed, taken=taken, today=today)
+    left_out = (*identities.left_out, *settled.left_out)
+    guards = (*identities.guards, settled.guard)
+    _stop_where_asked(left_out, guards, settings, first=not ledger.owned)
+    services = settled.services
+    _one_owner_each(services)
+    _all_reachable(services, configured_registries(settings))
+    own = tuple(each for each in services if each.ours)
+    image_repositories = tuple(_image_repositories(own, observed, settings, place, owner))
+    rules, bleeds = _replication(services)
+    registries = tuple(_registries(settings, rules)) if shard.owns_registry_settings else ()
+    push_roles = plan_push_roles(own, settings, place, owner_id=inventory.owner)
     plan = EstatePlan(
         registries=registries,
         image_repositories=image_repositories,
-        ledger=Ledger({**{each: ledger.entries[each] for each in ledger.waiting}, **own}),
-        left_out=identities.left_out,
-        bleeds=bleeds if shard.first else (),
+        ledger=Ledger(
+            {
+                **{github_id: ledger.entries[github_id] for github_id in ledger.waiting},
+                **{each.github_id: each.entry for each in own},
+            }
+        ),
+        left_out=left_out,
+        bleeds=bleeds if shard.owns_registry_settings else (),
         alerts=plan_alerts(
             settings.alerts,
             registries,
             bleeds,
             {
                 Placement.at(location).name
-                for entry in entries.values()
-                for location, state in entry.replicas.items()
+                for each in services
+                for location, state in each.entry.replicas.items()
                 if state == "active"
             },
         ),
         push_roles=push_roles,
-        identity_providers=tuple(providers_made(push_roles, settings)) if shard.first else (),
+        identity_providers=tuple(providers_made(push_roles, settings))
+        if shard.owns_registry_settings
+        else (),
         namespaces={
             name: namespace_policy(name, sources) for name in sorted(settings.namespaces.known)
         },
-        notes=(*identities.notes, *notes, *unbound_replicas(image_repositories, settings)),
+        notes=(
+            *identities.notes,
+            *settled.notes,
+            *unbound_replicas(image_repositories, settings),
+        ),
         deselected=Counter(inventory.deselected.values()),
         stages=tuple(each.stage for each in place("") if each.stage),
         guards=guards,
     )
-    near = check_limits(plan, images=observed.images, held=_held(entries), first=not ledger.entries)
+    near = check_limits(
+        plan, images=observed.images, held=_count(services), first=not ledger.entries
+    )
     plan = replace(plan, notes=(*plan.notes, *near))
-    before, after = Ledger(ledger.owned), Ledger(own)
+    before, after = Ledger(ledger.owned), Ledger({each.github_id: each.entry for each in own})
     return replace(plan, changes=changes_of(before, after, inventory, plan, observed))
 
 
-def _held(entries: Mapping[int, Entry]) -> Counter[Registry]:
+def _count(services: Iterable[Service]) -> Counter[Registry]:
     """Count the image repositories of the whole estate in each registry."""
     return Counter(
-        Placement.at(location).registry
-        for entry in entries.values()
-        for location in (*entry.placements, *entry.replicas)
+        Placement.at(location).registry for each in services for location, _ in each.locations()
     )
 
 
-def _pass(guards: Iterable[Guard]) -> None:
-    """Stop where more changes at once than an operator has confirmed; all guards are said at once."""
+def _taken(
+    ledger: Ledger, observed: Observed, settings: Settings, stacks: AbstractSet[str]
+) -> frozenset[str]:
+    """Return where image repositories of other hands stand that no operator has adopted."""
+    return frozenset(
+        location
+        for location, tags in observed.unknown.items()
+        if location not in observed.managed
+        and Placement.at(location).name not in settings.adopted
+        and not (
+            made_by(tags, stacks)
+            and (entry := ledger.entries.get(int(tags["github-id"])))
+            and location in {*entry.placements, *entry.replicas}
+        )
+    )
+
+
+def _stop_where_asked(
+    left_out: Sequence[LeftOut], guards: Iterable[Guard], settings: Settings, *, first: bool
+) -> None:
+    """Stop for what only leaves services as they are, where an operator wants to be asked first.
+
+    That is so with ``strict``, and on a first deployment into registries that others have filled: it
+    would leave out much of an estate that is meant to be adopted.
+    """
     tripped = [each for each in guards if each.tripped]
-    if tripped:
+    if tripped and settings.strict:
         raise GuardError(tripped)
+    standing = [each for each in left_out if each.stands]
+    if standing and (settings.strict or (first and len(standing) > HANDFUL)):
+        raise EstateError(
+            f"{len(standing)} image repositories that are planned stand already, and this stack did "
+            "not make them; nothing was changed. `python -m ecr adopt` says what adopting them means.",
+            [f"{each.repository}: {each.reason}" for each in standing],
+        )
+    if left_out and settings.strict:
+        raise EstateError(
+            f"{len(left_out)} repositories cannot be placed, and strict is set; nothing was changed.",
+            [f"{each.repository}: {each.reason}" for each in left_out],
+        )
 
 
-def _one_owner_each(entries: Mapping[int, Entry]) -> None:
+def _one_owner_each(services: Iterable[Service]) -> None:
     """Refuse names that AWS refuses, and settings by which two services would share a location.
 
     A service that is new is left out instead, and one that is moved stays; a change of architecture
     or of stages names all services anew.
     """
-    owners: dict[str, int] = {}
+    first_holders: dict[str, Service] = {}
     offences = []
-    for number, entry in entries.items():
-        for location in (*entry.placements, *entry.replicas):
-            first = entries[owners.setdefault(location, number)]
-            if first is not entry:
+    for service in services:
+        for location, _ in service.locations():
+            first = first_holders.setdefault(location, service)
+            if first is not service:
                 offences.append(
-                    f"{location}: would be of {first.service} and of {entry.service}; give one of "
+                    f"{location}: would be of {first.name} and of {service.name}; give one of "
                     "them another name under `names`"
                 )
             elif refused := why_refused(Placement.at(location).name):
@@ -189,11 +215,11 @@ def _one_owner_each(entries: Mapping[int, Entry]) -> None:
         )
 
 
-def _all_reachable(entries: Mapping[int, Entry], configured: Container[Registry]) -> None:
+def _all_reachable(services: Iterable[Service], configured: Container[Registry]) -> None:
     """Refuse settings that have lost a registry in which the ledger knows image repositories."""
     lost: dict[str, list[str]] = defaultdict(list)
-    for entry in entries.values():
-        for location in (*entry.placements, *entry.replicas):
+    for service in services:
+        for location, _ in service.locations():
             placement = Placement.at(location)
             if placement.registry not in configured:
                 lost[placement.registry.key].append(placement.name)
@@ -209,99 +235,57 @@ def _all_reachable(entries: Mapping[int, Entry], configured: Container[Registry]
         )
 
 
-def _none_taken(
-    entries: Mapping[int, Entry], observed: Observed, settings: Settings, owners: AbstractSet[str]
-) -> None:
-    """Refuse to make what stands there already, by other hands, until an operator adopts it."""
-    taken = [
-        location
-        for number, entry in entries.items()
-        for location in (*entry.placements, *entry.replicas)
-        if _found(location, observed)
-        and not (
-            made_by(tags := observed.unknown[location], owners) and int(tags["github-id"]) == number
-        )
-        and Placement.at(location).name not in settings.adopted
-    ]
-    if taken:
-        raise EstateError(
-            f"{len(taken)} image repositories that are planned stand already, and this stack did "
-            "not make them; nothing was changed. See what adopting them means with "
-            "`python -m ecr adopt`.",
-            [
-                f"{location}: adopt it, choose another name under `names`, or exclude its repository"
-                for location in taken
-            ],
-        )
-
-
-def _found(location: str, observed: Observed) -> bool:
-    return location in observed.unknown and location not in observed.managed
-
-
-def _image_repositories(  # noqa: PLR0917 - the whole of the plan's input
-    entries: Mapping[int, Entry],
-    further: Mapping[str, str],
-    repositories: Mapping[int, Repository],
+def _image_repositories(
+    services: Iterable[Service],
     observed: Observed,
     settings: Settings,
+    place: Architecture,
     owner: str,
 ) -> Iterator[ImageRepository]:
-    """Give every image repository; ``further`` are the images beside a service's own, by name there."""
+    """Yield every image repository of the services, each as it will be declared."""
     document = cache(lifecycle_document)
-    policies: dict[Registry, str] = {}
     functions = settings.access.functions
+    replica_document = cache(functions_may_pull)
 
     @cache
     def granting(registry: Registry, namespace: str | None, runs: bool) -> str | None:  # noqa: FBT001 - a part of the cache's key
         return placement_policy(registry, namespace, settings, functions=runs)
 
-    for number, entry in entries.items():
-        repository = repositories.get(number)
+    for service in services:
         # What GitHub no longer lists may still run: it is not refused to whom it may concern.
         runs = functions is not None and (
-            repository is None or selects(functions.services, repository)
+            service.repository is None or selects(functions.services, service.repository)
         )
-        tagging = _mutability(settings.images, entry.service, repositories.get(number))
+        tagging = _mutability(settings.images, service)
+        lifecycle = document(choose(settings.lifecycle, service.name, service.repository))
+        further = {
+            placement.name: image for image in service.images[1:] for placement in place(image)
+        }
         tags = {
             **settings.tags,
             "managed-by": owner,
             "github-owner": settings.github.organisation,
-            "github-repository": entry.repository,
-            "github-id": str(number),
-            "service": entry.service,
+            "github-repository": service.entry.repository,
+            "github-id": str(service.github_id),
+            "service": service.name,
         }
-        common: dict[str, Any] = {
-            "immutable": tagging.immutable,
-            "mutable_tags": tagging.mutable_tags,
-            "lifecycle": document(
-                choose(settings.lifecycle, entry.service, repositories.get(number))
-            ),
-        }
-        for location, state in entry.placements.items():
+        for location, state in service.locations():
             placement = Placement.at(location)
+            replica = location in service.entry.replicas
             ours = placement.registry == artifacts_registry(settings)
             yield ImageRepository(
                 placement=placement,
-                kind="placement",
+                kind="replica" if replica else "placement",
                 state=state,
                 tags=_named(tags, placement.name, further),
-                kms_key=settings.images.kms_key if ours else None,
-                policy=granting(placement.registry, namespace_of(placement.name, settings), runs),
-                found=_found(location, observed),
-                **common,
-            )
-        for location, state in entry.replicas.items():
-            placement = Placement.at(location)
-            registry = placement.registry
-            yield ImageRepository(
-                placement=placement,
-                kind="replica",
-                state=state,
-                tags=_named(tags, placement.name, further),
-                policy=policies.setdefault(registry, functions_may_pull(registry)),
-                found=_found(location, observed),
-                **common,
+                immutable=tagging.immutable,
+                mutable_tags=tagging.mutable_tags,
+                kms_key=settings.images.kms_key if ours and not replica else None,
+                lifecycle=lifecycle,
+                policy=replica_document(placement.registry)
+                if replica
+                else granting(placement.registry, namespace_of(placement.name, settings), runs),
+                found=location in observed.unknown and location not in observed.managed,
             )
 
 
@@ -310,28 +294,26 @@ def _named(tags: dict[str, str], name: str, further: Mapping[str, str]) -> dict[
     return {**tags, "image": further[name]} if name in further else tags
 
 
-def _mutability(images: Images, service: str, repository: Repository | None) -> Mutability:
-    """Give which tags of a service may move; what GitHub no longer says leaves it at the settings."""
-    return next((each for each in images.overrides if is_for(each, service, repository)), images)
+def _mutability(images: Images, service: Service) -> Mutability:
+    """Return which tags of a service may move; what GitHub no longer says leaves it at the settings."""
+    return next(
+        (each for each in images.overrides if is_for(each, service.name, service.repository)),
+        images,
+    )
 
 
 def _replication(
-    entries: Mapping[int, Entry],
-    images: Mapping[int, tuple[str, ...]],
-    repositories: Mapping[int, Repository],
-    settings: Settings,
-    place: Architecture,
+    services: Iterable[Service],
 ) -> tuple[dict[Registry, tuple[ReplicationRule, ...]], tuple[Bleed, ...]]:
-    """Give the rules of each source registry, and everything that bleeds."""
+    """Return the rules of each source registry, and everything that bleeds."""
     wanted: dict[Registry, dict[Registry, set[str]]] = defaultdict(lambda: defaultdict(set))
     names: dict[Registry, set[str]] = defaultdict(set)
-    for number, entry in entries.items():
-        for location in entry.placements:
+    for service in services:
+        for location in service.entry.placements:
             held = Placement.at(location)
             names[held.registry].add(held.name)
-        for image in images.get(number, ()):
-            for placement, replica in replicas_of(place(image), repositories[number], settings):
-                wanted[placement.registry][replica.registry].add(replica.name)
+        for placement, replica in service.fillings:
+            wanted[placement.registry][replica.registry].add(replica.name)
     done = {source: replication_rules(wants, names[source]) for source, wants in wanted.items()}
     return (
         {source: rules for source, (rules, _) in done.items()},

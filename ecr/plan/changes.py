@@ -59,9 +59,9 @@ def _of_locations(
     before: Ledger, after: Ledger, plan: EstatePlan, observed: Observed
 ) -> Iterator[Change]:
     old, new = _states(before.entries.values()), _states(after.entries.values())
-    for number, entry in after.entries.items():
+    for github_id, entry in after.entries.items():
         held = _states([entry])
-        new_one = number not in before.entries
+        new_one = github_id not in before.entries
         kinds: tuple[tuple[What, str, list[str]], ...] = (
             (
                 "created",
@@ -108,14 +108,17 @@ def _of_services(before: Ledger, after: Ledger, inventory: Inventory) -> Iterato
         for entry in before.entries.values()
         for location in (*entry.placements, *entry.replicas)
     }
-    for number, entry in after.entries.items():
+    for github_id, entry in after.entries.items():
         held = _states([entry])
-        was = before.entries.get(number)
+        was = before.entries.get(github_id)
         if was is None:
             handed = next((owners[each] for each in held if each in owners), None)
             if handed:
                 yield Change(
-                    "renamed", entry.service, f"goes to {entry.repository} ({number})", tuple(held)
+                    "renamed",
+                    entry.service,
+                    f"goes to {entry.repository} ({github_id})",
+                    tuple(held),
                 )
             continue
         if was.repository != entry.repository:
@@ -126,7 +129,7 @@ def _of_services(before: Ledger, after: Ledger, inventory: Inventory) -> Iterato
                 tuple(held),
             )
         if was.state == "active" != entry.state:
-            yield Change("kept", entry.service, why_gone(number, inventory), tuple(held))
+            yield Change("kept", entry.service, why_gone(github_id, inventory), tuple(held))
         elif was.state != "active" == entry.state:
             yield Change("returned", entry.service, "its repository is selected again", tuple(held))
         elif entry.state == "active":

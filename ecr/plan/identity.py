@@ -15,45 +15,57 @@ from pydantic.alias_generators import to_camel
 from ecr.errors import Guard
 from ecr.github.model import Inventory, Repository
 from ecr.ledger.ledger import Entry, Ledger
-from ecr.plan.architectures import Architecture, configured_registries
+from ecr.plan.architectures import Architecture, configured_registries, staged
 from ecr.plan.images import image_names
 from ecr.plan.model import LeftOut, Observed
 from ecr.plan.namespaces import misplaced, namespace_of, placed_name
 from ecr.plan.naming import NameRefusedError, chosen_name, why_refused
+from ecr.plan.services import Service
 from ecr.registry.registry import Placement, Registry
 from ecr.settings.models import Settings
+
+STANDS = (
+    "stands already, made by other hands; adopt it (`python -m ecr adopt` says what that means)"
+)
+"""Why a location cannot be had, and the first remedy."""
+
+Taken = AbstractSet[str]
+"""Locations where image repositories of other hands stand."""
 
 Notes = dict[int, list[str]]
 """What to tell of each service, by GitHub id."""
 
-FEWEST_TO_STOP = 3
-"""Changes of one kind that always pass; more stop the deployment where they are over the share, too."""
+ALWAYS_ALLOWED = 3
+"""Changes of one kind that always pass; more are held where they are over the share, too."""
 
-SHARE_TO_STOP = 0.05
-"""The share of the services that may change in one way at once, where that is more than the number."""
+ALLOWED_SHARE = 0.05
+"""The share of the services that may change in one way at once, where that is more than the count above."""
 
 
 @dataclass(frozen=True, slots=True)
 class Identities:
-    """Every service that the estate holds, by GitHub id, and what an operator should hear.
+    """Every service that the estate holds, in the order of GitHub ids, and what an operator should hear."""
 
-    ``images`` are the names of the images of each active service, its own the first.
-    """
-
-    entries: Mapping[int, Entry]
-    images: Mapping[int, tuple[str, ...]]
+    services: tuple[Service, ...]
     left_out: tuple[LeftOut, ...]
     notes: tuple[str, ...]
     guards: tuple[Guard, ...] = ()
 
 
 def identify(
-    inventory: Inventory, ledger: Ledger, settings: Settings, place: Architecture, today: str
+    inventory: Inventory,
+    ledger: Ledger,
+    settings: Settings,
+    place: Architecture,
+    today: str,
+    *,
+    taken: Taken = frozenset(),
 ) -> Identities:
     """Carry the ledger forward to this inventory, and count what vanishes or is renamed.
 
-    The entries are the whole estate's, so that no two of its stacks choose alike; what is told and
-    counted is this stack's.
+    The services are the whole estate's, so that no two of its stacks choose alike; what is told and
+    counted is this stack's. What a guard counts is held as the ledger has it. ``taken`` are locations
+    where image repositories of other hands stand: a name that would need one is not chosen.
     """
     selected = {
         repository.id: repository
@@ -63,34 +75,38 @@ def identify(
     notes: Notes = defaultdict(list)
     owns = ledger.shard.owns
     known = _succeeded(ledger, selected, settings, notes)
-    mine = {number: entry for number, entry in known.items() if owns(number)}
-    guards = _guards(mine, inventory, selected, settings)
+    mine = {github_id: entry for github_id, entry in known.items() if owns(github_id)}
+    vanished, renamed = _vanished(mine, inventory, selected), _renamed(mine, selected)
+    active = sum(entry.state == "active" for entry in mine.values())
+    guards = (
+        guard("services would vanish", "vanished", list(vanished.values()), active, settings),
+        guard("repositories are renamed", "renamed", list(renamed.values()), active, settings),
+    )
+    gone, called = (
+        each.keys() if held.tripped else frozenset[int]()
+        for held, each in zip(guards, (vanished, renamed), strict=True)
+    )
     listed = {repository.id: repository for repository in inventory.repositories}
-    entries: dict[int, Entry] = {}
-    for number, entry in known.items():
-        seen = listed.get(number)
-        if seen and seen.name != entry.repository:
-            notes[number].append(
-                f"{entry.repository} is now called {seen.name}; its image repositories stay "
-                f"{entry.service}"
-            )
-        if number not in selected and entry.state == "active":
-            notes[number].append(f"{entry.service} is kept: {why_gone(number, inventory)}")
-        renamed = replace(entry, repository=seen.name if seen else entry.repository)
-        entries[number] = (
-            renamed.moved_to("active", today)
-            if number in selected
-            else renamed.moved_to(
-                "kept" if entry.state == "active" else entry.state,
-                today,
-                why_gone(number, inventory),
-            )
+    entries = {
+        github_id: entry
+        if github_id in gone
+        else _carried_forward(
+            github_id,
+            entry,
+            selected,
+            listed,
+            inventory,
+            today=today,
+            notes=notes[github_id],
+            renaming=github_id not in called,
         )
-    owners = _Owners(entries, settings, place)
-    _move(entries, selected, settings, owners=owners, notes=notes)
-    newcomers = [selected[number] for number in sorted(selected.keys() - entries.keys())]
-    left_out = _admit(newcomers, entries, settings, owners=owners, today=today)
-    images, refused = _images(entries, selected, settings, owners)
+        for github_id, entry in known.items()
+    }
+    holders = _LocationIndex(entries, settings, place, taken)
+    _rename(entries, selected, settings, holders=holders, notes=notes)
+    newcomers = [selected[github_id] for github_id in sorted(selected.keys() - entries.keys())]
+    left_out = _admit(newcomers, entries, settings, holders=holders, today=today)
+    images, refused = _images(entries, selected, settings, holders)
     out = sorted((*left_out, *refused), key=lambda each: (each.id, each.reason))
     idle = [
         f"images.named.services: there is no active service {service}"
@@ -98,17 +114,56 @@ def identify(
             settings.images.named.services.keys() - {names[0] for names in images.values()}
         )
     ]
+    services = tuple(
+        Service(
+            github_id,
+            entries[github_id],
+            listed.get(github_id),
+            _images_held(entries[github_id], settings)
+            if github_id in gone
+            else images.get(github_id, ()),
+            ours=owns(github_id),
+            held=github_id in gone,
+        )
+        for github_id in sorted(entries)
+    )
     return Identities(
-        entries,
-        images,
+        services,
         tuple(each for each in out if owns(each.id)),
         (
-            *(each for number, said in notes.items() if owns(number) for each in said),
-            *misplaced({each: entries[each] for each in entries if owns(each)}, listed, settings),
+            *(each for github_id, said in notes.items() if owns(github_id) for each in said),
+            *misplaced((each for each in services if each.ours), settings),
             *idle,
         ),
         guards,
     )
+
+
+def _carried_forward(
+    github_id: int,
+    entry: Entry,
+    selected: Mapping[int, Repository],
+    listed: Mapping[int, Repository],
+    inventory: Inventory,
+    *,
+    today: str,
+    notes: list[str],
+    renaming: bool,
+) -> Entry:
+    """Return the entry of a service as this inventory leaves it; a rename counts only where it may."""
+    seen = listed.get(github_id)
+    if seen and seen.name != entry.repository and renaming:
+        notes.append(
+            f"{entry.repository} is now called {seen.name}; its image repositories stay "
+            f"{entry.service}"
+        )
+    why = None if github_id in selected else why_gone(github_id, inventory)
+    if why and entry.state == "active":
+        notes.append(f"{entry.service} is kept: {why}")
+    named = replace(entry, repository=seen.name if seen and renaming else entry.repository)
+    if why is None:
+        return named.moved_to("active", today)
+    return named.moved_to("kept" if entry.state == "active" else entry.state, today, why)
 
 
 def recovered(
@@ -128,17 +183,17 @@ def recovered(
     for location, tags in sorted(observed.unknown.items()):
         if not made_by(tags, owners):
             continue
-        number, placement = int(tags["github-id"]), Placement.at(location)
-        entry = entries.get(number) or Entry(
+        github_id, placement = int(tags["github-id"]), Placement.at(location)
+        entry = entries.get(github_id) or Entry(
             repository=tags.get("github-repository", placement.name),
             service=tags.get("service", placement.name),
             state="kept",
             since=today,
         )
         if placement.registry in sources:
-            entries[number] = replace(entry, placements={**entry.placements, location: "kept"})
+            entries[github_id] = replace(entry, placements={**entry.placements, location: "kept"})
         else:
-            entries[number] = replace(entry, replicas={**entry.replicas, location: "kept"})
+            entries[github_id] = replace(entry, replicas={**entry.replicas, location: "kept"})
     return replace(ledger, entries=entries)
 
 
@@ -150,10 +205,10 @@ def made_by(tags: Mapping[str, str], owners: AbstractSet[str]) -> bool:
     return tags.get("managed-by") in owners and tags.get("github-id", "").isdecimal()
 
 
-def why_gone(number: int, inventory: Inventory) -> str:
+def why_gone(github_id: int, inventory: Inventory) -> str:
     """Say why a repository of the ledger is not selected."""
-    return inventory.deselected.get(number) or inventory.gone.get(
-        number, "no longer in the organisation's list"
+    return inventory.deselected.get(github_id) or inventory.gone.get(
+        github_id, "no longer in the organisation's list"
     )
 
 
@@ -168,64 +223,87 @@ def _succeeded(
     A hand-over that was interrupted leaves its new image repositories under the successor's id; they
     are of the same service, and join it.
     """
-    of = ledger.shard.of
+    of = ledger.shard.count
     entries = dict(ledger.entries)
-    for number, entry in ledger.entries.items():
+    for github_id, entry in ledger.entries.items():
         successor = settings.successors.get(entry.service)
-        if successor is None or successor == number:
+        if successor is None or successor == github_id:
             continue
         there = entries.get(successor)
-        if entry.state == "active" and number in selected:
+        if entry.state == "active" and github_id in selected:
             told = "is ignored, for its repository is still there"
         elif successor not in selected:
             told = f"waits, for {successor} is not selected"
-        elif successor % of != number % of:
+        elif successor % of != github_id % of:
             told = f"is ignored, for {successor} belongs to another stack of the estate"
         elif there and there.service != entry.service:
             told = f"is ignored, for {successor} is {there.service} already"
         else:
-            notes[number].append(
+            notes[github_id].append(
                 f"{entry.service} goes to {selected[successor].name} ({successor})"
             )
-            del entries[number]
+            del entries[github_id]
             entries[successor] = replace(
                 entry,
                 placements={**(there.placements if there else {}), **entry.placements},
                 replicas={**(there.replicas if there else {}), **entry.replicas},
             )
             continue
-        notes[number].append(f"successors: {entry.service} {told}")
+        notes[github_id].append(f"successors: {entry.service} {told}")
     return entries
 
 
-class _Owners:
+class _LocationIndex:
     """Which GitHub id has each location: what it holds, and what is yet to be made for it.
 
     By id and never by name: a repository that is gone keeps its name here, which another may bear now.
     """
 
     def __init__(
-        self, entries: Mapping[int, Entry], settings: Settings, place: Architecture
+        self,
+        entries: Mapping[int, Entry],
+        settings: Settings,
+        place: Architecture,
+        taken: Taken,
     ) -> None:
         self.place = place
+        self._taken = taken
         self._entries = entries
         self._registries = [registry.key for registry in configured_registries(settings)]
         self._ids: dict[str, int] = {}
-        for number, entry in entries.items():
-            self.claim(entry.service, number)
-        for number, entry in entries.items():
-            self._ids.update(dict.fromkeys((*entry.placements, *entry.replicas), number))
+        for github_id, entry in entries.items():
+            self.claim(entry.service, github_id)
+        for github_id, entry in entries.items():
+            self._ids.update(dict.fromkeys((*entry.placements, *entry.replicas), github_id))
 
-    def other(self, name: str, number: int) -> str | None:
+    def other(self, name: str, github_id: int) -> str | None:
         """Give the repository of another id that has this name, in whichever registry; or None."""
         locations = (f"{key}/{each.name}" for each in self.place(name) for key in self._registries)
-        ids = (self._ids.get(location, number) for location in locations)
-        owner = next((each for each in ids if each != number), None)
+        ids = (self._ids.get(location, github_id) for location in locations)
+        owner = next((each for each in ids if each != github_id), None)
         return None if owner is None else self._entries[owner].repository
 
-    def claim(self, name: str, number: int) -> None:
+    def stands(self, name: str, github_id: int) -> str | None:
+        """Return the location under this name where an image repository of other hands stands, or None.
+
+        What the id holds already, the engine or the ledger answers for.
+        """
+        return next(
+            (
+                each.location
+                for each in self.place(name)
+                if each.location in self._taken and each.location not in self._held_by(github_id)
+            ),
+            None,
+        )
+
+    def _held_by(self, github_id: int) -> Container[str]:
+        entry = self._entries.get(github_id)
+        return {*entry.placements, *entry.replicas} if entry else ()
+
+    def claim(self, name: str, github_id: int) -> None:
         """Give a name to an id."""
-        self._ids.update({each.location: number for each in self.place(name)})
+        self._ids.update({each.location: github_id for each in self.place(name)})
 
 
 def _refusal(name: str, place: Architecture) -> str | None:
@@ -233,30 +311,33 @@ def _refusal(name: str, place: Architecture) -> str | None:
     return next(filter(None, (why_refused(each.name) for each in place(name))), None)
 
 
-def _move(
+def _rename(
     entries: dict[int, Entry],
     selected: Mapping[int, Repository],
     settings: Settings,
     *,
-    owners: _Owners,
+    holders: _LocationIndex,
     notes: Notes,
 ) -> None:
     """Give services the other names that an operator chose; what they had is kept beside it."""
-    for number, entry in entries.items():
-        name = chosen_name(selected[number].name, settings.names) if number in selected else None
+    for github_id, entry in entries.items():
+        name = (
+            chosen_name(selected[github_id].name, settings.names) if github_id in selected else None
+        )
         if name is None or name == entry.service:
             continue
-        owner, refused = owners.other(name, number), _refusal(name, owners.place)
-        if owner or refused:
-            why = f"{name} belongs to {owner}" if owner else refused
-            notes[number].append(f"names: {entry.repository} stays {entry.service}, for {why}")
+        owner, refused = holders.other(name, github_id), _refusal(name, holders.place)
+        stands = holders.stands(name, github_id)
+        if owner or refused or stands:
+            why = f"{name} belongs to {owner}" if owner else refused or f"{stands} {STANDS}"
+            notes[github_id].append(f"names: {entry.repository} stays {entry.service}, for {why}")
             continue
-        notes[number].append(
+        notes[github_id].append(
             f"{entry.repository} goes to {name} from now on; the images that it has in "
             f"{entry.service} are kept there"
         )
-        owners.claim(name, number)
-        entries[number] = replace(entry, service=name)
+        holders.claim(name, github_id)
+        entries[github_id] = replace(entry, service=name)
 
 
 def _admit(
@@ -264,7 +345,7 @@ def _admit(
     entries: dict[int, Entry],
     settings: Settings,
     *,
-    owners: _Owners,
+    holders: _LocationIndex,
     today: str,
 ) -> list[LeftOut]:
     """Choose a name for each new repository, the oldest first, and enter those that can be placed."""
@@ -275,12 +356,12 @@ def _admit(
         except NameRefusedError as refused:
             left_out.append(LeftOut(repository.id, repository.name, f"{refused}; {refused.remedy}"))
             continue
-        if refusal := _refusal(name, owners.place):
+        if refusal := _refusal(name, holders.place):
             left_out.append(
                 LeftOut(repository.id, repository.name, f"{refusal}; choose a shorter one")
             )
             continue
-        if owner := owners.other(name, repository.id):
+        if owner := holders.other(name, repository.id):
             left_out.append(
                 LeftOut(
                     repository.id,
@@ -290,7 +371,17 @@ def _admit(
                 )
             )
             continue
-        owners.claim(name, repository.id)
+        if stands := holders.stands(name, repository.id):
+            left_out.append(
+                LeftOut(
+                    repository.id,
+                    repository.name,
+                    f"{stands} {STANDS}, choose another name under `names`, or exclude the repository",
+                    stands,
+                )
+            )
+            continue
+        holders.claim(name, repository.id)
         entries[repository.id] = Entry(repository.name, name, "active", today)
     return left_out
 
@@ -299,7 +390,7 @@ def _images(
     entries: Mapping[int, Entry],
     selected: Mapping[int, Repository],
     settings: Settings,
-    owners: _Owners,
+    holders: _LocationIndex,
 ) -> tuple[dict[int, tuple[str, ...]], list[LeftOut]]:
     """Give the images of every active service, and those that cannot be placed.
 
@@ -307,64 +398,80 @@ def _images(
     """
     images: dict[int, tuple[str, ...]] = {}
     left_out = []
-    for number, entry in entries.items():
-        if number not in selected:
+    for github_id, entry in entries.items():
+        if github_id not in selected:
             continue
-        own, *further = image_names(entry.service, selected[number], settings.images.named)
+        own, *further = image_names(entry.service, selected[github_id], settings.images.named)
         names = [own]
         for name in further:
-            refusal = _image_refusal(name, number, entry.service, settings, owners)
+            refusal = _image_refusal(name, github_id, entry.service, settings, holders)
             if refusal:
                 told = f"its image {name}: {refusal}; declare it under another name"
-                left_out.append(LeftOut(number, entry.repository, told))
+                left_out.append(LeftOut(github_id, entry.repository, told))
                 continue
-            owners.claim(name, number)
+            holders.claim(name, github_id)
             names.append(name)
-        images[number] = tuple(names)
+        images[github_id] = tuple(names)
     return images, left_out
 
 
+def _images_held(entry: Entry, settings: Settings) -> tuple[str, ...]:
+    """Return the names of the images that a service has, by its active placements."""
+    names = (
+        placement.name.removesuffix(f"-{placement.stage}")
+        if settings.architecture == "per-stage"
+        else placement.name
+        for placement in (
+            staged(Placement.at(location), settings)
+            for location, state in sorted(entry.placements.items())
+            if state == "active"
+        )
+    )
+    return tuple(dict.fromkeys((entry.service, *names)))
+
+
 def _image_refusal(
-    name: str, number: int, service: str, settings: Settings, owners: _Owners
+    name: str, github_id: int, service: str, settings: Settings, holders: _LocationIndex
 ) -> str | None:
     within = namespace_of(service, settings)
-    if any(namespace_of(each.name, settings) != within for each in owners.place(name)):
+    if any(namespace_of(each.name, settings) != within for each in holders.place(name)):
         return f"{service} is the name of a namespace"
-    if owner := owners.other(name, number):
+    if owner := holders.other(name, github_id):
         return f"the image repository belongs to {owner}"
-    return _refusal(name, owners.place)
+    if stands := holders.stands(name, github_id):
+        return f"{stands} {STANDS}"
+    return _refusal(name, holders.place)
 
 
-def _guards(
-    entries: Mapping[int, Entry],
-    inventory: Inventory,
-    selected: Mapping[int, Repository],
-    settings: Settings,
-) -> tuple[Guard, ...]:
-    active = {number: entry for number, entry in entries.items() if entry.state == "active"}
-    vanished = [
-        f"{entry.service}: {why_gone(number, inventory)}"
-        for number, entry in active.items()
-        if number not in selected
-    ]
-    renamed = [
-        f"{entry.repository}: now called {selected[number].name}"
-        for number, entry in active.items()
-        if number in selected and selected[number].name != entry.repository
-    ]
-    return (
-        guard("services would vanish", "vanished", vanished, len(active), settings),
-        guard("repositories are renamed", "renamed", renamed, len(active), settings),
-    )
+def _vanished(
+    entries: Mapping[int, Entry], inventory: Inventory, selected: Container[int]
+) -> dict[int, str]:
+    """Return the active services whose repository is no longer selected, each with the reason."""
+    return {
+        github_id: f"{entry.service}: {why_gone(github_id, inventory)}"
+        for github_id, entry in entries.items()
+        if entry.state == "active" and github_id not in selected
+    }
+
+
+def _renamed(entries: Mapping[int, Entry], selected: Mapping[int, Repository]) -> dict[int, str]:
+    """Return the active services whose repository has another name on GitHub, each with that name."""
+    return {
+        github_id: f"{entry.repository}: now called {selected[github_id].name}"
+        for github_id, entry in entries.items()
+        if entry.state == "active"
+        and github_id in selected
+        and selected[github_id].name != entry.repository
+    }
 
 
 def guard(what: str, key: str, offences: list[str], among: int, settings: Settings) -> Guard:
-    """Give a guard that lets max(3, 5 %) change at once, or the number that was confirmed."""
+    """Give a guard that lets max(3, 5 %) change at once, or the count that was confirmed."""
     return Guard(
         key=to_camel(key),
         what=what,
         among=among,
-        allowed=max(FEWEST_TO_STOP, int(among * SHARE_TO_STOP)),
+        allowed=max(ALWAYS_ALLOWED, int(among * ALLOWED_SHARE)),
         confirmed=getattr(settings.confirm, key),
         offences=tuple(offences),
     )

@@ -4,75 +4,197 @@ Owns the life of an image repository: active while it is asked for, kept when it
 retiring when an operator says so; it ends only when it was retiring already and holds no image.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Self
 
 from ecr.errors import Guard
-from ecr.github.model import Repository
-from ecr.ledger.ledger import Entry, State
-from ecr.ledger.shards import Shard
-from ecr.plan.architectures import Architecture, replicas_of
-from ecr.plan.identity import Identities, guard
-from ecr.plan.model import Observed
-from ecr.registry.registry import Placement
+from ecr.ledger.ledger import State
+from ecr.plan.architectures import Architecture, replicas_of, staged
+from ecr.plan.identity import STANDS, guard
+from ecr.plan.model import LeftOut, Observed
+from ecr.plan.services import Service
+from ecr.registry.registry import Placement, Registry
 from ecr.settings.models import Settings
 
 
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The services of the whole estate with their image repositories in their new states.
+
+    What is told, what is left out and what the guard counts are this stack's.
+    """
+
+    services: tuple[Service, ...]
+    left_out: tuple[LeftOut, ...]
+    notes: tuple[str, ...]
+    guard: Guard
+
+
 def settle(
-    identities: Identities,
-    repositories: Mapping[int, Repository],
+    services: Iterable[Service],
     settings: Settings,
     place: Architecture,
     observed: Observed,
     *,
-    shard: Shard,
+    taken: AbstractSet[str],
     today: str,
-) -> tuple[dict[int, Entry], tuple[str, ...], Guard]:
-    """Give every entry with its image repositories in their new states, what to tell, and a guard.
+) -> Settled:
+    """Settle which image repositories each service holds from now on, and the state of each.
 
-    The entries are the whole estate's. What is told, and the replicas that would no longer be filled,
-    which the guard counts, are this stack's.
+    ``taken`` are locations where image repositories of other hands stand: a further image repository
+    of a service that stands there is left out. Replicas that would no longer be filled are held as
+    they are while the guard that counts them is not confirmed.
     """
-    settled: dict[int, Entry] = {}
+    known = tuple(services)
+    settled: list[Service] = []
+    left_out: list[LeftOut] = []
     notes: list[str] = []
-    ended: list[str] = []
-    entries = identities.entries
-    for number, entry in entries.items():
-        told = notes if shard.owns(number) else []
-        names = identities.images.get(number, ())
-        placements = tuple(placement for name in names for placement in place(name))
-        repository = repositories.get(number)
-        pairs = replicas_of(placements, repository, settings) if repository else ()
-        replicas = [replica for _, replica in pairs]
-        # A registry may turn from a Lambda account into an account set, or back: what stands there
-        # goes on as what it is asked for now, and is one image repository still.
-        held, filled = _without(entry.placements, replicas), _without(entry.replicas, placements)
-        done = replace(
-            entry,
-            placements=_carried(held, placements, settings, observed, told),
-            replicas=_carried(filled, replicas, settings, observed, told),
-        )
-        if entry.state == "active" and shard.owns(number):
-            ended += [
-                f"{location}: its service no longer asks for a replica"
-                for location, state in entry.replicas.items()
-                if state == "active" and done.replicas.get(location) != "active"
-            ]
-        states = {*done.placements.values(), *done.replicas.values()}
-        if entry.state == "active":
-            settled[number] = done
-        elif states:
-            settled[number] = done.moved_to("retiring" if states == {"retiring"} else "kept", today)
+    for service in known:
+        told = notes if service.ours else []
+        asked = _asked_for(service, settings, place)
+        free = asked.without(taken - {location for location, _ in service.locations()})
+        if service.ours:
+            left_out += _in_the_way(service, asked, free)
+        settled.append(_settled(service, free, settings, observed, told, today=today))
+    unfilled = {
+        location: f"{location}: its service no longer asks for a replica"
+        for before, after in zip(known, settled, strict=True)
+        if before.active and before.ours
+        for location, state in before.entry.replicas.items()
+        if state == "active" and after.entry.replicas.get(location) != "active"
+    }
     fillings = sum(
-        state == "active"
-        for number, entry in entries.items()
-        if shard.owns(number)
-        for state in entry.replicas.values()
+        state == "active" for each in known if each.ours for state in each.entry.replicas.values()
     )
-    ending = guard(
-        "replicas would no longer be filled", "ended_replicas", ended, fillings, settings
+    counted = guard(
+        "replicas would no longer be filled",
+        "ended_replicas",
+        list(unfilled.values()),
+        fillings,
+        settings,
     )
-    return settled, tuple(notes), ending
+    if counted.tripped:
+        settled = [_still_filled(each, unfilled.keys(), settings) for each in settled]
+    return Settled(
+        tuple(each for each in settled if each.active or any(each.locations())),
+        tuple(left_out),
+        tuple(notes),
+        counted,
+    )
+
+
+class _Asked(NamedTuple):
+    """The placements that a service asks for, and its replicas as pairs with what fills them."""
+
+    placements: tuple[Placement, ...]
+    fillings: tuple[tuple[Placement, Placement], ...]
+
+    def without(self, locations: AbstractSet[str]) -> Self:
+        """Return what is asked for elsewhere than there."""
+        return type(self)(
+            tuple(each for each in self.placements if each.location not in locations),
+            tuple(pair for pair in self.fillings if pair[1].location not in locations),
+        )
+
+    def locations(self) -> Iterator[str]:
+        """Yield the locations of all of them."""
+        yield from (each.location for each in self.placements)
+        yield from (replica.location for _, replica in self.fillings)
+
+
+def _asked_for(service: Service, settings: Settings, place: Architecture) -> _Asked:
+    """Return what a service asks for; one that is held asks for what it has."""
+    if service.held:
+        return _Asked(
+            tuple(map(Placement.at, service.entry.placements)),
+            _fillings_of(service, service.entry.replicas, settings),
+        )
+    placements = tuple(placement for image in service.images for placement in place(image))
+    pairs = replicas_of(placements, service.repository, settings) if service.repository else ()
+    return _Asked(placements, tuple(pairs))
+
+
+def _fillings_of(
+    service: Service, locations: Iterable[str], settings: Settings
+) -> tuple[tuple[Placement, Placement], ...]:
+    """Return replicas that stand, each with the placement of the same name that fills it."""
+    sources = [
+        staged(Placement.at(location), settings)
+        for location, state in service.entry.placements.items()
+        if state == "active"
+    ]
+    serves = {
+        Registry(each.account, region): each.serves
+        for each in settings.lambda_replicas.accounts
+        for region in each.regions
+    }
+    return tuple(
+        (source, replica)
+        for replica in map(Placement.at, locations)
+        for source in sources
+        if source.name == replica.name
+        and serves.get(replica.registry) in {None, source.stage}
+        and service.entry.replicas.get(replica.location) == "active"
+    )
+
+
+def _in_the_way(service: Service, asked: _Asked, free: _Asked) -> Iterator[LeftOut]:
+    """Say which image repositories of a service are not made, for others' stand there."""
+    left = dict.fromkeys(free.locations())
+    for location in asked.locations():
+        if location not in left:
+            yield LeftOut(
+                service.github_id,
+                service.entry.repository,
+                f"{location} {STANDS}, or choose another name under `names`",
+                location,
+            )
+
+
+def _settled(
+    service: Service,
+    asked: _Asked,
+    settings: Settings,
+    observed: Observed,
+    notes: list[str],
+    *,
+    today: str,
+) -> Service:
+    """Return the service with the states of all its image repositories carried forward."""
+    entry = service.entry
+    if service.held:
+        return replace(service, fillings=asked.fillings)
+    replicas = [replica for _, replica in asked.fillings]
+    # A registry may turn from a Lambda account into an account set, or back: what stands there
+    # goes on as what it is asked for now, and is one image repository still.
+    stood = _without(entry.placements, replicas)
+    filled = _without(entry.replicas, asked.placements)
+    done = replace(
+        entry,
+        placements=_carried(stood, asked.placements, settings, observed, notes),
+        replicas=_carried(filled, replicas, settings, observed, notes),
+    )
+    states = {*done.placements.values(), *done.replicas.values()}
+    if entry.state != "active" and states:
+        done = done.moved_to("retiring" if states == {"retiring"} else "kept", today)
+    return replace(service, entry=done, fillings=asked.fillings)
+
+
+def _still_filled(service: Service, unfilled: Container[str], settings: Settings) -> Service:
+    """Return the service with those of its replicas that the guard counted filled as before."""
+    counted = [location for location in service.entry.replicas if location in unfilled]
+    if not counted:
+        return service
+    held = replace(
+        service,
+        entry=replace(
+            service.entry,
+            replicas={**service.entry.replicas, **dict.fromkeys(counted, "active")},
+        ),
+    )
+    return replace(held, fillings=(*service.fillings, *_fillings_of(held, counted, settings)))
 
 
 def _without(held: Mapping[str, State], other: Iterable[Placement]) -> dict[str, State]:

@@ -114,11 +114,15 @@ class PushRole:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A repository that was selected but cannot be placed."""
+    """A repository that was selected but cannot be placed, or one of its image repositories.
+
+    ``stands`` is the location of other hands that is in its way, if that is the reason.
+    """
 
     id: int
     repository: str
     reason: str
+    stands: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,11 @@ stands keeps its name: the ledger has it, and the namespace is a part of it. A n
 that is no namespace of the settings is in none.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 from ecr.github.model import Repository
-from ecr.ledger.ledger import Entry
 from ecr.plan.naming import NameRefusedError, chosen_name, service_name
+from ecr.plan.services import Service
 from ecr.settings.models import Namespaces, Settings
 
 SHOWN = 5
@@ -46,23 +46,20 @@ def possible_names(repositories: Iterable[Repository], settings: Settings) -> It
             continue
 
 
-def misplaced(
-    entries: Mapping[int, Entry], repositories: Mapping[int, Repository], settings: Settings
-) -> Iterator[str]:
+def misplaced(services: Iterable[Service], settings: Settings) -> Iterator[str]:
     """Say which services are named otherwise than their namespace now would have it; they stay."""
     if not settings.namespaces.known:
         return
     found = []
-    for number, entry in entries.items():
-        repository = repositories.get(number)
-        if entry.state != "active" or repository is None:
+    for each in services:
+        if not each.active or each.repository is None:
             continue
         try:
-            namespace = _namespace_for(repository, settings.namespaces)
+            namespace = _namespace_for(each.repository, settings.namespaces)
         except NameRefusedError:
             continue
-        if namespace and namespace != namespace_of(entry.service, settings):
-            found.append(f"{entry.service} ({namespace})")
+        if namespace and namespace != namespace_of(each.name, settings):
+            found.append(f"{each.name} ({namespace})")
     if found:
         more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
         yield (

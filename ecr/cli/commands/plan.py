@@ -2,14 +2,14 @@
 
 Runs `pulumi preview` and reads the program's own summary and the engine's digest of the same run, so
 that the two can be compared. Options for the engine follow `--`, such as `-- --stack prod --refresh`.
-Exits 3 when a guard stops the deployment, and 1 when anything else does. Changes nothing.
+Exits 3 when changes wait for a confirmation, and 1 when something stops the deployment. Changes nothing.
 """
 
 import argparse
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ecr.engine.preview import Asked
 
 GUARDED = 3
-"""The exit code when a guard stops the deployment, which an approval may let pass."""
+"""The exit code when a guard holds changes, which an approval may let pass."""
 
 FIRST = 5
 """How many reasons of a kind are shown."""
@@ -89,7 +89,10 @@ def _count(changes: Mapping[str, Any], what: str) -> int:
 def _heading(plan: Mapping[str, Any]) -> str:
     if plan["error"]:
         return "stopped, nothing would be changed"
-    said = [f"{kind['services']:,} {what}" for what, kind in plan["changes"].items()]
+    said = [
+        *(f"{guard['count']:,} waiting" for guard in _waiting(plan)),
+        *(f"{kind['services']:,} {what}" for what, kind in plan["changes"].items()),
+    ]
     return ", ".join(said) or "no service changes"
 
 
@@ -110,8 +113,30 @@ def text(plan: Mapping[str, Any]) -> Iterator[str]:
         yield f"{plan['error']['problem']}\n"
         yield from (f"  - {offence}\n" for offence in plan["error"]["offences"])
         return
+    for guard in _waiting(plan):
+        yield f"waiting: {_held(guard)}\n"
+        yield from (f"  - {offence}\n" for offence in _first(guard["offences"]))
     yield f"The engine: {counted(plan['engine'])}.\n"
     yield f"{_agreement(plan)}\n"
+
+
+def _waiting(plan: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the guards that hold what they counted until somebody confirms it."""
+    return [each for each in plan["guards"] if each["tripped"]]
+
+
+def _held(guard: Mapping[str, Any]) -> str:
+    return (
+        f"{guard['count']:,} of {guard['among']:,} {guard['what']} at once, more than "
+        f"{guard['allowed']:,}. They are held as they are, and everything else is deployed. To let "
+        f"exactly these through, set confirm.{guard['guard']} to {guard['count']} for one deployment."
+    )
+
+
+def _first(offences: Sequence[str]) -> Iterator[str]:
+    yield from offences[:FIRST]
+    if len(offences) > FIRST:
+        yield f"and {len(offences) - FIRST:,} more"
 
 
 def _unit(what: str) -> str:
@@ -148,6 +173,9 @@ def _sections(plan: Mapping[str, Any], asked: "Asked", stack: str) -> Iterator[s
         offences = plan["error"]["offences"]
         yield folded(f"What stops it, {len(offences):,}", offences)
         return
+    for guard in _waiting(plan):
+        yield f"> [!WARNING]\n> {plain(_held(guard))}"
+        yield folded(f"What waits, {guard['count']:,}", guard["offences"])
     if plan["changes"]:
         yield "\n".join(_rows(plan["changes"]))
     yield (

@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ecr.errors import EstateError
-from ecr.github.model import Repository
-from ecr.ledger.ledger import Entry
 from ecr.plan.access.registry_policies import PULL, PUSH
 from ecr.plan.architectures import Architecture
 from ecr.plan.model import PushRole
 from ecr.plan.overrides import selects
+from ecr.plan.services import Service
 from ecr.registry.registry import Placement, Registry
 from ecr.settings.models import PushRoles, Settings
 
@@ -44,17 +43,15 @@ class GitHubRepository:
 
 
 def plan_push_roles(
-    entries: Mapping[int, Entry],
-    images: Mapping[int, Sequence[str]],
-    repositories: Mapping[int, Repository],
+    services: Iterable[Service],
     settings: Settings,
     place: Architecture,
     *,
     owner_id: int | None,
 ) -> tuple[PushRole, ...]:
-    """Give the roles of the active services that the settings select; none without the setting.
+    """Return the roles of the active services that the settings select; none without the setting.
 
-    ``images`` are the names of the images of each service, its own the first. ``owner_id`` is the organisation's id where GitHub was asked. Raises EstateError where nobody says.
+    ``owner_id`` is the organisation's id where GitHub was asked. Raises EstateError where nobody says.
     """
     chosen = settings.push_roles
     if chosen is None:
@@ -68,15 +65,22 @@ def plan_push_roles(
     return tuple(
         _role(
             GitHubRepository(
-                settings.github.organisation, owner, repositories[number].name, number
+                settings.github.organisation, owner, each.entry.repository, each.github_id
             ),
-            entry.service,
-            [placement for image in images[number] for placement in place(image)],
+            each.name,
+            [placement for image in each.images for placement in place(image)],
             chosen,
         )
-        for number, entry in entries.items()
-        if entry.state == "active" and selects(chosen.services, repositories[number])
+        for each in services
+        if each.active and _has_role(each, chosen)
     )
+
+
+def _has_role(service: Service, chosen: PushRoles) -> bool:
+    """Whether a service has a role; one that is held keeps it where GitHub no longer says."""
+    if service.repository is None:
+        return True
+    return selects(chosen.services, service.repository)
 
 
 def _role(
