@@ -7,10 +7,6 @@ ARCHITECTURE ?= central
 SETTINGS ?= Pulumi.sandbox.yaml
 BIN := .venv/bin
 INSTALLED := .venv/.installed
-COMPARISON := --repositories sandbox/organisation.txt --page docs/reference/comparison.md \
-  --picture docs/diagrams/comparison.svg
-ACCESS := --settings examples/access/Pulumi.access.yaml --matrix
-ROLES := --settings Pulumi.prod.yaml --roles --page
 STYLE := __main__.py ecr pages sandbox tests benchmarks examples
 SPELLED := $(STYLE) docs kubernetes README.md CONTRIBUTING.md Makefile mkdocs.yml pyproject.toml
 
@@ -46,18 +42,12 @@ check: $(INSTALLED) ## Check format, lint, types, workflows, generated pages, do
 	@echo "check: types";     $(BIN)/mypy && $(BIN)/mypy examples/service/__main__.py
 	@echo "check: workflows"; $(BIN)/python -m sandbox.workflows
 	@echo "check: reference"; $(BIN)/python -m ecr settings --check docs/reference/settings.md
-	@echo "check: access";    $(BIN)/python -m ecr policies $(ACCESS) --check docs/reference/access.md
-	@echo "check: roles";     $(BIN)/python -m ecr policies $(ROLES) --check docs/reference/roles.md
-	@echo "check: commands, outputs, limits"; $(BIN)/python -m pages --check
-	@echo "check: comparison"; $(BIN)/python -m ecr compare $(COMPARISON) --check
+	@echo "check: generated pages"; $(BIN)/python -m pages --check
 	@echo "check: spelling";  $(BIN)/codespell $(SPELLED)
 	@echo "check: documents and links"; NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --site-dir site
 
 docs: $(INSTALLED) ## Build the decision site into site/
 	$(BIN)/python -m ecr settings --output docs/reference/settings.md
-	$(BIN)/python -m ecr policies $(ACCESS) --output docs/reference/access.md
-	$(BIN)/python -m ecr policies $(ROLES) --output docs/reference/roles.md
-	$(BIN)/python -m ecr compare $(COMPARISON)
 	$(BIN)/python -m pages $(if $(CI),--whole) $(addprefix --outputs=,$(OUTPUTS)) $(if $(STACK),--stack $(STACK))
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir site
 	@echo "docs: open site/index.html"

@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 
-from ecr.cli.markers import replace_marked
 from ecr.plan.access.registry_policies import source_policy
 from ecr.plan.lifecycle import lifecycle_document
 from ecr.registry.registry import Registry
 from ecr.settings.models import Lifecycle
+from pages.markers import replace_between_markers
 from sandbox import processes
 from sandbox.github import synthetic_organisation
 from sandbox.session import PROJECT, Session
@@ -62,7 +62,7 @@ def main() -> int:
     bounds = _bounds(mocked, previews)
     text = _page(mocked, previews, ups, bounds)
     print(text)
-    PAGE.write_text(replace_marked(PAGE.read_text(), "bench", text))
+    PAGE.write_text(replace_between_markers(PAGE.read_text(), "bench", text))
     print(f"bench: written to {PAGE.relative_to(PROJECT)}")
     return 0 if all(held for _, held in bounds) else 1
 

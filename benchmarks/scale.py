@@ -21,7 +21,6 @@ from math import ceil
 from pathlib import Path
 
 from benchmarks.__main__ import barest_environment, barest_project
-from ecr.cli.markers import replace_marked
 from ecr.github.model import Inventory, Repository
 from ecr.ledger.ledger import Ledger
 from ecr.ledger.shards import Shard
@@ -29,6 +28,7 @@ from ecr.plan.build import build_plan
 from ecr.plan.limits import REPOSITORIES, REQUESTS, REQUESTS_EACH
 from ecr.plan.model import Observed
 from ecr.settings.models import Settings, parse_settings
+from pages.markers import replace_between_markers
 from sandbox import processes
 from sandbox.github import synthetic_organisation
 from sandbox.session import PROJECT, STACK, Session
@@ -113,7 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     text = "\n".join([*_page(sizes, checkpoints), "", *_paper(sizes[-1]), "", *_said(bounds)])
     print(text)
     if options.sizes == SIZES:
-        PAGE.write_text(replace_marked(PAGE.read_text(), "scale", text))
+        PAGE.write_text(replace_between_markers(PAGE.read_text(), "scale", text))
         print(f"scale: written to {PAGE.relative_to(PROJECT)}")
     return 0 if all(held for _, held in bounds) else 1
 

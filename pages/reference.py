@@ -14,6 +14,9 @@ from typing import Any
 
 from ecr.cli.main import command_line
 from ecr.deploy.outputs import OUTPUTS
+from pages.access import access_page, roles_page
+from pages.comparison import PAGE as COMPARISON
+from pages.comparison import comparison_page
 from pages.estate import sandbox_outputs
 from sandbox.__main__ import command_line as sandbox_command_line
 
@@ -61,6 +64,9 @@ def pages() -> dict[str, str]:
         "reference/commands.md": commands(),
         "reference/outputs.md": outputs(),
         "reference/limits.md": limits(),
+        "reference/access.md": access_page(WRITTEN),
+        "reference/roles.md": roles_page(WRITTEN),
+        COMPARISON: comparison_page(),
     }
 
 

@@ -8,14 +8,12 @@ import pytest
 import yaml
 
 from ecr.access_proof.matrix import ACTIONS, callers, decided, taken, targets, workflows
-from ecr.cli.main import main
 from ecr.engine.stack_file import checked, read_stack_file
 from ecr.plan.model import EstatePlan
 from ecr.settings.models import Settings
 from tests.builders import plan, repository
 
 EXAMPLE = Path(__file__).parent.parent / "examples/access/Pulumi.access.yaml"
-PAGE = Path(__file__).parent.parent / "docs/reference/access.md"
 
 OUTSIDE = ("an account outside the organisation", "an account of no organisation",
            "an anonymous caller", "Lambda, for functions of another account",
@@ -175,11 +173,6 @@ def test_a_preview_changes_nothing() -> None:
     for account in ("111122223333", "444455556666"):
         who = f"the preview role of {account}"
         assert not any(allowed(who, what) for what in ACTIONS)
-
-
-def test_the_page_is_fresh() -> None:
-    options = ["--settings", str(EXAMPLE), "--matrix", "--check", str(PAGE)]
-    assert main(["policies", *options]) == 0
 
 
 def test_the_example_is_a_stack_file() -> None:

@@ -15,6 +15,7 @@ from ecr.plan.access.registry_policies import PULL, namespace_policy, source_pol
 from ecr.plan.model import EstatePlan
 from ecr.registry.registry import Registry
 from tests.builders import ARTIFACTS, SOURCE, plan, repositories, repository, settings
+from tests.policy_grammar import offences_of
 
 REGISTRY = Registry(ARTIFACTS, "eu-west-1")
 ORGANISATION = "o-a1b2c3d4e5"
@@ -252,4 +253,4 @@ def test_every_set_of_namespaces_gives_a_document_that_aws_takes(namespaces: set
         for number, name in enumerate(sorted(namespaces), 1)
     }
     document = source_policy(REGISTRY, settings(namespaces={"known": known}), None) or ""
-    assert list(Document("registry", "registry", document).offences()) == []
+    assert offences_of(Document("registry", "registry", document)) == []

@@ -4,7 +4,6 @@ import json
 import re
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree as ET
 
 import pytest
 import yaml
@@ -16,8 +15,6 @@ from tests.builders import config, inventory, plan, repositories, settings
 from tests.mocks import deploy, no_invoke
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGE = ROOT / "docs/reference/comparison.md"
-PICTURE = ROOT / "docs/diagrams/comparison.svg"
 HUNDRED = ["--repositories", str(ROOT / "sandbox/organisation.txt")]
 STAGES: dict[str, Any] = {
     "stages": ["dev", "staging", "prod"],
@@ -132,57 +129,12 @@ def test_a_mere_number_is_enough(capsys: pytest.CaptureFixture[str]) -> None:
     assert "| per-stage       | no              |              3,000 |" in capsys.readouterr().out
 
 
-def test_the_page_and_the_picture_are_fresh() -> None:
-    where = ["--page", str(PAGE), "--picture", str(PICTURE)]
-    assert main(["compare", *HUNDRED, *where, "--check"]) == 0
-
-
-def test_a_stale_page_or_picture_fails_and_is_left_alone(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    page, image = tmp_path / "page.md", tmp_path / "picture.svg"
-    page.write_text("before\n<!-- compare:begin -->\n<!-- compare:end -->\nafter\n")
-    arguments = ["compare", *HUNDRED, "--page", str(page), "--picture", str(image)]
-    assert main([*arguments, "--check"]) == 1
-    said = capsys.readouterr().err
-    assert str(page) in said
-    assert str(image) in said
-    assert not image.exists()
-    assert main(arguments) == 0
-    assert main([*arguments, "--check"]) == 0
-    assert re.fullmatch(r"before\n.*\| central .*\nafter\n", page.read_text(), re.DOTALL)
-
-
-def test_a_page_without_a_place_for_the_table_is_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    page = tmp_path / "page.md"
-    for held in ("no markers\n", "<!-- compare:end -->\n<!-- compare:begin -->\n"):
-        page.write_text(held)
-        assert main(["compare", "--count", "1", "--page", str(page)]) == 1
-        assert "<!-- compare:begin -->" in capsys.readouterr().err
-        assert page.read_text() == held
-
-
-def test_the_picture_takes_the_colours_of_the_page_and_says_itself_in_words() -> None:
-    drawn = ET.parse(PICTURE).getroot()  # noqa: S314 - our own file
-    namespace = "{http://www.w3.org/2000/svg}"
-    words = [each.text for each in drawn.iter(f"{namespace}text")]
-    assert {"central", "per-stage + Lambda replicas"} <= set(words)
-    assert {each.get("fill") for each in drawn.iter(f"{namespace}text")} == {"currentColor"}
-    described = drawn.find(f"{namespace}desc")
-    assert described is not None
-    assert "99 image repositories" in str(described.text)
-
-
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["--repositories", "nowhere.txt"], "nowhere.txt: No such file"),
         (["--count", "1", "--settings", "Makefile"], "Makefile"),
         (["--outputs", "Makefile"], "pulumi stack output --json"),
-        (["--count", "1", "--check"], "--check: is for --page"),
-        (["--count", "1", "--picture", "x.svg"], "--picture: is for --page"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_named(

@@ -93,14 +93,6 @@ def test_the_roles_alone_need_no_inventory(
     assert "There is no GitHub token" in capsys.readouterr().err
 
 
-def test_a_stale_page_is_refused_and_written_anew(stack: Path, tmp_path: Path) -> None:
-    page = tmp_path / "access.md"
-    asked = ["policies", "--settings", str(stack), "--matrix"]
-    assert main([*asked, "--check", str(page)]) == 1
-    assert main([*asked, "--output", str(page)]) == 0
-    assert main([*asked, "--check", str(page)]) == 0
-
-
 def test_a_document_that_is_too_long_is_an_error_here_too(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -118,7 +110,6 @@ def test_a_document_that_is_too_long_is_an_error_here_too(
         (["--settings", "f", "--config-file", "x"], "--config-file: --settings is read instead"),
         (["--matrix", "--roles"], "--matrix: --roles prints no matrix"),
         (["--matrix", "--json"], "--json: the matrix is Markdown only"),
-        (["--page"], "--page: is for --roles"),
     ],
 )
 def test_an_option_that_would_be_ignored_is_refused(
@@ -126,11 +117,3 @@ def test_an_option_that_would_be_ignored_is_refused(
 ) -> None:
     assert main(["policies", *arguments]) == 1
     assert said in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("form", [["--matrix"], ["--roles", "--page"]])
-def test_a_page_names_the_file_that_it_was_computed_for(
-    form: list[str], stack: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["policies", "--settings", str(stack), *form]) == 0
-    assert f"`{stack}`" in capsys.readouterr().out

@@ -576,8 +576,12 @@ def allowed(document: dict[str, Any], resource: str) -> set[str]:
         action
         for statement in document["Statement"]
         if statement["Resource"] == resource and statement["Effect"] == "Allow"
-        for action in statement["Action"]
+        for action in listed(statement["Action"])
     }
+
+
+def listed(actions: str | list[str]) -> list[str]:
+    return [actions] if isinstance(actions, str) else actions
 
 
 def test_the_role_may_read_one_stage_and_write_the_next_and_delete_nothing() -> None:

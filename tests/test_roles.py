@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from ecr.access_proof.evaluate import Caller, Decision, Values, decide
-from ecr.cli.main import main
 from ecr.plan.access.deploy_roles import UNCALLED, deployment_documents
 from ecr.plan.access.documents import Document
 from tests.builders import ARTIFACTS, LAMBDA, settings, with_replicas
+from tests.policy_grammar import offences_of
 
 ROOT = Path(__file__).parent.parent
 ALERTS: dict[str, Any] = {"alerts": {"severities": ["HIGH"]}}
@@ -34,8 +34,8 @@ def test_each_account_has_a_document_to_deploy_and_one_to_preview() -> None:
     assert documents.keys() == {ARTIFACTS, LAMBDA}
     for deploys, previews in documents.values():
         assert actions(previews) < actions(deploys)
-        assert not list(deploys.offences())
-        assert not list(previews.offences())
+        assert not offences_of(deploys)
+        assert not offences_of(previews)
 
 
 @pytest.mark.parametrize("changes", [{}, with_replicas(), ALERTS, PUSH, {"retire": ["old"]}])
@@ -100,7 +100,7 @@ def may(
 ) -> Decision:
     """What the deploy role of these settings may do in the artifacts account."""
     deploys, _ = deployment_documents(settings(**changes))[ARTIFACTS]
-    assert not list(deploys.offences())
+    assert not offences_of(deploys)
     role = f"arn:aws:iam::{ARTIFACTS}:role/deploy"
     who = Caller("role", role, policies=(deploys.text,), context=context)
     return decide(who, action, resource, account=ARTIFACTS)
@@ -209,9 +209,3 @@ def test_the_documents_in_the_readme_are_those_of_the_settings_that_it_names() -
     )
     assert json.loads(shown[0]) == json.loads(documents[artifacts][0].text)
     assert json.loads(shown[1]) == json.loads(documents[replicas][0].text)
-
-
-def test_the_page_of_the_roles_is_fresh() -> None:
-    page = str(ROOT / "docs/reference/roles.md")
-    options = ["--settings", str(ROOT / "Pulumi.prod.yaml"), "--roles", "--page"]
-    assert main(["policies", *options, "--check", page]) == 0

@@ -9,7 +9,7 @@ import pulumi
 import pytest
 
 from ecr.deploy.run_report import Run
-from ecr.engine.invoke import LOG, REPORT
+from ecr.engine.invoke import REPORT
 from ecr.errors import EstateError
 from ecr.github.listing import UnansweredError
 from tests.builders import config, plan, repositories
@@ -20,19 +20,14 @@ STATIC = [{"id": number, "name": f"service-{number}"} for number in range(1, 11)
 
 @pytest.fixture
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of both files, which the environment names."""
+    """The folder of the file, which the environment names."""
     monkeypatch.setenv(REPORT, str(tmp_path / "report.json"))
-    monkeypatch.setenv(LOG, str(tmp_path / "log.jsonl"))
     return tmp_path
 
 
 def report(files: Path) -> dict[str, Any]:
     read: dict[str, Any] = json.loads((files / "report.json").read_text())
     return read
-
-
-def events(files: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (files / "log.jsonl").read_text().splitlines()]
 
 
 def test_a_run_tells_every_step_with_its_time_and_what_it_counted(files: Path) -> None:
@@ -52,7 +47,6 @@ def test_a_run_tells_every_step_with_its_time_and_what_it_counted(files: Path) -
     assert read["github"] == {"repositories": 10, "requests": 0, "readings": 0}
     assert read["aws"] == {"reads": 1, "absent": []}
     assert read["changes"]["created"]["imageRepositories"] == read["imageRepositories"] == 10
-    assert [each["event"] for each in events(files)] == ["run", *["step"] * 7, "end"]
 
 
 def test_a_preview_says_that_it_is_one(files: Path) -> None:
@@ -85,7 +79,6 @@ def test_with_strict_a_guard_that_trips_stops_the_run_and_is_in_the_report(files
     read = report(files)
     assert (read["outcome"], read["error"]["step"]) == ("stopped", "plan")
     assert [each["tripped"] for each in read["guards"]] == [True]
-    assert events(files)[-1]["level"] == "error"
 
 
 def test_a_guard_that_counts_without_tripping_is_told_too(files: Path) -> None:
@@ -99,18 +92,16 @@ def test_without_the_variables_nothing_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(REPORT, raising=False)
-    monkeypatch.delenv(LOG, raising=False)
     monkeypatch.chdir(tmp_path)
     deploy(config(static=STATIC), no_invoke)
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("variable", [REPORT, LOG])
-def test_a_file_that_cannot_be_written_is_named(tmp_path: Path, variable: str) -> None:
-    place = {variable: str(tmp_path / "nowhere" / "file")}
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    place = {REPORT: str(tmp_path / "nowhere" / "file")}
     with pytest.raises(EstateError, match="cannot be written") as refused:
         Run("ecr-estate/test", preview=True, environment=place).step("settings", list)
-    assert variable in str(refused.value)
+    assert REPORT in str(refused.value)
 
 
 def test_a_step_that_is_waited_for_gives_its_value_or_its_error(tmp_path: Path) -> None:

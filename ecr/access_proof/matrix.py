@@ -225,10 +225,10 @@ def workflows(plan: EstatePlan, settings: Settings) -> dict[str, Caller]:
     return found
 
 
-def page(plan: EstatePlan, settings: Settings, introduction: str) -> str:
-    """Give the whole matrix as Markdown: a table for each thing that may be asked."""
+def matrix_tables(plan: EstatePlan, settings: Settings) -> str:
+    """Return the whole matrix as Markdown: a table for each thing that may be asked."""
     known, columns = callers(plan, settings), targets(plan)
-    parts = [introduction]
+    parts = []
     for what, actions in ACTIONS.items():
         rows = [
             [title, *(_word(decided(caller, what, target)) for target in columns)]

@@ -1,9 +1,8 @@
 """The run report: what one run of the program did, how long each step took, and what it counted.
 
-Owns the file that ECR_ESTATE_REPORT names, one JSON document, and the one that ECR_ESTATE_LOG names,
-a line of JSON for each event. Both are written only where they are asked for, and whatever happens:
-a run that is stopped says there why. They are for pipelines; nothing is read back from them. What
-the engine does with the resources afterwards is in its own events (`pulumi up --json`) and
+Owns the file that ECR_ESTATE_REPORT names, one JSON document. It is written only where it is asked
+for, and whatever happens: a run that is stopped says there why. It is for pipelines; nothing is read
+back from it. What the engine does with the resources afterwards is in its own events (`pulumi up --json`) and
 traces (`--otel-traces`).
 """
 
@@ -16,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from ecr.engine.invoke import LOG, REPORT
+from ecr.engine.invoke import REPORT
 from ecr.errors import EstateError, Guard, GuardError
 from ecr.github.listing import UnansweredError
 from ecr.github.model import Inventory
@@ -25,8 +24,8 @@ from ecr.plan.model import EstatePlan, Observed
 
 SCHEMA = 1
 
-Asked = ParamSpec("Asked")
-Given = TypeVar("Given")
+T = TypeVar("T")
+P = ParamSpec("P")
 
 
 class Run:
@@ -40,7 +39,7 @@ class Run:
         self.preview = preview
         self.owner, self.today = owner, datetime.now(UTC).date().isoformat()
         self._began = time.monotonic()
-        self._report, self._log = environment.get(REPORT), environment.get(LOG)
+        self._report = environment.get(REPORT)
         self.document: dict[str, Any] = {
             "schema": SCHEMA,
             "stack": owner.partition("/")[2],
@@ -54,31 +53,27 @@ class Run:
             "guards": [],
             "changes": {},
         }
-        self._tell("run", owner=owner, preview=preview)
 
-    def step(
-        self, name: str, act: Callable[Asked, Given], /, *asked: Asked.args, **more: Asked.kwargs
-    ) -> Given:
-        """Do one step and give what it gives; what stops it is written down and goes on."""
+    def step(self, name: str, act: Callable[P, T], /, *asked: P.args, **more: P.kwargs) -> T:
+        """Do one step and return its result; an exception is recorded in the report and raised again."""
         began = time.monotonic()
         with self._watched(name, began):
             given = act(*asked, **more)
         self._done(name, began, given)
         return given
 
-    async def wait(self, name: str, awaited: Awaitable[Given]) -> Given:
-        """Wait for one step and give what it gives; what stops it is written down and goes on."""
+    async def wait(self, name: str, awaited: Awaitable[T]) -> T:
+        """Wait for one step and return its result; an exception is recorded and raised again."""
         began = time.monotonic()
         with self._watched(name, began):
             given = await awaited
         self._done(name, began, given)
         return given
 
-    def end(self, outputs: Given) -> Given:
+    def end(self, outputs: T) -> T:
         """Write down that everything was handed to the engine, and give the outputs back."""
         self.document["outcome"] = "previewed" if self.preview else "declared"
         self._write()
-        self._tell("end", outcome=self.document["outcome"], seconds=self.document["seconds"])
         return outputs
 
     @contextmanager
@@ -101,7 +96,6 @@ class Run:
         facts = _facts(given)
         self.document |= facts
         self._write()
-        self._tell("step", step=name, seconds=seconds, **facts)
 
     def _stopped(self, name: str, began: float, error: EstateError) -> None:
         seconds = round(time.monotonic() - began, 3)
@@ -111,34 +105,21 @@ class Run:
         if isinstance(error, GuardError):
             self.document["guards"] = [_guard(each) for each in error.guards]
         self._write()
-        self._tell("stopped", level="error", seconds=seconds, **said)
 
     def _write(self) -> None:
         self.document["seconds"] = round(time.monotonic() - self._began, 3)
         if self._report:
             text = json.dumps(self.document, indent=2, ensure_ascii=False)
-            _kept(REPORT, self._report, lambda path: path.write_text(text + "\n", encoding="utf-8"))
-
-    def _tell(self, event: str, *, level: str = "info", **facts: object) -> None:
-        if self._log:
-            line = json.dumps(
-                {"time": _now(), "level": level, "event": event, **facts}, ensure_ascii=False
-            )
-
-            def append(path: Path) -> None:
-                with path.open("a", encoding="utf-8") as log:
-                    log.write(line + "\n")
-
-            _kept(LOG, self._log, append)
+            _write_file(self._report, text + "\n")
 
 
-def _kept(variable: str, name: str, write: Callable[[Path], object]) -> None:
+def _write_file(name: str, text: str) -> None:
     try:
-        write(Path(name))
+        Path(name).write_text(text, encoding="utf-8")
     except OSError as error:
         raise EstateError(
             "The run report cannot be written; nothing was changed.",
-            [f"{variable} = {name!r}: {error.strerror}; name a file in a folder that is there"],
+            [f"{REPORT} = {name!r}: {error.strerror}; name a file in a folder that is there"],
         ) from error
 
 

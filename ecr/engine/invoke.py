@@ -12,9 +12,6 @@ from typing import Any
 REPORT = "ECR_ESTATE_REPORT"
 """The variable that names the file of the report."""
 
-LOG = "ECR_ESTATE_LOG"
-"""The variable that names the file of the events."""
-
 PAUSES = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
 """Seconds before each further attempt."""
 

@@ -12,6 +12,7 @@ import json
 from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
+from ecr.plan.access.documents import policy_text
 from ecr.plan.model import AlertPlan, AlertRule, Bleed, RegistryPlan
 from ecr.registry.registry import Registry
 from ecr.settings.models import Alerts
@@ -178,7 +179,7 @@ def _publishing(topic_arn: str, rule_arns: Sequence[str]) -> str:
         "Resource": topic_arn,
         "Condition": {"ArnEquals": {"aws:SourceArn": list(rule_arns)}},
     }
-    return _document(statement)
+    return policy_text(statement)
 
 
 def _encrypting(registry: Registry) -> str:
@@ -187,7 +188,7 @@ def _encrypting(registry: Registry) -> str:
     Amazon's own key for SNS would not do: its policy cannot let EventBridge in (Amazon SNS Developer
     Guide, "Enable compatibility between event sources from AWS services and encrypted topics").
     """
-    return _document(
+    return policy_text(
         {
             "Sid": "Account",
             "Effect": "Allow",
@@ -202,10 +203,4 @@ def _encrypting(registry: Registry) -> str:
             "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
             "Resource": "*",
         },
-    )
-
-
-def _document(*statements: Mapping[str, Any]) -> str:
-    return json.dumps(
-        {"Version": "2012-10-17", "Statement": list(statements)}, separators=(",", ":")
     )

@@ -81,15 +81,9 @@ def check_limits(
     repositories of the whole estate by registry, where those planned are but a stack's; ``first``
     says that nothing is deployed yet.
 
-    Raises EstateError, naming every offender, where the plan is over a limit or has a policy document
-    that AWS would refuse.
+    Raises EstateError, naming every offender, where the plan is over a limit.
     """
     documents = tuple(documents_of(plan))
-    refused = [offence for each in documents for offence in each.offences()]
-    if refused:
-        raise EstateError(
-            "The plan has policy documents that are wrong; nothing was changed.", refused
-        )
     uses = [
         *_of_registries(plan.registries),
         *_of_image_repositories(plan.image_repositories, held),

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from ecr.cli.markers import replace_marked
+from pages.markers import replace_between_markers
 from sandbox.session import PROJECT
 from sandbox.trials.runs import every_trial, run, say
 from sandbox.trials.trial import chosen
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _write(findings: Sequence[Finding]) -> None:
     text = f"\n{page(findings)}\n{last_line(findings)}\n"
-    PAGE.write_text(replace_marked(PAGE.read_text(), "faults", text))
+    PAGE.write_text(replace_between_markers(PAGE.read_text(), "faults", text))
     say(f"written to {PAGE.relative_to(PROJECT)}")
 
 

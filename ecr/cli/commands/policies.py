@@ -14,11 +14,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ecr.access_proof.matrix import page
+from ecr.access_proof.matrix import matrix_tables
 from ecr.cli.options import stop_where_ignored
 from ecr.engine.stack import Stack, inventory_of
-from ecr.engine.stack_file import checked, read_outputs, read_stack_file, read_text
-from ecr.errors import EstateError
+from ecr.engine.stack_file import checked, read_outputs, read_stack_file
 from ecr.ledger.ledger import Ledger, parse_ledger
 from ecr.plan.access.deploy_roles import deployment_documents
 from ecr.plan.build import build_plan
@@ -30,45 +29,6 @@ if TYPE_CHECKING:
     from ecr.plan.access.documents import Document
     from ecr.plan.model import EstatePlan
     from ecr.settings.models import Settings
-
-INTRODUCTION = """\
-# Who may do what
-
-Each cell is computed: the estate's documents are evaluated as IAM evaluates them, for the stack in
-`{file}`. Callers of other accounts, and the admin, have an identity policy
-that allows everything, so that only these documents stand in their way; the others have the policies
-that are made for them. *denied* is by a statement that denies, which nothing else can outweigh; *no* is
-for want of one that allows.
-
-[Access](../guides/access.md) says how to read it, and `python -m ecr policies --matrix` prints it for a
-stack of yours. This page is written by that command.
-"""
-
-
-ROLES = """\
-# The roles that deploy and preview
-
-One role in each account, for `{file}`: the one that `pulumi up` assumes, and one that is enough for
-`pulumi preview`, with or without `--refresh`, and changes nothing. `python -m ecr policies --roles` prints them
-for a stack of yours.
-
-They allow the calls that the AWS provider makes for what the settings ask for, and no others. A test on the real
-engine compares them with the calls that reach the embedded AWS, and fails where a call is missing or too many
-are allowed. Only what AWS asks for beside a call is added: for the roles of services, for Amazon Inspector and
-for a key of your own.
-
-- **When a feature is taken out of the settings**, deploy once more with the documents from before: they have the
-  permission to clear it away. Only `pushRoles.permissionsBoundary` is lifted with the new ones.
-- **Deleting image repositories** is in them only while `retire` names some.
-- The keys of alerts have no names that could be foreseen, so `key/*` stands for them. They have the tag `ecr-estate`
-  = `alerts`. The deploy role changes the policy of a key, or schedules its deletion, only where the key has it, and
-  never of the images' own key, `images.kmsKey`, which it cannot tag either. It can tag other keys: AWS lets nobody tag
-  a new key who may tag just some. A service control policy can close that for the keys that have to be kept.
-- Without `pushRoles.permissionsBoundary`, whoever deploys can give a role under `/ecr-estate/push-*` any policy.
-- Replicas need `iam:CreateServiceLinkedRole` once, when AWS makes replication's own role.
-
-This page is written by that command.
-"""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -95,18 +55,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--matrix", action="store_true", help="the access matrix instead, as Markdown"
     )
-    form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="print JSON")
-    form.add_argument("--page", action="store_true", help="with --roles: a page, in Markdown")
-    where = parser.add_mutually_exclusive_group()
-    where.add_argument("--output", type=Path, metavar="FILE", help="write to a file")
-    where.add_argument(
-        "--check", type=Path, metavar="FILE", help="write nothing, and fail if the file is stale"
-    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the documents or the matrix, write them, or compare them with what was written before."""
+    """Print the documents, or the matrix."""
     file = options.settings is not None
     stop_where_ignored(
         (options.outputs and not file, "--outputs: is for --settings; a stack has its own"),
@@ -117,49 +70,32 @@ def run(options: argparse.Namespace) -> int:
             "--matrix: --roles prints no matrix; give one of the two",
         ),
         (options.json and options.matrix, "--json: the matrix is Markdown only; leave it out"),
-        (options.page and not options.roles, "--page: is for --roles; give both, or neither"),
     )
-    text = _text(options)
-    if options.output:
-        options.output.write_text(text, encoding="utf-8")
-    elif options.check:
-        held = read_text(options.check) if options.check.exists() else ""
-        if held != text:
-            raise EstateError(
-                "The page is stale.", [f"{options.check}: write it again, with --output"]
-            )
+    settings, ledger = _stack(options)
+    roles = [each for pair in deployment_documents(settings).values() for each in pair]
+    if options.roles:
+        text = _listed(roles, as_json=options.json)
+    elif options.matrix:
+        text = matrix_tables(plan_of(settings, ledger), settings)
     else:
-        sys.stdout.write(text)
+        documents = [*documents_of(plan_of(settings, ledger)), *roles]
+        text = _listed(documents, as_json=options.json)
+    sys.stdout.write(text)
     return 0
 
 
-def _text(options: argparse.Namespace) -> str:
-    settings, ledger, file = _stack(options)
-    roles = [each for pair in deployment_documents(settings).values() for each in pair]
-    if options.roles:
-        return _page(roles, file) if options.page else _listed(roles, as_json=options.json)
-    plan = _plan(settings, ledger)
-    if options.matrix:
-        return page(plan, settings, INTRODUCTION.format(file=file))
-    return _listed([*documents_of(plan), *roles], as_json=options.json)
-
-
-def _stack(options: argparse.Namespace) -> "tuple[Settings, Ledger, str]":
-    """Give the settings, the ledger and the settings' file, by the engine's command line or from files."""
+def _stack(options: argparse.Namespace) -> "tuple[Settings, Ledger]":
+    """Return the settings and the ledger, by the engine's command line or from files."""
     if options.settings is None:
         stack = Stack(options.stack, options.config_file)
-        file = options.config_file or f"Pulumi.{stack.name}.yaml"
-        return stack.settings(), stack.ledger(), file
+        return stack.settings(), stack.ledger()
     ledger = (
         parse_ledger(read_outputs(options.outputs).get("ledger")) if options.outputs else Ledger()
     )
-    # As it is called from here, so that a page is the same on every machine.
-    file, here = options.settings, Path.cwd()
-    file = file.relative_to(here) if file.is_relative_to(here) else file
-    return checked(read_stack_file(options.settings)), ledger, str(file)
+    return checked(read_stack_file(options.settings)), ledger
 
 
-def _plan(settings: "Settings", ledger: "Ledger") -> "EstatePlan":
+def plan_of(settings: "Settings", ledger: "Ledger") -> "EstatePlan":
     """Plan as a deployment would, but for what only the registries know."""
     inventory = asyncio.run(inventory_of(settings, ledger))
     today = datetime.now(UTC).date().isoformat()
@@ -185,17 +121,6 @@ def _listed(documents: "Iterable[Document]", *, as_json: bool) -> str:
             + "\n"
         )
     return "\n".join(_shown(documents))
-
-
-def _page(documents: "Iterable[Document]", file: str) -> str:
-    parts = [ROLES.format(file=file)]
-    for each in documents:
-        document = json.dumps(json.loads(each.text), indent=2)
-        title = each.where[0].upper() + each.where[1:]
-        parts.append(
-            f"## {title}\n\n{len(each.text):,} of {each.limit:,} characters.\n\n```json\n{document}\n```\n"
-        )
-    return "\n".join(parts)
 
 
 def _shown(documents: "Iterable[Document]") -> Iterator[str]:

@@ -7,13 +7,12 @@ feature that is switched off is cleared away with the documents from before; a b
 the new ones.
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ecr.plan.access.documents import Document
+from ecr.plan.access.documents import Document, one_or_list, policy_text
 from ecr.plan.access.push_roles import provider_arn
 from ecr.plan.alerts import KEY_TAGS
 from ecr.plan.alerts import NAME as ALERTS
@@ -267,16 +266,12 @@ def _push_parts(pushed: list[Registry], settings: Settings) -> Iterator[_Part]:
 
 
 def _document(parts: Iterable[_Part], *, changing: bool) -> str:
-    return json.dumps(
-        {
-            "Version": "2012-10-17",
-            "Statement": [
-                _statement(part, actions)
-                for part in parts
-                if (actions := sorted({*part.reads, *(part.changes if changing else ())}))
-            ],
-        },
-        separators=(",", ":"),
+    return policy_text(
+        *(
+            _statement(part, actions)
+            for part in parts
+            if (actions := sorted({*part.reads, *(part.changes if changing else ())}))
+        )
     )
 
 
@@ -285,6 +280,6 @@ def _statement(part: _Part, actions: list[str]) -> dict[str, Any]:
         "Sid": part.sid,
         "Effect": part.effect,
         "Action": actions,
-        "Resource": part.resources[0] if len(part.resources) == 1 else list(part.resources),
+        "Resource": one_or_list(part.resources),
         **({"Condition": part.condition} if part.condition else {}),
     }

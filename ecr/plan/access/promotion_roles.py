@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from typing import Any
 
+from ecr.plan.access.documents import allow, policy
 from ecr.plan.access.registry_policies import LOOK, PULL, PUSH
 from ecr.registry.registry import Placement
 
@@ -37,11 +38,11 @@ def promotion_documents(
     ``others`` are the placements of other stages: a wildcard such as ``*-prod`` also matches a stage
     called ``non-prod``, and what it would cover too much is denied.
     """
-    token = _allow("Token", ["ecr:GetAuthorizationToken"], "*")
-    read = [_allow("ReadSource", [*PULL, *LOOK, FINDINGS], _arn(source))]
+    token = allow("Token", ["ecr:GetAuthorizationToken"], "*")
+    read = [allow("ReadSource", [*PULL, *LOOK, FINDINGS], _arn(source))]
     if enhanced:
-        read.append(_allow("ReadFindings", list(INSPECTOR), "*"))
-    write = _allow("WriteTarget", [*PULL, *LOOK, *PUSH], _arn(target))
+        read.append(allow("ReadFindings", list(INSPECTOR), "*"))
+    write = allow("WriteTarget", [*PULL, *LOOK, *PUSH], _arn(target))
     covered = sorted(
         _arn(other)
         for other in others
@@ -53,19 +54,11 @@ def promotion_documents(
     mine = [token, write, *([deny] if covered else [])]
     there, here = source.registry, target.registry
     if there.account == here.account:
-        return {here.account: _document(*read, *mine)}
+        return {here.account: policy(*read, *mine)}
     named = reader or f"arn:{there.partition}:iam::{there.account}:role/{READER}"
-    assume = _allow("AssumeReader", ["sts:AssumeRole"], named)
-    return {here.account: _document(assume, *mine), there.account: _document(token, *read)}
+    assume = allow("AssumeReader", ["sts:AssumeRole"], named)
+    return {here.account: policy(assume, *mine), there.account: policy(token, *read)}
 
 
 def _arn(placement: Placement) -> str:
     return placement.registry.arn(placement.name)
-
-
-def _allow(sid: str, actions: list[str], resource: str) -> dict[str, Any]:
-    return {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource}
-
-
-def _document(*statements: dict[str, Any]) -> dict[str, Any]:
-    return {"Version": "2012-10-17", "Statement": list(statements)}

@@ -8,12 +8,11 @@ Sources: GitHub Docs, "OpenID Connect reference"; IAM User Guide, "Available key
 federation".
 """
 
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ecr.errors import EstateError
+from ecr.plan.access.documents import one_or_list, policy_text
 from ecr.plan.access.registry_policies import PULL, PUSH
 from ecr.plan.architectures import Architecture
 from ecr.plan.model import PushRole
@@ -142,7 +141,7 @@ def push_trust(
     exact = {f"{ISSUER}:aud": AUDIENCE}
     if registry.partition == "aws":  # the other partitions do not know the key
         exact[f"{ISSUER}:repository_id"] = str(repository.id)
-    return _document(
+    return policy_text(
         {
             "Effect": "Allow",
             "Principal": {"Federated": provider_arn(registry)},
@@ -160,12 +159,12 @@ def push_trust(
 def push_policy(placements: Iterable[Placement]) -> str:
     """Let a role push to some image repositories. Logging in has no resource of its own."""
     resources = [each.registry.arn(each.name) for each in placements]
-    return _document(
+    return policy_text(
         {"Effect": "Allow", "Action": "ecr:GetAuthorizationToken", "Resource": "*"},
         {
             "Effect": "Allow",
             "Action": sorted([*PULL, *PUSH]),
-            "Resource": resources[0] if len(resources) == 1 else resources,
+            "Resource": one_or_list(resources),
         },
     )
 
@@ -179,9 +178,3 @@ def providers_made(roles: Iterable[PushRole], settings: Settings) -> Iterator[Re
     """Give one registry of each account in which the identity provider is to be made."""
     if settings.push_roles and settings.push_roles.create_provider:
         yield from {each.registry.account: each.registry for each in roles}.values()
-
-
-def _document(*statements: Mapping[str, Any]) -> str:
-    return json.dumps(
-        {"Version": "2012-10-17", "Statement": list(statements)}, separators=(",", ":")
-    )

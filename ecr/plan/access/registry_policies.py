@@ -6,11 +6,11 @@ which ECR refuses in resource policies. Principals of the registry's own account
 here, but for pushers by name: their identity policies decide, so that each reads and writes its own.
 """
 
-import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from ecr.plan.access.documents import Statement, allow, one_or_list, policy_text
 from ecr.plan.model import ImageRepository
 from ecr.plan.namespaces import namespace_of
 from ecr.registry.registry import Registry
@@ -50,7 +50,6 @@ FUNCTIONS = ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 """What the Lambda service needs (AWS Lambda Developer Guide, "Create a Lambda function using a
 container image")."""
 
-Statement = dict[str, Any]
 Condition = dict[str, dict[str, Any]]
 
 
@@ -87,7 +86,7 @@ def source_policy(registry: Registry, settings: Settings, role: str | None) -> s
         for name, namespace in sorted(known.items())
         if namespace.pushers
     ]
-    return _document(*statements, *_lock(settings, role))
+    return policy_text(*statements, *_lock(settings, role))
 
 
 def replica_policy(
@@ -102,10 +101,10 @@ def replica_policy(
     replication = {
         "Sid": "Replication",
         "Effect": "Allow",
-        "Principal": {"AWS": _one(roots)},
+        "Principal": {"AWS": one_or_list(roots)},
         "Action": ["ecr:ReplicateImage"],
     }
-    return _document(_on(destination.arn("*"), replication), *_lock(settings, role))
+    return policy_text(_on(destination.arn("*"), replication), *_lock(settings, role))
 
 
 def placement_policy(
@@ -137,7 +136,7 @@ def placement_policy(
     if accounts:
         sid = "LambdaECRImageCrossAccountRetrievalPolicy"
         statements.append(_functions(sid, registry, accounts))
-    return _document(*statements) if statements else None
+    return policy_text(*statements) if statements else None
 
 
 def functions_may_pull(registry: Registry) -> str:
@@ -146,7 +145,7 @@ def functions_may_pull(registry: Registry) -> str:
     Lambda writes a statement of its own if it finds none, which would show as drift
     (AWS Lambda Developer Guide, "Create a Lambda function using a container image").
     """
-    return _document(_functions("LambdaECRImageRetrievalPolicy", registry, [registry.account]))
+    return policy_text(_functions("LambdaECRImageRetrievalPolicy", registry, [registry.account]))
 
 
 def unbound_replicas(
@@ -177,9 +176,9 @@ def namespace_policy(name: str, registries: Iterable[Registry]) -> str:
 
     It is for nodes, pods' roles and task execution roles. Logging in has no resource of its own.
     """
-    return _document(
-        _allow("Login", "ecr:GetAuthorizationToken", "*"),
-        _allow("Pull", list(PULL), [each.arn(f"{name}/*") for each in registries]),
+    return policy_text(
+        allow("Login", "ecr:GetAuthorizationToken", "*"),
+        allow("Pull", list(PULL), [each.arn(f"{name}/*") for each in registries]),
     )
 
 
@@ -226,7 +225,7 @@ def _readers_only(
         "Principal": "*",
         "Action": "ecr:*",
         "Condition": {
-            "StringNotEquals": {"aws:PrincipalAccount": _one([registry.account, *accounts])},
+            "StringNotEquals": {"aws:PrincipalAccount": one_or_list([registry.account, *accounts])},
             **({"ArnNotEquals": {"aws:PrincipalArn": named}} if named else {}),
             **({"ForAllValues:StringNotLike": {"aws:PrincipalOrgPaths": paths}} if paths else {}),
             # A service has no account; what it may read, each image repository's own policy says.
@@ -274,7 +273,7 @@ def _functions(sid: str, registry: Registry, accounts: Iterable[str]) -> Stateme
         "Effect": "Allow",
         "Principal": {"Service": "lambda.amazonaws.com"},
         "Action": list(FUNCTIONS),
-        "Condition": {"StringLike": {"aws:sourceArn": _one(functions)}},
+        "Condition": {"StringLike": {"aws:sourceArn": one_or_list(functions)}},
     }
 
 
@@ -295,24 +294,10 @@ def _sid(namespace: str) -> str:
     return "".join(word[0].upper() + word[1:] for word in spelt.split())
 
 
-def _one(values: Sequence[str]) -> str | list[str]:
-    return values[0] if len(values) == 1 else list(values)
-
-
 def _on(resource: str | list[str], statement: Statement) -> Statement:
     condition = statement.pop("Condition", None)
     return {
         **statement,
-        "Resource": resource if isinstance(resource, str) else _one(resource),
+        "Resource": one_or_list(resource),
         **({"Condition": condition} if condition else {}),
     }
-
-
-def _allow(sid: str, action: str | list[str], resource: str | list[str]) -> Statement:
-    return {"Sid": sid, "Effect": "Allow", "Action": action, "Resource": resource}
-
-
-def _document(*statements: Mapping[str, Any]) -> str:
-    return json.dumps(
-        {"Version": "2012-10-17", "Statement": list(statements)}, separators=(",", ":")
-    )

@@ -1,0 +1,29 @@
+"""The table of the page that compares the architectures, for the sandbox's organisation.
+
+Owns where it stands in the page. Reads the page, the names and the program.
+"""
+
+from pathlib import Path
+
+from ecr.cli.commands.compare import (
+    lambdas_among,
+    organisation_of,
+    read_names,
+    sample_settings,
+    table,
+)
+from ecr.plan.comparison import compare
+from pages.markers import replace_between_markers
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+PAGE = "reference/comparison.md"
+
+
+def comparison_page() -> str:
+    """Return the page with its table computed anew."""
+    names = read_names(PROJECT / "sandbox/organisation.txt")
+    settings = sample_settings(None)
+    rows = list(compare(settings, organisation_of(names, lambdas_among(names), settings)))
+    page = (PROJECT / "docs" / PAGE).read_text(encoding="utf-8")
+    return replace_between_markers(page, "compare", table(rows))
