@@ -8,10 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ecr.access_proof.matrix import matrix_tables
-from ecr.cli.commands.policies import plan_of
+from ecr.cli.commands.policies import plan_of, role_documents
 from ecr.engine.stack_file import checked, read_stack_file
 from ecr.ledger.ledger import Ledger
-from ecr.plan.access.deploy_roles import deployment_documents
 from ecr.plan.access.documents import Document
 from ecr.settings.models import Settings
 
@@ -50,10 +49,11 @@ for a key of your own.
   permission to clear it away. Only `pushRoles.permissionsBoundary` is lifted with the new ones.
 - **Deleting image repositories** is in them only while `retire` names some.
 - The keys of alerts have no names that could be foreseen, so `key/*` stands for them. They have the tag `ecr-estate`
-  = `alerts`. The deploy role changes the policy of a key, or schedules its deletion, only where the key has it, and
-  never of the images' own key, `images.kmsKey`, which it cannot tag either. It can tag other keys: AWS lets nobody tag
-  a new key who may tag just some. A service control policy can close that for the keys that have to be kept.
-- Without `pushRoles.permissionsBoundary`, whoever deploys can give a role under `/ecr-estate/push-*` any policy.
+  = `alerts`. The deploy role changes the policy of a key, or schedules its deletion, only where the key has it. A key
+  with an alias is out of its reach, and so is the images' own key: it can neither tag it nor change it. Give every
+  key that has to be kept an alias: AWS lets nobody tag a new key who may tag just some.
+- Without `pushRoles.permissionsBoundary`, whoever deploys can give a role under `/ecr-estate/push-*` any policy. The
+  last document is such a boundary.
 - Replicas need `iam:CreateServiceLinkedRole` once, when AWS makes replication's own role.
 
 {written}
@@ -73,9 +73,8 @@ def access_page(written: str) -> str:
 
 def roles_page(written: str) -> str:
     """Return the page of the roles that deploy and preview; ``written`` as above."""
-    roles = deployment_documents(_settings(ROLES_STACK)).values()
     introduction = ROLES.format(file=ROLES_STACK, written=written)
-    return "\n".join([introduction, *_sections(each for pair in roles for each in pair)])
+    return "\n".join([introduction, *_sections(role_documents(_settings(ROLES_STACK)))])
 
 
 def _sections(documents: Iterable[Document]) -> Iterable[str]:

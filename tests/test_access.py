@@ -243,6 +243,68 @@ def test_a_registry_on_the_old_scope_has_no_policy_and_each_image_repository_one
         settings(registryPolicyScope="V1")
 
 
+@pytest.mark.parametrize("by", ["registry", "repository"])
+def test_pushers_push_to_the_first_stage_only(by: str) -> None:
+    """Images get to later stages by promotion, also where one stage's name ends as another's."""
+    pusher = f"arn:aws:iam::{OTHER}:role/payments-ci"
+    planned = plan(
+        *repositories("checkout"),
+        architecture="per-stage",
+        stages=["dev", "pre-dev", "prod"],
+        namespaces={
+            "known": {"payments": {"pushers": [pusher]}},
+            "repositories": {"checkout": "payments"},
+        },
+        access={"policy": by},
+    )
+    registry = planned.registries[0].policy
+    may = {
+        each.placement.name: decide(
+            caller(OTHER, "payments-ci"),
+            "ecr:PutImage",
+            SOURCE.arn(each.placement.name),
+            [text for text in (registry, each.policy) if text],
+            account=SOURCE.account,
+        )
+        == "allowed"
+        for each in planned.image_repositories
+    }
+    assert may == {
+        "payments/checkout-dev": True,
+        "payments/checkout-pre-dev": False,
+        "payments/checkout-prod": False,
+    }
+
+
+@pytest.mark.parametrize("by", ["registry", "repository"])
+def test_pushers_push_to_the_first_account_set_only(by: str) -> None:
+    pusher = f"arn:aws:iam::{OTHER}:role/payments-ci"
+    planned = plan(
+        *repositories("checkout"),
+        architecture="per-account-set",
+        accountSets=[
+            {"name": "nonprod", "account": SOURCE.account, "region": SOURCE.region},
+            {"name": "prod", "account": DESTINATION.account, "region": DESTINATION.region},
+        ],
+        namespaces={
+            "known": {"payments": {"pushers": [pusher]}},
+            "repositories": {"checkout": "payments"},
+        },
+        access={"policy": by},
+    )
+    policies = {each.registry: each.policy for each in planned.registries}
+    for each in planned.image_repositories:
+        registry = each.placement.registry
+        decision = decide(
+            caller(OTHER, "payments-ci"),
+            "ecr:PutImage",
+            registry.arn(each.placement.name),
+            [text for text in (policies[registry], each.policy) if text],
+            account=registry.account,
+        )
+        assert (decision == "allowed") == (registry == SOURCE), registry
+
+
 GLASS = f"arn:aws:iam::{SOURCE.account}:role/break-glass"
 GLASS_THERE = f"arn:aws:iam::{DESTINATION.account}:role/break-glass"
 """The break-glass roles of the artifacts account and of a Lambda account."""
@@ -260,7 +322,7 @@ def lock(**more: Any) -> dict[str, Any]:
     "action",
     ["ecr:DeleteRepository", "ecr:SetRepositoryPolicy", "ecr:PutLifecyclePolicy",
      "ecr:DeleteRegistryPolicy", "ecr:PutAccountSetting", "ecr:PutImageTagMutability",
-     "ecr:PutRegistryScanningConfiguration"],
+     "ecr:TagResource", "ecr:UntagResource"],
 )  # fmt: skip
 def test_under_a_lock_only_two_roles_delete_or_change_policies(action: str) -> None:
     document = source_policy(SOURCE, settings(**lock()), DEPLOY) or ""
@@ -274,6 +336,23 @@ def test_under_a_lock_only_two_roles_delete_or_change_policies(action: str) -> N
     assert decided("break-glass") == "allowed"
     away = caller(OTHER, "break-glass")
     assert decide(away, action, SOURCE.arn("api"), [document], account=SOURCE.account) == "denied"
+
+
+@pytest.mark.parametrize("service", ["inspector2.amazonaws.com", "replication.ecr.amazonaws.com"])
+@pytest.mark.parametrize(
+    "action", ["ecr:PutRegistryScanningConfiguration", "ecr:TagResource", "ecr:PutLifecyclePolicy"]
+)
+def test_a_lock_leaves_amazons_own_roles_of_the_account_what_they_need(
+    service: str, action: str
+) -> None:
+    """No deny names the scanning configuration (Amazon Inspector User Guide, "Scanning Amazon ECR")."""
+    document = source_policy(SOURCE, settings(**lock()), DEPLOY) or ""
+    denied = [each for each in json.loads(document)["Statement"] if each["Effect"] == "Deny"]
+    assert not any("ecr:PutRegistryScanningConfiguration" in each["Action"] for each in denied)
+    own = caller(SOURCE.account, f"aws-service-role/{service}/AWSServiceRole")
+    assert decide(own, action, SOURCE.arn("api"), [document], account=SOURCE.account) == "allowed"
+    away = caller(OTHER, f"aws-service-role/{service}/AWSServiceRole")
+    assert decide(away, action, SOURCE.arn("api"), [document], account=SOURCE.account) != "allowed"
 
 
 def replicated(*break_glass: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from ecr.cli.comment import LARGEST, code, fitted, folded, listed, number, plain
 from ecr.cli.main import main
+from ecr.cli.table import printable, table
 from ecr.engine.types import REPOSITORY
 
 Engine = Callable[..., None]
@@ -200,9 +202,29 @@ def test_no_drift_is_said_and_exits_well(
 
 def test_no_text_from_elsewhere_is_read_as_markdown() -> None:
     assert code("a`b|c\nd") == "`a'b\\|c d`"
-    assert plain("[x](y) <img> @team #1 *b*") == ("\\[x\\](y) \\<img\\> \\@team \\#1 \\*b\\*")
+    assert plain("[x](y) <img> *b*") == "\\[x\\](y) \\<img\\> \\*b\\*"
     assert "```\n'''\n```" in folded("t", ["```"])
     assert listed(["a", "b", "c"], 2) == "`a`, `b` and 1 more"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["@acme/team", "see #1", "acme/api#7", "https://evil.example/x", "www.evil.example", "GH-26",
+     "me@acme.example", "\\@acme", "WWW.evil.example", "gh-26"],
+)  # fmt: skip
+def test_no_text_from_elsewhere_mentions_anybody_or_becomes_a_link(text: str) -> None:
+    """What GitHub looks for once Markdown is done: no backslash hides it (github/markup#1168)."""
+    left = re.sub(r"\\(.)", r"\1", plain(text))
+    found = r"@\w|#\d|://|(?i:\bwww\.)|(?i:\bGH-\d)"
+    assert re.search(found, text)
+    assert not re.search(found, left)
+
+
+def test_control_characters_are_spelt_out_in_comments_and_on_a_terminal() -> None:
+    evil = "app\x1b]52;c;x\x07\u202e\x1b[2J"
+    for shown in (code(evil), plain(evil), printable(evil), table(("file",), [(evil,)])):
+        assert "\\x1b" in shown
+        assert shown.replace("\n", "").replace("\u200b", "").isprintable()
 
 
 def test_numbers_agree_with_their_nouns() -> None:

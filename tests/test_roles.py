@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ecr.access_proof.evaluate import Caller, Decision, Values, decide
-from ecr.plan.access.deploy_roles import UNCALLED, deployment_documents
+from ecr.plan.access.deploy_roles import UNCALLED, boundary_document, deployment_documents
 from ecr.plan.access.documents import Document
 from tests.builders import ARTIFACTS, LAMBDA, settings, with_replicas
 from tests.policy_grammar import offences_of
@@ -22,7 +22,13 @@ PUSH: dict[str, Any] = {"pushRoles": {"organisationId": 7}}
 
 def actions(document: Document) -> set[str]:
     statements = json.loads(document.text)["Statement"]
-    return {action for statement in statements for action in statement["Action"]}
+    return {
+        action
+        for statement in statements
+        for action in (
+            [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
+        )
+    }
 
 
 def deploying(account: str = ARTIFACTS, **changes: Any) -> set[str]:
@@ -133,6 +139,36 @@ def test_the_images_own_key_is_never_changed_whatever_its_tags(action: str, by_a
     aliased: dict[str, Values] = {"kms:ResourceAliases": (alias,)} if by_alias else {}
     assert may(chosen, action, IMAGES_KEY, {**context, **aliased}) == "denied"
     assert may(chosen, action, ALERTS_KEY, context) == "allowed"
+
+
+@pytest.mark.parametrize("account", [ARTIFACTS, LAMBDA])
+@pytest.mark.parametrize(
+    "action",
+    ["kms:EnableKeyRotation", "kms:PutKeyPolicy", "kms:ScheduleKeyDeletion", "kms:TagResource"],
+)
+def test_a_key_of_other_hands_that_has_an_alias_is_out_of_reach_whatever_its_tags(
+    action: str, account: str
+) -> None:
+    deploys, _ = deployment_documents(settings(**ALERTS, **with_replicas()))[account]
+    key = f"arn:aws:kms:eu-west-1:{account}:key/database"
+    context: dict[str, Values] = {**OURS, **ASKED, "kms:ResourceAliases": ("alias/database",)}
+    who = Caller(
+        "role", f"arn:aws:iam::{account}:role/deploy", policies=(deploys.text,), context=context
+    )
+    assert decide(who, action, key, account=account) == "denied"
+
+
+def test_the_boundary_of_push_roles_lets_them_push_images_and_nothing_else() -> None:
+    assert boundary_document(settings()) is None
+    boundary = boundary_document(settings(**PUSH))
+    assert boundary is not None
+    assert not offences_of(boundary)
+    assert actions(boundary) >= {"ecr:PutImage", "ecr:BatchGetImage"}
+    who = Caller("role", f"arn:aws:iam::{ARTIFACTS}:role/push", policies=(boundary.text,))
+    image = f"arn:aws:ecr:eu-west-1:{ARTIFACTS}:repository/api"
+    assert decide(who, "ecr:PutImage", image, account=ARTIFACTS) == "allowed"
+    for action in ("ecr:BatchDeleteImage", "ecr:DeleteRepository", "iam:CreateRole"):
+        assert decide(who, action, image, account=ARTIFACTS) == "not allowed"
 
 
 def test_grants_on_the_images_key_are_made_through_ecr_only() -> None:

@@ -7,6 +7,14 @@ and the mark by which a pipeline finds its own comment again. Knows nothing of p
 import re
 from collections.abc import Iterable, Sequence
 
+from ecr.cli.table import printable
+
+ZERO_WIDTH_SPACE = "\u200b"
+
+_FOUND_LATER = re.compile(r"[@#]|:(?=//)|(?i:\bwww)(?=\.)|(?i:\bGH)(?=-\d)")
+"""Where a mention, a reference to an issue or an address begins (GitHub Docs, "Autolinked references
+and URLs"; GitHub Flavored Markdown Spec, "Autolinks")."""
+
 SHOWN = 10
 """How many names a line lists before it only counts the rest."""
 
@@ -24,13 +32,18 @@ def mark(kind: str, stack: str) -> str:
 
 def code(text: str) -> str:
     """Give text as code, in which nothing has a meaning."""
-    plain = " ".join(text.split()).replace("`", "'").replace("|", "\\|")
-    return f"`{plain}`"
+    inside = printable(" ".join(text.split())).replace("`", "'").replace("|", "\\|")
+    return f"`{inside}`"
 
 
 def plain(text: str) -> str:
-    """Give text whose every character stands for itself."""
-    return re.sub(r"([\\`*_{}\[\]<>#|!~@])", r"\\\1", " ".join(text.split()))
+    """Return text whose every character stands for itself, also for what GitHub looks for afterwards.
+
+    GitHub finds mentions, references and addresses in what Markdown left, where a backslash is gone
+    already; a zero-width space behind the character that begins one keeps it from being found.
+    """
+    escaped = re.sub(r"([\\`*_{}\[\]<>#|!~@])", r"\\\1", printable(" ".join(text.split())))
+    return _FOUND_LATER.sub(f"\\g<0>{ZERO_WIDTH_SPACE}", escaped)
 
 
 def number(count: int, noun: str) -> str:

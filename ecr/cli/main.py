@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from ecr.cli.commands import command, summaries
+from ecr.cli.table import printable
 from ecr.errors import EstateError
 
 
@@ -57,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         said = "What was given is nested too deeply; nothing was done with it."
     else:
         return code
-    sys.stderr.write(f"{said}\n")
+    sys.stderr.write("".join(f"{printable(line)}\n" for line in said.splitlines()))
     return 1
 
 

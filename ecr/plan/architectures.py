@@ -47,10 +47,14 @@ def per_account_set(settings: Settings) -> Architecture:
 
 
 def staged(placement: Placement, settings: Settings) -> Placement:
-    """Return a placement that stands, with the stage or the account set that it is for."""
+    """Return a placement that stands, with the stage or the account set that it is for.
+
+    Of stages whose names end alike, it is the longest.
+    """
     match settings.architecture:
         case "per-stage":
-            stages = (each for each in settings.stages if placement.name.endswith(f"-{each}"))
+            longest_first = sorted(settings.stages, key=len, reverse=True)
+            stages = (each for each in longest_first if placement.name.endswith(f"-{each}"))
         case "per-account-set":
             stages = (
                 each.name
@@ -59,7 +63,7 @@ def staged(placement: Placement, settings: Settings) -> Placement:
             )
         case _:
             return placement
-    return replace(placement, stage=next(iter(stages), None))
+    return replace(placement, stage=next(stages, None))
 
 
 def replicas_of(

@@ -30,6 +30,7 @@ from ecr.plan.architectures import (
     artifacts_registry,
     configured_registries,
     source_registries,
+    staged,
 )
 from ecr.plan.changes import changes_of
 from ecr.plan.identity import identify, made_by, recovered
@@ -246,10 +247,22 @@ def _image_repositories(
     document = cache(lifecycle_document)
     functions = settings.access.functions
     replica_document = cache(functions_may_pull)
+    first = place("")[0]
 
     @cache
-    def granting(registry: Registry, namespace: str | None, runs: bool) -> str | None:  # noqa: FBT001 - a part of the cache's key
-        return placement_policy(registry, namespace, settings, functions=runs)
+    def granting(
+        registry: Registry,
+        namespace: str | None,
+        stage: str | None,
+        runs: bool,  # noqa: FBT001 - a part of the cache's key
+    ) -> str | None:
+        return placement_policy(
+            registry,
+            namespace,
+            settings,
+            functions=runs,
+            first=(registry, stage) == (first.registry, first.stage),
+        )
 
     for service in services:
         # What GitHub no longer lists may still run: it is not refused to whom it may concern.
@@ -260,6 +273,11 @@ def _image_repositories(
         lifecycle = document(choose(settings.lifecycle, service.name, service.repository))
         further = {
             placement.name: image for image in service.images[1:] for placement in place(image)
+        }
+        stages = {
+            placement.location: placement.stage
+            for image in (service.name, *service.images[1:])
+            for placement in place(image)
         }
         tags = {
             **settings.tags,
@@ -284,7 +302,12 @@ def _image_repositories(
                 lifecycle=lifecycle,
                 policy=replica_document(placement.registry)
                 if replica
-                else granting(placement.registry, namespace_of(placement.name, settings), runs),
+                else granting(
+                    placement.registry,
+                    namespace_of(placement.name, settings),
+                    stages.get(location, staged(placement, settings).stage),
+                    runs,
+                ),
                 found=location in observed.unknown and location not in observed.managed,
             )
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ecr.cli.table import table
+from ecr.cli.table import printable, table
 from ecr.engine.stack_file import checked, read_stack_file
 from ecr.errors import EstateError
 from ecr.github.http import environment_fetch
@@ -162,7 +162,7 @@ def _print(count: int, several: list[Found], unread: list[Found]) -> None:
     )
     sys.stdout.write(f"{len(several)} of {count} repositories have several Dockerfiles\n")
     for each in unread:
-        sys.stdout.write(f"not read: {each.repository}: {each.unread}\n")
+        sys.stdout.write(f"not read: {each.repository}: {printable(each.unread)}\n")
     if any(not each.declared for each in several):
         sys.stdout.write(
             "Split such a repository, or declare its further images under images.named.\n"

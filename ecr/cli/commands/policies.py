@@ -19,7 +19,7 @@ from ecr.cli.options import stop_where_ignored
 from ecr.engine.stack import Stack, inventory_of
 from ecr.engine.stack_file import checked, read_outputs, read_stack_file
 from ecr.ledger.ledger import Ledger, parse_ledger
-from ecr.plan.access.deploy_roles import deployment_documents
+from ecr.plan.access.deploy_roles import boundary_document, deployment_documents
 from ecr.plan.build import build_plan
 from ecr.plan.limits import documents_of
 from ecr.plan.model import Observed
@@ -72,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
         (options.json and options.matrix, "--json: the matrix is Markdown only; leave it out"),
     )
     settings, ledger = _stack(options)
-    roles = [each for pair in deployment_documents(settings).values() for each in pair]
+    roles = role_documents(settings)
     if options.roles:
         text = _listed(roles, as_json=options.json)
     elif options.matrix:
@@ -82,6 +82,13 @@ def run(options: argparse.Namespace) -> int:
         text = _listed(documents, as_json=options.json)
     sys.stdout.write(text)
     return 0
+
+
+def role_documents(settings: "Settings") -> "list[Document]":
+    """Return the documents of the roles that deploy and preview, and the boundary of push roles."""
+    boundary = boundary_document(settings)
+    pairs = deployment_documents(settings).values()
+    return [*(each for pair in pairs for each in pair), *([boundary] if boundary else [])]
 
 
 def _stack(options: argparse.Namespace) -> "tuple[Settings, Ledger]":

@@ -12,8 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ecr.plan.access.documents import Document, one_or_list, policy_text
+from ecr.plan.access.documents import Document, allow, one_or_list, policy_text
 from ecr.plan.access.push_roles import provider_arn
+from ecr.plan.access.registry_policies import PULL, PUSH
 from ecr.plan.alerts import KEY_TAGS
 from ecr.plan.alerts import NAME as ALERTS
 from ecr.plan.architectures import (
@@ -71,6 +72,22 @@ def deployment_documents(settings: Settings) -> dict[str, tuple[Document, Docume
             Document("identity", f"preview role of {account}", _document(parts, changing=False)),
         )
     return documents
+
+
+def boundary_document(settings: Settings) -> Document | None:
+    """Return the permissions boundary for push roles: pushing images, and nothing else.
+
+    None without push roles. It is made once, by whoever makes the deploy role, and named as
+    ``pushRoles.permissionsBoundary``; a deploy role that must set it can make no administrator.
+    """
+    if settings.push_roles is None:
+        return None
+    first = architecture_of(settings)("")[0].registry
+    text = policy_text(
+        allow("Login", "ecr:GetAuthorizationToken", "*"),
+        allow("Push", sorted([*PULL, *PUSH]), first.arn("*")),
+    )
+    return Document("identity", f"permissions boundary of push roles in {first.account}", text)
 
 
 def _parts(registries: list[Registry], settings: Settings) -> Iterator[_Part]:
@@ -218,10 +235,14 @@ def _alert_parts(registries: list[Registry], settings: Settings) -> Iterator[_Pa
     # access to tags").
     creation = ("kms:CreateKey", "kms:TagResource")
     yield _Part("NewAlertKeys", ("*",), (), creation, _tagged("Request"))
-    if settings.images.kms_key and registries[0].account == settings.artifacts.account:
-        key, named = _key(settings.images.kms_key)
-        denied = ("kms:EnableKeyRotation", *changes, "kms:TagResource")
-        yield _Part("NeverTheImagesKey", (key,), (), denied, named, "Deny")
+    denied = ("kms:EnableKeyRotation", *changes, "kms:TagResource")
+    # The keys of alerts have no alias; most keys of other hands have one, and are out of reach by it
+    # (AWS KMS Developer Guide, "Use aliases to control access to KMS keys").
+    aliased = {"ForAnyValue:StringLike": {"kms:ResourceAliases": "alias/*"}}
+    yield _Part("NeverAKeyWithAnAlias", arns("kms", "key/*"), (), denied, aliased, "Deny")
+    kms_key = settings.images.kms_key
+    if kms_key and ":alias/" not in kms_key and registries[0].account == settings.artifacts.account:
+        yield _Part("NeverTheImagesKey", (kms_key,), (), denied, {}, "Deny")
 
 
 def _tagged(where: Literal["Request", "Resource"]) -> _Condition:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from ecr.plan.access.documents import Statement, allow, one_or_list, policy_text
+from ecr.plan.architectures import architecture_of
 from ecr.plan.model import ImageRepository
 from ecr.plan.namespaces import namespace_of
 from ecr.registry.registry import Registry
@@ -40,11 +41,17 @@ LOCKED = (
     "ecr:PutImageTagMutability",
     "ecr:PutLifecyclePolicy",
     "ecr:PutRegistryPolicy",
-    "ecr:PutRegistryScanningConfiguration",
     "ecr:PutReplicationConfiguration",
     "ecr:SetRepositoryPolicy",
+    "ecr:TagResource",
+    "ecr:UntagResource",
 )
-"""What nobody else may do under a lock: end image repositories, or change what decides over them."""
+"""What nobody else may do under a lock: end image repositories, or change what decides over them.
+
+Their tags are among it, for a lost ledger is made anew from them. The scanning configuration is not:
+Amazon Inspector must be able to write it, and no deny may name it (Amazon Inspector User Guide,
+"Scanning Amazon Elastic Container Registry container images with Amazon Inspector").
+"""
 
 FUNCTIONS = ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 """What the Lambda service needs (AWS Lambda Developer Guide, "Create a Lambda function using a
@@ -81,12 +88,13 @@ def source_policy(registry: Registry, settings: Settings, role: str | None) -> s
         statements.append(
             _on(below, _readers_only(f"Only{_sid(names[0])}", readers, pushers, registry))
         )
-    statements += [
-        _on(registry.arn(f"{name}/*"), _pushing(_sid(name), namespace))
-        for name, namespace in sorted(known.items())
-        if namespace.pushers
-    ]
-    return policy_text(*statements, *_lock(settings, role))
+    for name, namespace in sorted(known.items()):
+        first, later = _of_first_stage(name, registry, settings)
+        if namespace.pushers and first:
+            statements.append(_on(first, _pushing(_sid(name), namespace)))
+            if later:
+                statements.append(_on(later, _not_pushing(_sid(name), namespace)))
+    return policy_text(*statements, *_lock(registry, settings, role))
 
 
 def replica_policy(
@@ -104,16 +112,22 @@ def replica_policy(
         "Principal": {"AWS": one_or_list(roots)},
         "Action": ["ecr:ReplicateImage"],
     }
-    return policy_text(_on(destination.arn("*"), replication), *_lock(settings, role))
+    return policy_text(_on(destination.arn("*"), replication), *_lock(destination, settings, role))
 
 
 def placement_policy(
-    registry: Registry, namespace_name: str | None, settings: Settings, *, functions: bool
+    registry: Registry,
+    namespace_name: str | None,
+    settings: Settings,
+    *,
+    functions: bool,
+    first: bool = True,
 ) -> str | None:
-    """Give the policy of the image repositories of a namespace; None where they need none.
+    """Return the policy of the image repositories of a namespace; None where they need none.
 
     It has what the registry policy would otherwise say and, with ``functions``, the Lambda functions
-    that run images straight from this registry.
+    that run images straight from this registry. ``first`` says whether they are of the first stage,
+    to which alone images are pushed.
     """
     access = settings.access
     statements: list[Statement] = []
@@ -126,7 +140,7 @@ def placement_policy(
             namespace.readers or () if narrowed else access.readers,
             registry,
         )
-        if namespace.pushers:
+        if namespace.pushers and first:
             statements.append(_pushing("", namespace))
     accounts = [
         account
@@ -234,6 +248,36 @@ def _readers_only(
     }
 
 
+def _of_first_stage(
+    namespace: str, registry: Registry, settings: Settings
+) -> tuple[list[str], list[str]]:
+    """Return the ARNs in a namespace that images are pushed to, and later stages that these cover.
+
+    Images get to later stages, and to later account sets, by promotion alone.
+    """
+    first, *rest = architecture_of(settings)(f"{namespace}/*")
+    if registry != first.registry:
+        return [], []
+    later = [
+        each.registry.arn(each.name)
+        for each in rest
+        if each.registry == registry
+        and each.name.endswith(first.name.removeprefix(f"{namespace}/*"))
+    ]
+    return [first.registry.arn(first.name)], later
+
+
+def _not_pushing(sid: str, namespace: Namespace) -> Statement:
+    """Deny pushes to stages whose names end as that of the first does."""
+    return {
+        "Sid": f"LaterStages{sid}",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": list(PUSH),
+        "Condition": {"ArnEquals": {"aws:PrincipalArn": list(namespace.pushers)}},
+    }
+
+
 def _pushing(sid: str, namespace: Namespace) -> Statement:
     """Let the pushers of a namespace push, and not delete."""
     return {
@@ -245,13 +289,16 @@ def _pushing(sid: str, namespace: Namespace) -> Statement:
     }
 
 
-def _lock(settings: Settings, role: str | None) -> Iterator[Statement]:
+def _lock(registry: Registry, settings: Settings, role: str | None) -> Iterator[Statement]:
     """Deny what would end or open the estate to everybody but the deploy role and the break-glass.
 
     The settings have a break-glass role in each account: ECR lets nobody change the registry of another.
+    The account's service-linked roles, which AWS alone can assume, are left alone: replication and
+    Amazon Inspector work by theirs.
     """
     if settings.access.lock:
-        keepers = sorted({*filter(None, [role]), *settings.access.lock.break_glass})
+        services = f"arn:{registry.partition}:iam::{registry.account}:role/aws-service-role/*"
+        keepers = sorted({*filter(None, [role]), *settings.access.lock.break_glass, services})
         yield {
             "Sid": "Lock",
             "Effect": "Deny",
