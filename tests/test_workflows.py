@@ -25,7 +25,10 @@ from sandbox.workflows import main
 ROOT = Path(__file__).resolve().parent.parent
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 ACTION = ROOT / ".github/actions/estate/action.yml"
-SCRIPTS = {"github-token", "plan", "deploy", "docs", "drift", "post", "run"}
+SCRIPTS = {
+    *("github-token", "plan", "deploy", "docs", "drift", "post", "run"),
+    *("tell", "notify", "watch", "confirmation"),
+}
 INLINE = {"Install what promotes", "Promote", "Build and push"}
 """Steps whose shell stands in the workflow itself; tests/test_operations_promote.py and
 tests/test_push_workflow.py are about them."""
@@ -78,8 +81,14 @@ def test_a_workflow_has_no_right_and_each_job_its_own(file: Path) -> None:
 def test_no_job_may_write_more_than_it_must() -> None:
     assert rights("ci") == {"ci": set()}
     assert rights("preview") == {"plan": {"id-token"}, "comment": {"pull-requests"}}
-    assert rights("deploy") == {"stack": {"id-token"}}
-    assert rights("deploy-stack") == {"plan": {"id-token"}, "deploy": {"id-token"}}
+    assert rights("deploy") == {"stack": {"id-token", "issues"}}
+    assert rights("confirm") == {"approve": set(), "stack": {"id-token", "issues"}}
+    assert rights("watch") == {"watch": {"id-token", "issues"}}
+    assert rights("deploy-stack") == {
+        "plan": {"id-token"},
+        "deploy": {"id-token"},
+        "tell": {"id-token", "issues"},
+    }
     assert rights("drift") == {"stack": {"id-token", "issues"}}
     assert rights("drift-stack") == {"compare": {"id-token"}, "issue": {"issues"}}
     assert rights("docs") == {
@@ -133,7 +142,7 @@ def test_what_a_stack_leaves_behind_is_called_after_it() -> None:
         for step in job["steps"]
         if "-artifact" in step.get("uses", "")
     ]
-    assert len(names) == 5
+    assert len(names) == 7
     assert all(each.endswith(("-${{ inputs.stack }}", "-${{ matrix.stack }}")) for each in names)
 
 
@@ -158,14 +167,30 @@ def test_no_scheduled_run_takes_the_place_of_a_refresh_that_waits() -> None:
     assert hours(plain) == set(range(24)) - after
 
 
-def test_a_deployment_waits_for_approval_where_a_guard_has_tripped() -> None:
+def test_a_confirmation_is_approved_and_no_deployment_waits_for_it() -> None:
+    confirm = jobs(ROOT / ".github/workflows/confirm.yml")
+    assert confirm["approve"]["environment"] == "production-guarded"
+    assert "vars.ECR_ESTATE_GUARDED == 'true'" in confirm["approve"]["if"]
+    assert "concurrency" not in confirm["approve"]
+    assert "concurrency" not in read(ROOT / ".github/workflows/confirm.yml")
+    deploying = read(ROOT / ".github/workflows/deploy.yml")["concurrency"]
+    assert confirm["stack"]["needs"] == "approve"
+    assert confirm["stack"]["concurrency"] == deploying
+    assert confirm["stack"]["with"]["confirm"] == "${{ inputs.confirm }}"
     job = jobs(ROOT / ".github/workflows/deploy-stack.yml")["deploy"]
-    assert job["environment"] == (
-        "${{ needs.plan.outputs.guarded == 'true' && vars.ECR_ESTATE_GUARDED == 'true'"
-        " && 'production-guarded' || 'production' }}"
-    )
+    assert job["environment"] == "production"
     (deploy,) = [step for step in job["steps"] if ".ci/deploy" in step.get("run", "")]
     assert deploy["env"]["GUARDED"] == "${{ vars.ECR_ESTATE_GUARDED }}"
+    assert deploy["env"]["CONFIRM"] == "${{ inputs.confirm }}"
+    everyday = jobs(ROOT / ".github/workflows/deploy.yml")["stack"]
+    assert "confirm" not in everyday["with"]
+
+
+def test_nothing_is_deployed_where_the_plan_found_nothing() -> None:
+    job = jobs(ROOT / ".github/workflows/deploy-stack.yml")["deploy"]
+    assert job["if"] == (
+        "needs.plan.outputs.changes == 'true' || inputs.refresh || inputs.confirm != ''"
+    )
 
 
 def test_no_expression_becomes_part_of_a_script() -> None:
@@ -304,7 +329,7 @@ def test_plan_writes_the_comment_and_says_that_no_guard_has_tripped(place: Place
     engine(place, {"changes": CHANGES})
     done = place.run("plan", REFRESH="true")
     assert done.returncode == 0, done.stderr
-    assert place.outputs() == {"guarded": "false", "confirm": "{}"}
+    assert place.outputs() == {"guarded": "false", "confirm": "{}", "changes": "true"}
     comment = (place.folder / "comment.md").read_text()
     assert comment.startswith("<!-- ecr-estate plan prod -->")
     assert (place.folder / "summary").read_text() == comment
@@ -321,8 +346,31 @@ def test_plan_hands_on_what_a_guard_has_counted_and_is_no_failure(place: Place) 
     engine(place, {"guards": guards, "error": error}, code=255)
     done = place.run("plan")
     assert done.returncode == 0, done.stderr
-    assert place.outputs() == {"guarded": "true", "confirm": '{"vanished":12}'}
+    assert place.outputs() == {
+        "guarded": "true",
+        "confirm": '{"vanished":12}',
+        "changes": "true",
+    }
     assert "12 vanish" in (place.folder / "comment.md").read_text()
+
+
+@needs_jq
+@pytest.mark.parametrize(
+    ("counts", "report", "changes"),
+    [
+        ({"same": 9}, {"outputsChanged": False}, "false"),
+        ({"same": 9, "update": 1}, {"outputsChanged": False}, "true"),
+        ({"same": 9}, {"outputsChanged": True}, "true"),
+        ({"same": 9}, {}, "true"),
+    ],
+)
+def test_plan_says_whether_there_is_anything_to_deploy(
+    place: Place, counts: dict[str, int], report: dict[str, Any], changes: str
+) -> None:
+    engine(place, report)
+    (place.folder / "digest").write_text(json.dumps({"changeSummary": counts}))
+    assert place.run("plan").returncode == 0
+    assert place.outputs()["changes"] == changes
 
 
 @needs_jq
@@ -348,7 +396,7 @@ def test_where_there_is_no_plan_the_comment_says_that_it_failed(place: Place, fa
     comment = (place.folder / "comment.md").read_text()
     assert comment.startswith(f"<!-- ecr-estate plan prod -->\n\n{FAILED}\n")
     assert (place.folder / "summary").read_text() == comment
-    assert place.outputs() == {"guarded": "false", "confirm": "{}"}
+    assert place.outputs() == {"guarded": "false", "confirm": "{}", "changes": "true"}
 
 
 def test_the_comment_says_so_before_there_is_anything_to_preview_with(place: Place) -> None:
@@ -687,6 +735,115 @@ def test_the_first_comment_is_written_and_the_next_one_takes_its_place(forge: Pl
     ]
 
 
+RUN = {
+    "GITHUB_SERVER_URL": "https://github.example",
+    "GITHUB_RUN_ID": "7",
+}
+WAITING = {
+    "guards": [
+        {"guard": "vanished", "count": 12, "among": 140, "allowed": 7, "tripped": True,
+         "what": "services would vanish"},
+        {"guard": "renamed", "count": 1, "among": 140, "allowed": 7, "tripped": False,
+         "what": "repositories are renamed"},
+    ]
+}  # fmt: skip
+
+
+def told(forge: Place, planned: str = "success", deployed: str = "success", **more: str) -> str:
+    done = forge.run("tell", PLANNED=planned, DEPLOYED=deployed, **RUN, **more)
+    assert done.returncode == 0, done.stderr
+    return (forge.folder / "issue.md").read_text()
+
+
+@needs_jq
+@pytest.mark.parametrize(
+    ("planned", "deployed", "job"),
+    [("failure", "skipped", "Plan"), ("success", "failure", "Deploy")],
+)
+def test_a_deployment_that_fails_opens_an_issue_and_calls_what_is_to_be_called(
+    forge: Place, planned: str, deployed: str, job: str
+) -> None:
+    forge.put("aws", "true")
+    forge.put("curl", "cat > /dev/null")
+    topic = "arn:aws:sns:eu-west-1:111122223333:estate"
+    body = told(forge, planned, deployed, TOPIC=topic, WEBHOOK="https://chat.example/hook")
+    assert body.startswith("<!-- ecr-estate deploy prod -->\n")
+    assert f"The job `{job}`" in body
+    assert "https://github.example/acme/estate/actions/runs/7" in body
+    assert [(method, path) for method, path, _ in sent(forge)] == [("POST", f"{REPO}/issues")]
+    assert sent(forge)[0][2]["title"] == "prod was not deployed"
+    assert topic in forge.called("aws")
+    assert "https://chat.example/hook" in forge.called("curl")
+
+
+@needs_jq
+def test_what_waits_is_an_issue_with_the_command_that_confirms_it(forge: Place) -> None:
+    (forge.folder / "plan.json").write_text(json.dumps(WAITING))
+    body = told(forge)
+    assert "12 of 140 services would vanish at once, more than 7" in body
+    assert "renamed" not in body
+    command = "gh workflow run confirm.yml --field stack=prod --field confirm='{\"vanished\":12}'"
+    assert command in body
+    assert sent(forge)[0][2]["title"] == "Changes of prod wait for a confirmation"
+
+
+@needs_jq
+@pytest.mark.parametrize("deployed", ["success", "skipped"])
+def test_the_next_success_closes_the_issue(forge: Place, deployed: str) -> None:
+    mine = {"number": 5, "user": OURS, "body": "<!-- ecr-estate deploy prod -->\nold"}
+    hold(forge, mine, kind="issues")
+    told(forge, deployed=deployed)
+    assert [(method, path) for method, path, _ in sent(forge)] == [("PATCH", f"{REPO}/issues/5")]
+    assert sent(forge)[0][2]["state"] == "closed"
+
+
+@needs_jq
+def test_a_topic_or_a_webhook_that_does_not_answer_fails_nothing(forge: Place) -> None:
+    forge.put("aws", "exit 1")
+    forge.put("curl", "exit 7")
+    told(forge, "failure", "skipped", TOPIC="arn", WEBHOOK="https://chat.example/hook")
+
+
+@needs_jq
+@pytest.mark.parametrize(
+    ("last", "overdue"),
+    [("2026-11-27T10:00:00Z", False), ("2026-11-27T08:00:00Z", True), (None, True)],
+)
+def test_a_watch_opens_an_issue_where_nothing_was_deployed_for_three_hours(
+    forge: Place,
+    last: str | None,
+    overdue: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    runs = {"workflow_runs": [{"updated_at": last}] if last else []}
+    (forge.folder / "runs").write_text(json.dumps(runs))
+    forge.put(
+        "gh",
+        f'case "$*" in *workflows/deploy.yml/runs*) cat {forge.folder}/runs; exit;; esac\n'
+        f'exec "{sys.executable}" {forge.folder}/gh.py {forge.folder} "$@"',
+    )
+    hold(forge, {"number": 5, "user": OURS, "body": "<!-- ecr-estate watch -->\nx"}, kind="issues")
+    noon = "1795780800"  # 2026-11-27T12:00:00Z
+    done = forge.run("watch", NOW=noon, **RUN)
+    assert done.returncode == 0, done.stderr
+    ((method, path, body),) = sent(forge)
+    assert (method, path) == ("PATCH", f"{REPO}/issues/5")
+    assert (body.get("state") == "closed") is not overdue
+
+
+@needs_jq
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [('{"vanished": 12}', 0), ("{}", 2), ('{"vanished": 0}', 2), ('{"vanished": "12"}', 2),
+     ("12", 2), ("not JSON", 2), ('{"vanished": 1.5}', 2)],
+)  # fmt: skip
+def test_a_confirmation_that_is_none_is_refused_before_anybody_is_asked(
+    place: Place, given: str, code: int
+) -> None:
+    done = place.run("confirmation", CONFIRM=given)
+    assert done.returncode == code
+    assert (code == 0) == ("For the next deployment of prod alone" in done.stdout)
+
+
 @needs_jq
 def test_drift_has_one_issue_which_is_opened_updated_and_closed(forge: Place) -> None:
     forge.run("post", "issue", "AWS has drifted", text(forge))
@@ -933,22 +1090,39 @@ GUIDE = (ROOT / "docs/guides/pipeline.md").read_text()
 
 
 def test_the_guide_lets_each_role_trust_the_subjects_of_its_jobs_and_no_others() -> None:
-    trusts = [json.loads(each) for each in re.findall(r"~~~json\n(.*?)~~~", GUIDE, re.DOTALL)]
-    subjects = []
-    for trust in trusts:
-        (statement,) = trust["Statement"]
+    issuer = "token.actions.githubusercontent.com"
+    trusts = []
+    for each in re.findall(r"~~~json\n(.*?)~~~", GUIDE, re.DOTALL):
+        (statement,) = json.loads(each)["Statement"]
         assert statement["Action"] == "sts:AssumeRoleWithWebIdentity"
         (operator,) = statement["Condition"]
         assert operator == "StringEquals"  # a pattern would match more than it seems to
-        audience, subject = statement["Condition"][operator].items()
-        assert audience == ("token.actions.githubusercontent.com:aud", "sts.amazonaws.com")
-        assert subject[0] == "token.actions.githubusercontent.com:sub"
-        subjects.append(subject[1])
+        trusts.append(
+            {
+                key.removeprefix(f"{issuer}:"): value
+                for key, value in statement["Condition"][operator].items()
+            }
+        )
     prefix = "repo:acme/ecr-estate:"
-    assert subjects == [
-        [f"{prefix}pull_request", f"{prefix}ref:refs/heads/main"],
-        [f"{prefix}environment:production", f"{prefix}environment:production-guarded"],
+    everybody = {"aud": "sts.amazonaws.com", "repository_id": "123456789"}
+    workflow = ".github/workflows/deploy-stack.yml"
+    assert trusts == [
+        {**everybody, "sub": [f"{prefix}pull_request", f"{prefix}ref:refs/heads/main"]},
+        {
+            **everybody,
+            "sub": f"{prefix}environment:production",
+            "job_workflow_ref": f"acme/ecr-estate/{workflow}@refs/heads/main",
+        },
     ]
+    assert (ROOT / workflow).exists()
+    deploys = [
+        (file.name, key)
+        for file in WORKFLOWS
+        for key, job in jobs(file).items()
+        for step in job.get("steps", [])
+        if "ECR_ESTATE_DEPLOY_ROLE" in str(step.get("with", {}).get("role"))
+    ]
+    assert deploys == [("deploy-stack.yml", "deploy")]
 
 
 def test_only_a_deployment_may_write_variables_and_only_where_they_are_kept() -> None:
