@@ -172,10 +172,11 @@ def test_a_confirmation_is_approved_and_no_deployment_waits_for_it() -> None:
     assert confirm["approve"]["environment"] == "production-guarded"
     assert "vars.ECR_ESTATE_GUARDED == 'true'" in confirm["approve"]["if"]
     assert "concurrency" not in confirm["approve"]
-    assert "concurrency" not in read(ROOT / ".github/workflows/confirm.yml")
+    waiting = read(ROOT / ".github/workflows/confirm.yml")["concurrency"]["group"]
     deploying = read(ROOT / ".github/workflows/deploy.yml")["concurrency"]
     assert confirm["stack"]["needs"] == "approve"
     assert confirm["stack"]["concurrency"] == deploying
+    assert waiting != deploying["group"]
     assert confirm["stack"]["with"]["confirm"] == "${{ inputs.confirm }}"
     job = jobs(ROOT / ".github/workflows/deploy-stack.yml")["deploy"]
     assert job["environment"] == "production"
