@@ -41,13 +41,11 @@ check: $(INSTALLED) ## Check format, lint, types, workflows, generated pages, do
 	@echo "check: lint";      $(BIN)/ruff check $(STYLE)
 	@echo "check: types";     $(BIN)/mypy && $(BIN)/mypy examples/service/__main__.py
 	@echo "check: workflows"; $(BIN)/python -m sandbox.workflows
-	@echo "check: reference"; $(BIN)/python -m ecr settings --check docs/reference/settings.md
 	@echo "check: generated pages"; $(BIN)/python -m pages --check
 	@echo "check: spelling";  $(BIN)/codespell $(SPELLED)
 	@echo "check: documents and links"; NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --site-dir site
 
 docs: $(INSTALLED) ## Build the decision site into site/
-	$(BIN)/python -m ecr settings --output docs/reference/settings.md
 	$(BIN)/python -m pages $(if $(CI),--whole) $(addprefix --outputs=,$(OUTPUTS)) $(if $(STACK),--stack $(STACK))
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir site
 	@echo "docs: open site/index.html"

@@ -27,7 +27,8 @@ from ecr.ledger.shards import Shard
 from ecr.plan.build import build_plan
 from ecr.plan.limits import REPOSITORIES, REQUESTS, REQUESTS_EACH
 from ecr.plan.model import Observed
-from ecr.settings.models import Settings, parse_settings
+from ecr.settings.load import parse_settings
+from ecr.settings.models import Settings
 from pages.markers import replace_between_markers
 from sandbox import processes
 from sandbox.github import synthetic_organisation

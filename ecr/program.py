@@ -13,7 +13,7 @@ from ecr.errors import EstateError
 from ecr.github.inventory import connect, read_inventory
 from ecr.plan.architectures import assumed_roles
 from ecr.plan.build import build_plan
-from ecr.settings.models import load_settings
+from ecr.settings.load import load_settings
 
 
 async def main() -> dict[str, Any]:

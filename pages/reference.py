@@ -1,4 +1,4 @@
-"""The reference pages that are written from the code: commands, outputs, limits.
+"""The reference pages that are written from the code: commands, outputs, limits, settings.
 
 Owns how they read. Reads the parsers of the commands, the outputs of a planned estate, and the
 constants with the docstrings that say where each limit comes from; and the Makefile.
@@ -14,10 +14,12 @@ from typing import Any
 
 from ecr.cli.main import command_line
 from ecr.deploy.outputs import OUTPUTS
+from ecr.settings.load import settings_schema
 from pages.access import access_page, roles_page
 from pages.comparison import PAGE as COMPARISON
 from pages.comparison import comparison_page
 from pages.estate import sandbox_outputs
+from pages.settings_reference import settings_reference
 from sandbox.__main__ import command_line as sandbox_command_line
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -67,7 +69,14 @@ def pages() -> dict[str, str]:
         "reference/access.md": access_page(WRITTEN),
         "reference/roles.md": roles_page(WRITTEN),
         COMPARISON: comparison_page(),
+        "reference/settings.md": settings_reference(),
+        "reference/settings.schema.json": settings_schema_text(),
     }
+
+
+def settings_schema_text() -> str:
+    """Return the JSON Schema of a stack's file, as `ecr-estate settings --schema` writes it."""
+    return json.dumps(settings_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 def commands() -> str:

@@ -12,7 +12,8 @@ from ecr.github.model import Inventory, Repository, why_deselected
 from ecr.ledger.ledger import Ledger
 from ecr.plan.build import build_plan
 from ecr.plan.model import EstatePlan, Observed
-from ecr.settings.models import Settings, parse_settings
+from ecr.settings.load import parse_settings
+from ecr.settings.models import Settings
 
 TODAY = "2026-11-22"
 OWNER = "ecr-estate/test"

@@ -71,14 +71,14 @@ def test_retiring_takes_two_deployments_and_each_says_so() -> None:
     first = after(WEB, ledger=kept, retire=["api"])
     assert told(first) == [("retiring", "api", "named under retire")]
     second = after(WEB, ledger=first.ledger, retire=["api"])
-    assert told(second) == [("ended", "api", "retired, and empty")]
+    assert told(second) == [("deleted", "api", "retired, and empty")]
     assert second.changes[0].locations == (f"{SOURCE}/api",)
 
 
 def test_a_successor_is_told_as_a_rename_and_makes_nothing() -> None:
     kept = after(WEB).ledger
     done = after(WEB, repository(9, "api"), ledger=kept, successors={"api": 9})
-    assert told(done) == [("renamed", "api", "goes to api (9)")]
+    assert told(done) == [("handed over", "api", "goes to api (9)")]
 
 
 def test_what_is_left_out_says_why() -> None:

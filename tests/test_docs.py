@@ -21,7 +21,8 @@ from ecr.cli.main import main
 from ecr.errors import EstateError
 from ecr.github.listing import ListingRefusedError
 from ecr.ledger.ledger import parse_ledger
-from ecr.settings.models import Settings, parse_settings
+from ecr.settings.load import parse_settings
+from ecr.settings.models import Settings
 from tests.builders import plan, repositories
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -156,10 +157,6 @@ def test_every_make_target_that_is_named_exists(page: Path) -> None:
 def test_every_file_that_the_repositorys_own_pages_link_to_exists(name: str) -> None:
     links = re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / name).read_text())
     assert [link for link in links if not (ROOT / link).exists()] == []
-
-
-def test_the_reference_of_the_settings_is_fresh() -> None:
-    assert main(["settings", "--check", str(DOCS / "reference/settings.md")]) == 0
 
 
 def test_the_production_stack_is_valid() -> None:

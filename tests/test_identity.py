@@ -324,7 +324,7 @@ def test_many_replicas_that_would_no_longer_be_filled_are_filled_until_it_is_con
     assert held.ledger == before.ledger
     assert held.registries == before.registries
     assert [each.count for each in held.guards if each.tripped] == [8]
-    confirmed = plan(*blind, ledger=before.ledger, confirm={"endedReplicas": 8}, **chosen)
+    confirmed = plan(*blind, ledger=before.ledger, confirm={"unfilledReplicas": 8}, **chosen)
     assert set(states(confirmed.ledger.entries[1].replicas).values()) == {"kept"}
     assert not confirmed.registries[0].replication
 

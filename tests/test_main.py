@@ -11,7 +11,8 @@ import pytest
 from ecr.cli.commands import settings
 from ecr.cli.main import main
 
-ECR = [sys.executable, "-m", "ecr", "settings"]
+ECR = [sys.executable, "-m", "ecr", "settings", "--schema"]
+MATRIX = ["policies", "--settings", "examples/access/Pulumi.access.yaml", "--matrix"]
 
 
 def raising(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,13 +37,14 @@ def test_what_ends_a_command_is_one_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     raising(error, monkeypatch)
-    assert main(["settings"]) == code
+    assert main(["settings", "--schema"]) == code
     assert capsys.readouterr().err == said
 
 
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     file = tmp_path / "nowhere" / "page.md"
-    done = subprocess.run([*ECR, "--output", file], check=False, capture_output=True, text=True)
+    command = [*ECR[:3], *MATRIX, "--output", file]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr.splitlines()[1:] == [f"  - {file}: No such file or directory"]
 

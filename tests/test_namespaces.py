@@ -168,7 +168,7 @@ def test_two_repositories_of_one_name_in_two_namespaces_do_not_meet() -> None:
     ("namespaces", "said"),
     [
         ({"known": {"payments": {}}, "repositories": {"api": "paymnets"}},
-         ("namespaces.repositories.api = 'paymnets': is not in namespaces.known; did you mean "
+         ('namespaces.repositories.api = "paymnets": is not in namespaces.known; did you mean '
          "payments")),
         ({"repositories": {"api": "payments"}}, "is not in namespaces.known; add it there"),
         ({"known": {"Payments": {}}}, "is not a namespace that ECR accepts"),

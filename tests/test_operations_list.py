@@ -162,7 +162,7 @@ def test_a_file_that_is_not_there_is_named_by_its_setting() -> None:
 
 
 def test_two_lists_at_once_are_refused() -> None:
-    with pytest.raises(EstateError, match=r"staticFile = 'a.yaml': stands beside static"):
+    with pytest.raises(EstateError, match=r"staticFile = \"a.yaml\": stands beside static"):
         settings(static=[{"id": 1, "name": "api"}], staticFile="a.yaml")
 
 

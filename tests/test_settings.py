@@ -4,9 +4,11 @@ import json
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from ecr.errors import EstateError
-from ecr.settings.models import parse_settings
+from ecr.settings.load import RENAMED, parse_settings, settings_schema
+from ecr.settings.models import Scanning
 from tests.builders import ARTIFACTS, LAMBDA, config, settings
 
 ROLE = f"arn:aws:iam::{ARTIFACTS}:role/a"
@@ -70,7 +72,7 @@ def test_a_list_of_one_wrong_entry_is_not_called_short_as_well() -> None:
         ({"lifecycle": {"untaggedDays": 4000}}, "is too large; write at most 3650"),
         ({"lifecycle": {"preset": "forever"}}, "write 'commit-sha', 'semver', 'source"),
         ({"scanning": {"onPushOnly": ["*"]}}, "beside type: BASIC"),
-        ({"lifecycle": {"preset": "custom"}}, "must have rules if preset is custom"),
+        ({"lifecycle": {"preset": "custom"}}, "lifecycle.rules: must be there if preset is custom"),
         ({"lifecycle": {"overrides": [{"preset": "none"}]}}, "write names, property or both"),
         (
             {
@@ -90,7 +92,7 @@ def test_a_list_of_one_wrong_entry_is_not_called_short_as_well() -> None:
                     ]
                 }
             },
-            "ecr-estate:lifecycle.overrides[0].rules[0].countType = 'sinceImagePulled': is for",
+            'ecr-estate:lifecycle.overrides[0].rules[0].countType = "sinceImagePulled": is for',
         ),
         ({"lifecycle": {"protectedTags": ["a*b*c*"]}}, "at most two `*`"),
         ({"images": {"mutableTags": [f"t{n}" for n in range(6)]}}, "write at most 5"),
@@ -115,11 +117,11 @@ def test_a_list_of_one_wrong_entry_is_not_called_short_as_well() -> None:
         ),
         (
             {"lambdaReplicas": {"accounts": [{"account": LAMBDA, "regions": ["cn-north-1"]}]}},
-            "regions[0] = 'cn-north-1': is in aws-cn, and the artifacts registry in aws",
+            'regions[0] = "cn-north-1": is in aws-cn, and the artifacts registry in aws',
         ),
         (
             {"artifacts": {"account": ARTIFACTS, "region": "cn-north-1", "role": ROLE}},
-            "artifacts.role = 'arn:aws:iam::111111111111:role/a': is not in the partition aws-cn",
+            'artifacts.role = "arn:aws:iam::111111111111:role/a": is not in the partition aws-cn',
         ),
         (
             {
@@ -134,10 +136,10 @@ def test_a_list_of_one_wrong_entry_is_not_called_short_as_well() -> None:
                     }
                 ],
             },
-            "give the same role in both places",
+            "write the same role in both places",
         ),
         ({"retire": ["api", "api"]}, "repeats api; write each once"),
-        ({"tags": {"aws:x": "y"}}, "is not an AWS tag key"),
+        ({"tags": {"aws:x": "y"}}, "is not free of the prefix aws:"),
         ({"static": []}, "write at least 1"),
         ({"static": [{"id": 1, "name": "a"}, {"id": 1, "name": "b"}]}, "is already static[0]"),
         ({"static": [{"id": 1, "name": "a"}, {"id": 2, "name": "A"}]}, "GitHub ignores case"),
@@ -192,3 +194,92 @@ def test_a_long_value_is_shortened_in_the_error() -> None:
     with pytest.raises(EstateError) as refused:
         parse_settings({**config(), "ecr-estate:retire": long}, namespace="ecr-estate")
     assert len(max(str(refused.value).splitlines(), key=len)) < 200
+
+
+def test_contradictions_are_reported_in_the_round_of_what_is_wrong_by_itself() -> None:
+    found = offences(
+        awsOrganisation="acme",
+        images={"immutable": False, "mutableTags": ["latest"], "count": "maybe"},
+        scanning={"onPushOnly": ["*"]},
+        lambdaReplicas={
+            "accounts": [
+                {"account": "1", "regions": ["eu-west-1"]},
+                {"account": ARTIFACTS, "regions": ["eu-west-1"]},
+            ]
+        },
+    )
+    assert [line.split(": ")[0].split(" = ")[0] for line in found] == [
+        "ecr-estate:awsOrganisation",
+        "ecr-estate:lambdaReplicas.accounts[0].account",
+        "ecr-estate:images.count",
+        "ecr-estate:images.mutableTags",
+        "ecr-estate:lambdaReplicas.accounts[1].account",
+        "ecr-estate:scanning.onPushOnly",
+    ]
+
+
+def test_a_check_that_needs_a_wrong_value_is_not_made() -> None:
+    found = offences(stages=["UPPER"], architecture="per-stage")
+    assert len(found) == 1
+
+
+def test_a_contradiction_never_shows_a_secret() -> None:
+    values = config(static=[{"id": 1, "name": "hunter"}, {"id": 2, "name": "hunter"}])
+    with pytest.raises(EstateError) as refused:
+        parse_settings(values, namespace="ecr-estate", secret_keys={"ecr-estate:static"})
+    assert "hunter" not in str(refused.value)
+
+
+def test_a_model_by_itself_refuses_its_contradictions_too() -> None:
+    with pytest.raises(ValidationError, match="stands beside type: BASIC"):
+        Scanning.model_validate({"onPushOnly": ["*"]})
+
+
+def test_a_setting_of_the_version_before_is_understood_with_a_notice() -> None:
+    told: list[str] = []
+    values = config(confirm={"endedReplicas": 5})
+    chosen = parse_settings(values, namespace="ecr-estate", tell=told.append)
+    assert chosen.confirm.unfilled_replicas == 5
+    (notice,) = told
+    assert notice.startswith("confirm.endedReplicas is called confirm.unfilledReplicas now")
+
+
+def test_a_setting_under_both_its_names_is_refused() -> None:
+    (found,) = offences(confirm={"endedReplicas": 5, "unfilledReplicas": 6})
+    assert "stands beside confirm.unfilledReplicas" in found
+
+
+def test_every_renamed_setting_leads_to_one_that_there_is() -> None:
+    properties = settings_schema()
+    for path, now in RENAMED.items():
+        assert f'"{now}"' in json.dumps(properties)
+        assert f'"{path[-1]}"' not in json.dumps(properties)
+
+
+@pytest.mark.parametrize(
+    "tags", [{"team": "Köln"}, {"größe": "1"}, {"a b": "x+y=z@w"}, {"чей": "мой/наш"}, {"a": ""}]
+)
+def test_tags_take_letters_and_digits_of_any_language(tags: dict[str, str]) -> None:
+    assert settings(tags=tags).tags == tags
+
+
+@pytest.mark.parametrize(
+    ("tags", "expected"),
+    [
+        ({"AWS:x": "1"}, "prefix aws:"),
+        ({"x": "aWs:1"}, "prefix aws:"),
+        ({"x": "y" * 257}, "at most 256 characters"),
+        ({"x" * 129: "y"}, "1 to 128 characters"),
+        ({"": "y"}, "1 to 128 characters"),
+        ({"x": "a;b"}, "letters and digits of any language"),
+        ({"x": "a\tb"}, "letters and digits of any language"),
+        ({"x": "\U0001f600"}, "letters and digits of any language"),
+    ],
+)
+def test_a_tag_is_refused_by_the_rule_that_it_breaks(tags: dict[str, str], expected: str) -> None:
+    (found,) = offences(tags=tags)
+    assert expected in found
+
+
+def test_a_choice_counts_whatever_the_case_of_the_repository() -> None:
+    assert settings(names={"Docs": "documents"}).chosen_names == {"docs": "documents"}

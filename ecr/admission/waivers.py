@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, model_validator
 
 from ecr.errors import EstateError
+from ecr.plain_yaml import load_yaml
 
 _Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
@@ -55,7 +56,7 @@ class _File(BaseModel):
 def read_waivers(file: Path) -> tuple[Waiver, ...]:
     """Read the file; raises EstateError with everything that is wrong in it."""
     try:
-        return _File.model_validate(yaml.safe_load(file.read_text(encoding="utf-8"))).waivers
+        return _File.model_validate(load_yaml(file.read_text(encoding="utf-8"))).waivers
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise EstateError("The waivers cannot be read.", [f"{file}: {error}"]) from error
     except ValidationError as error:

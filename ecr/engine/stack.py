@@ -17,7 +17,8 @@ from ecr.github.listing import list_organisation
 from ecr.github.model import Inventory
 from ecr.ledger.ledger import Ledger, gather, parse_ledger
 from ecr.ledger.shards import shard_of
-from ecr.settings.models import PROJECT, Settings, parse_settings
+from ecr.settings.load import PROJECT, parse_settings
+from ecr.settings.models import Settings
 
 
 class Stack:

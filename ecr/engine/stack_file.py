@@ -12,7 +12,9 @@ from typing import Any
 import yaml
 
 from ecr.errors import EstateError
-from ecr.settings.models import PROJECT, Settings, parse_settings
+from ecr.plain_yaml import load_yaml
+from ecr.settings.load import PROJECT, parse_settings
+from ecr.settings.models import Settings
 
 
 def read_text(path: Path) -> str:
@@ -29,7 +31,7 @@ def read_stack_file(path: Path) -> dict[str, Any]:
     """Give the project's settings in a stack's file, unchecked, without their namespace."""
     text = read_text(path)
     try:
-        file = yaml.safe_load(text)
+        file = load_yaml(text)
     except (yaml.YAMLError, ValueError) as error:
         raise _no_stack_file([f"{path}: {' '.join(str(error).split())}"]) from error
     config = file.get("config") if isinstance(file, dict) else None
@@ -54,7 +56,7 @@ def _unusable(key: str, value: object) -> Iterator[str]:
     try:
         json.dumps(value)
     except (TypeError, ValueError) as error:
-        yield f"{PROJECT}:{key}: is no plain value ({error}); write dates in quotes, and no aliases"
+        yield f"{PROJECT}:{key}: is no plain value ({error}); write dates in quotes"
         return
     for path in _encrypted(key, value):
         yield f"{PROJECT}:{path}: is encrypted; store it in plain, for it is no secret"

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from ecr.errors import EstateError
 from ecr.github.model import Inventory, Repository, why_deselected
-from ecr.settings.models import GITHUB_TOKEN, GitHub, load_github_token
+from ecr.settings.load import GITHUB_TOKEN, load_github_token
+from ecr.settings.models import GitHub
 
 if TYPE_CHECKING:
     import pulumi

@@ -12,7 +12,9 @@ import yaml
 
 from ecr.errors import EstateError
 from ecr.github.model import Inventory, Repository
-from ecr.settings.models import StaticRepository, parse_static
+from ecr.plain_yaml import compose_yaml, load_yaml
+from ecr.settings.load import parse_static
+from ecr.settings.models import StaticRepository
 
 HEADER = """\
 # The repositories of the estate. An id is the identity of its entry: never give it to another.
@@ -35,8 +37,8 @@ def read_list(path: Path) -> tuple[StaticRepository, ...]:
     try:
         text = path.read_text(encoding="utf-8")
         # A list's own line is the first of its first entry, and an empty file has none.
-        root = yaml.compose(text, yaml.SafeLoader)
-        entries = yaml.safe_load(text)
+        root = compose_yaml(text)
+        entries = load_yaml(text)
     except OSError as error:
         raise _unusable([f"staticFile = {str(path)!r}: {error.strerror}"]) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

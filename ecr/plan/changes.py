@@ -1,7 +1,7 @@
 """Changes: what a deployment does to the estate, in the words of its operator, each with the reason.
 
 Owns the comparison of the ledger before with the plan. Counts image repositories as the engine does:
-what is created, taken up or ended here is one step of the engine each. What a change of the settings
+what is created, taken up or deleted here is one step of the engine each. What a change of the settings
 does to image repositories that stay is the engine's to tell. Decides nothing.
 """
 
@@ -19,10 +19,11 @@ MEANINGS: Mapping[str, str] = {
     "created": "their image repositories are made",
     "taken up": "their image repositories stand already, and come under management",
     "renamed": "only a tag changes; names and images stay",
+    "handed over": "another repository has them from now on; names and images stay",
     "returned": "they were kept, and their repositories are back",
     "kept": "nothing is deleted, nothing is filled any more",
     "retiring": "their image repositories are no longer protected, and end with the next deployment",
-    "ended": "their image repositories are deleted now",
+    "deleted": "their image repositories are deleted now",
     "missing": "deleted in AWS by other hands; a deployment with --refresh makes them again, empty",
     "left out": "they get no image repository",
 }
@@ -85,7 +86,7 @@ def _of_locations(
         ((each.tags["service"], each.placement.location) for each in found),
     )
     yield from _grouped(
-        "ended",
+        "deleted",
         "retired, and empty",
         ((Placement.at(each).name, each) for each in old if each not in new),
     )
@@ -115,7 +116,7 @@ def _of_services(before: Ledger, after: Ledger, inventory: Inventory) -> Iterato
             handed = next((owners[each] for each in held if each in owners), None)
             if handed:
                 yield Change(
-                    "renamed",
+                    "handed over",
                     entry.service,
                     f"goes to {entry.repository} ({github_id})",
                     tuple(held),

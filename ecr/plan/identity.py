@@ -322,7 +322,9 @@ def _rename(
     """Give services the other names that an operator chose; what they had is kept beside it."""
     for github_id, entry in entries.items():
         name = (
-            chosen_name(selected[github_id].name, settings.names) if github_id in selected else None
+            chosen_name(selected[github_id].name, settings.chosen_names)
+            if github_id in selected
+            else None
         )
         if name is None or name == entry.service:
             continue

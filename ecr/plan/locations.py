@@ -70,7 +70,7 @@ def settle(
     )
     counted = guard(
         "replicas would no longer be filled",
-        "ended_replicas",
+        "unfilled_replicas",
         list(unfilled.values()),
         fillings,
         settings,

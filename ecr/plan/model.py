@@ -160,10 +160,11 @@ What = Literal[
     "created",
     "taken up",
     "renamed",
+    "handed over",
     "returned",
     "kept",
     "retiring",
-    "ended",
+    "deleted",
     "missing",
     "left out",
 ]

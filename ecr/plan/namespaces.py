@@ -22,8 +22,8 @@ def placed_name(repository: Repository, settings: Settings) -> str:
     A name that an operator chose is whole. Raises NameRefusedError, with its remedy, where ECR has no
     such name, or the namespace is missing or unknown.
     """
-    if chosen_name(repository.name, settings.names):
-        return service_name(repository.name, settings.names)
+    if chosen_name(repository.name, settings.chosen_names):
+        return service_name(repository.name, settings.chosen_names)
     namespace = _namespace_for(repository, settings.namespaces)
     name = service_name(repository.name, {}, namespace)
     if namespace is None and name in settings.namespaces.known:
@@ -73,7 +73,7 @@ def _namespace_for(repository: Repository, namespaces: Namespaces) -> str | None
 
     Raises NameRefusedError where the custom property is no namespace, or is missing and required.
     """
-    mapped = chosen_name(repository.name, namespaces.repositories)
+    mapped = chosen_name(repository.name, namespaces.chosen)
     if mapped:
         return mapped
     rule = namespaces.property

@@ -24,14 +24,14 @@ class NameRefusedError(ValueError):
 
 
 def chosen_name(repository: str, names: Mapping[str, str]) -> str | None:
-    """Give the name that an operator chose for a repository, whatever the case of the key."""
-    return {key.lower(): value for key, value in names.items()}.get(repository.lower())
+    """Return what an operator chose for a repository; ``names`` are by repository in lower case."""
+    return names.get(repository.lower())
 
 
 def service_name(repository: str, names: Mapping[str, str], namespace: str | None = None) -> str:
     """Give the name under which a repository's image repositories go.
 
-    ``names`` are the operator's choices by GitHub name, each whole; otherwise it is the name in lower
+    ``names`` are the operator's choices by GitHub name in lower case, each whole; otherwise it is the name in lower
     case, below its namespace. Raises NameRefusedError where ECR has no such name.
     """
     name = chosen_name(repository, names)

@@ -204,7 +204,7 @@ def _guards() -> Iterator[Trial]:
     )
     yield _trial(
         "five of six replicas end, as confirmed",
-        _set(lambdaReplicas=one, confirm={"endedReplicas": 5}),
+        _set(lambdaReplicas=one, confirm={"unfilledReplicas": 5}),
         goes_on(changes=None),
         ground=WITH_REPLICAS,
     )
@@ -216,7 +216,7 @@ def _guards() -> Iterator[Trial]:
     )
     yield _trial(
         "the settings lose a Lambda account, and its replicas are confirmed to end",
-        _set(lambdaReplicas=None, confirm={"endedReplicas": 6}),
+        _set(lambdaReplicas=None, confirm={"unfilledReplicas": 6}),
         stops("holds 6, .* the first; name its account"),
         ground=WITH_REPLICAS,
     )

@@ -26,7 +26,7 @@ from ecr.plan.architectures import configured_registries
 from ecr.plan.build import build_plan
 from ecr.plan.identity import made_by
 from ecr.registry.registry import Placement, Registry
-from ecr.settings.models import PROJECT
+from ecr.settings.load import PROJECT
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient

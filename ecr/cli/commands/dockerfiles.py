@@ -97,7 +97,7 @@ async def _read(settings: "Settings") -> list[Found]:
 async def _dockerfiles(fetch: "Fetch", repository: "Repository", settings: "Settings") -> Found:
     """Read one repository's file names (REST API, "Get a tree"). Raises EstateError on a rate limit."""
     name = repository.name
-    service = chosen_name(name, settings.names) or name.lower()
+    service = chosen_name(name, settings.chosen_names) or name.lower()
     _, *declared = image_names(service, repository, settings.images.named)
     reply = await fetch(f"repos/{settings.github.organisation}/{name}/git/trees/HEAD?recursive=1")
     if reply.status == 409:  # noqa: PLR2004 - what GitHub answers of an empty repository

@@ -61,7 +61,7 @@ def document(asked: "Asked") -> dict[str, Any]:
     planned = {
         "create": _count(changes, "created") + (_count(changes, "missing") if refreshed else 0),
         "import": _count(changes, "taken up"),
-        "delete": _count(changes, "ended"),
+        "delete": _count(changes, "deleted"),
     }
     engine = {operation: steps[operation] for operation in (*planned, "update")}
     error = report.get("error")

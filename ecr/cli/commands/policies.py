@@ -23,7 +23,7 @@ from ecr.plan.access.deploy_roles import boundary_document, deployment_documents
 from ecr.plan.build import build_plan
 from ecr.plan.limits import documents_of
 from ecr.plan.model import Observed
-from ecr.settings.models import PROJECT
+from ecr.settings.load import PROJECT
 
 if TYPE_CHECKING:
     from ecr.plan.access.documents import Document

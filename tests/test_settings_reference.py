@@ -1,15 +1,13 @@
-"""The reference of the settings says all of them, and the command line that writes it behaves."""
-
-from pathlib import Path
+"""The reference of the settings says all of them, and the command line behaves."""
 
 import pytest
 from pydantic import BaseModel
 from pydantic.alias_generators import to_camel
 
 from ecr.cli.commands import operations
-from ecr.cli.commands.settings import reference
 from ecr.cli.main import main
 from ecr.settings import models as settings
+from pages.settings_reference import settings_reference as reference
 
 MODELS = [
     model
@@ -48,29 +46,6 @@ def test_a_default_is_told_from_none_and_from_must() -> None:
     assert "| empty |" in line("retire")
     assert "| not set |" in line("registryPolicyScope")
     assert "| **required** |" in line("awsOrganisation")
-
-
-def test_it_is_printed_unless_a_file_is_named(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["settings"]) == 0
-    assert capsys.readouterr().out == reference()
-
-
-def test_what_was_written_is_fresh(tmp_path: Path) -> None:
-    page = tmp_path / "settings.md"
-    assert main(["settings", "--output", str(page)]) == 0
-    assert main(["settings", "--check", str(page)]) == 0
-
-
-@pytest.mark.parametrize("held", [None, "# Settings\n"])
-def test_a_stale_or_missing_file_fails_with_the_remedy_and_is_left_alone(
-    held: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    page = tmp_path / "settings.md"
-    if held is not None:
-        page.write_text(held)
-    assert main(["settings", "--check", str(page)]) == 1
-    assert f"python -m ecr settings --output {page}" in capsys.readouterr().err
-    assert page.exists() == (held is not None)
 
 
 def test_the_help_has_a_line_for_every_command(capsys: pytest.CaptureFixture[str]) -> None:
