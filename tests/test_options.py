@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from ecr.aws.session import parse_reference, read_estate
+from ecr.aws.session import read_estate
 from ecr.cli.main import main
 from ecr.errors import EstateError
-from ecr.registry.registry import Registry
+from ecr.registry.registry import ImageReference, Registry
 
 REGISTRY = ["--registry", "111122223333/eu-west-1"]
 
@@ -77,7 +77,6 @@ def test_digits_of_other_scripts_are_no_account(capsys: pytest.CaptureFixture[st
     account = "\u0661" * 12
     with pytest.raises(EstateError, match="write the account's 12 digits"):
         read_estate(Namespace(outputs=[], registry=[f"{account}/eu-west-1"]))
-    assert parse_reference(f"{account}.dkr.ecr.eu-west-1.amazonaws.com/api:v1") is None
-    with pytest.raises(SystemExit):
-        main(["admission", "--registry", f"{account}/eu-west-1"])
-    assert "is no registry" in capsys.readouterr().err
+    assert ImageReference.parse(f"{account}.dkr.ecr.eu-west-1.amazonaws.com/api:v1") is None
+    assert main(["admission", "--registry", f"{account}/eu-west-1"]) == 1
+    assert "There is no such registry." in capsys.readouterr().err

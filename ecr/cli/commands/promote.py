@@ -22,9 +22,9 @@ from ecr.errors import EstateError
 from ecr.ledger.ledger import parse_ledger
 from ecr.plan.access.promotion_roles import promotion_documents
 from ecr.promotion import CREATED, PREFIX, Promotion, Request, Stage
-from ecr.promotion.aws import Aws, placement_of
+from ecr.promotion.aws import Aws
 from ecr.promotion.crane import crane
-from ecr.registry.registry import Placement
+from ecr.registry.registry import ImageReference, Placement
 
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
@@ -153,12 +153,12 @@ class Chain:
         """Give the placement of a service, or of all by a wildcard. Raises EstateError."""
         named = service or next((each for each in self.urls if each not in self.idle), None)
         url = self.url(named, stage)
-        placement = placement_of(url)
-        if placement is None:
+        image = ImageReference.parse(url)
+        if image is None:
             raise EstateError("There are no policies for it.", [f"{url}: is not in ECR"])
         if service is None and named is not None:
-            return Placement(placement.registry, "*" + placement.name.removeprefix(named), stage)
-        return placement
+            return Placement(image.registry, "*" + image.name.removeprefix(named), stage)
+        return Placement(image.registry, image.name)
 
 
 def _chain(outputs: Mapping[str, Any]) -> Chain:
@@ -230,7 +230,7 @@ def _ill_named(options: argparse.Namespace) -> Iterator[str]:
 def _who(aws: Aws, url: str) -> dict[str, str]:
     """Say who promotes, and when, as annotations of the record."""
     about = {CREATED: datetime.now(UTC).isoformat(timespec="seconds")}
-    about[f"{PREFIX}by"] = aws.caller() if placement_of(url) else getpass.getuser()
+    about[f"{PREFIX}by"] = aws.caller() if ImageReference.parse(url) else getpass.getuser()
     if "GITHUB_RUN_ID" in os.environ:
         named = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID", "GITHUB_ACTOR")
         server, repository, number, actor = (os.environ.get(each, "") for each in named)
