@@ -16,6 +16,7 @@ from ecr.errors import EstateError
 from ecr.promotion.aws import Aws
 from ecr.registry.regions import PATTERN, domain_of, dual_stack_domain_of, partition_of
 from ecr.registry.registry import ImageReference, Placement, Registry
+from tests.builders import outputs_file
 
 ACCOUNT = "111122223333"
 DATA = Path(botocore.__file__).parent / "data"
@@ -105,12 +106,9 @@ def test_commands_take_a_registry_of_every_region_by_option_and_by_outputs(
     region: str, tmp_path: Path
 ) -> None:
     registry = Registry(ACCOUNT, region)
-    file = tmp_path / "outputs.json"
     urls = {"api": [f"{registry.host}/api"]}
-    ledger = {"schema": 1, "services": {}}
-    report = {"registries": [registry.key], "stages": []}
-    outputs = {"ledger": ledger, "report": report, "imageRepositories": urls, "replicas": urls}
-    file.write_text(json.dumps(outputs))
+    report = {"registries": [registry.key]}
+    file = outputs_file(tmp_path, report=report, imageRepositories=urls, replicas=urls)
     estate = read_estate(Namespace(outputs=[file], registry=[]))
     assert estate.registries == estate.placements["api"] == estate.replicas["api"] == (registry,)
     assert read_estate(Namespace(outputs=[], registry=[registry.key])).registries == (registry,)

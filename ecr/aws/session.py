@@ -15,7 +15,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ecr.engine.stack_file import read_text
+from ecr.engine.outputs import Outputs
 from ecr.errors import EstateError
 from ecr.lifecycle.simulator import Image, image_of
 from ecr.registry.registry import ImageReference, Registry
@@ -110,19 +110,10 @@ def registries_of(texts: Iterable[str]) -> tuple[Registry, ...]:
 
 
 def _estate_of(file: Path) -> Estate:
-    text = read_text(file)
-    try:
-        outputs = json.loads(text)
-        return Estate(
-            tuple(Registry.parse(key) for key in outputs["report"]["registries"]),
-            _located(outputs["imageRepositories"]),
-            _located(outputs["replicas"]),
-        )
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise EstateError(
-            "The outputs are not those of an estate.",
-            [f"{file}: write it anew by `pulumi stack output --json > {file}`"],
-        ) from None
+    outputs = Outputs.read(file)
+    return Estate(
+        outputs.registries, _located(outputs.image_repositories), _located(outputs.replicas)
+    )
 
 
 def _located(urls: Mapping[str, Sequence[str]]) -> dict[str, tuple[Registry, ...]]:

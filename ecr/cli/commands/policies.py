@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 
 from ecr.access_proof.matrix import page
 from ecr.cli.options import stop_where_ignored
+from ecr.engine.outputs import Outputs
 from ecr.engine.stack import Stack, inventory_of
-from ecr.engine.stack_file import checked, read_outputs, read_stack_file, read_text
+from ecr.engine.stack_file import checked, read_stack_file, read_text
 from ecr.errors import EstateError
-from ecr.ledger.ledger import Ledger, parse_ledger
+from ecr.ledger.ledger import Ledger
 from ecr.plan.access.deploy_roles import deployment_documents
 from ecr.plan.build import build_plan
 from ecr.plan.limits import documents_of
@@ -150,9 +151,7 @@ def _stack(options: argparse.Namespace) -> "tuple[Settings, Ledger, str]":
         stack = Stack(options.stack, options.config_file)
         file = options.config_file or f"Pulumi.{stack.name}.yaml"
         return stack.settings(), stack.ledger(), file
-    ledger = (
-        parse_ledger(read_outputs(options.outputs).get("ledger")) if options.outputs else Ledger()
-    )
+    ledger = Outputs.read(options.outputs).ledger if options.outputs else Ledger()
     # As it is called from here, so that a page is the same on every machine.
     file, here = options.settings, Path.cwd()
     file = file.relative_to(here) if file.is_relative_to(here) else file

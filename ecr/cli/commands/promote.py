@@ -16,10 +16,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ecr.engine.outputs import Outputs
 from ecr.engine.preview import run_engine
-from ecr.engine.stack_file import read_text
 from ecr.errors import EstateError
-from ecr.ledger.ledger import parse_ledger
 from ecr.plan.access.promotion_roles import promotion_documents
 from ecr.promotion import CREATED, PREFIX, Promotion, Request, Stage
 from ecr.promotion.aws import Aws
@@ -126,7 +125,7 @@ class Chain:
                 [f"{name}: is none of the stages, which are {order}" for name in unknown],
             )
         follows = self.stages[self.stages.index(source) + 1 :][:1]
-        if follows != [target]:
+        if tuple(follows) != (target,):
             raise EstateError(
                 "A promotion goes to the next stage only; nothing was changed.",
                 [f"{source} to {target}: the stages are {order}; promote one step at a time"],
@@ -161,44 +160,26 @@ class Chain:
         return Placement(image.registry, image.name)
 
 
-def _chain(outputs: Mapping[str, Any]) -> Chain:
-    try:
-        stages = outputs["report"]["stages"]
-        urls = outputs["imageRepositories"]
-    except (KeyError, TypeError):
-        raise EstateError(
-            "The stack's outputs do not say what is promoted where; nothing was changed.",
-            ["imageRepositories, report.stages: deploy with this version of the program first"],
-        ) from None
-    entries = parse_ledger(outputs.get("ledger")).entries.values()
+def _chain(outputs: Outputs) -> Chain:
+    entries = outputs.ledger.entries.values()
     active = {entry.service for entry in entries if entry.state == "active"}
     idle = {entry.service: entry.state for entry in entries if entry.service not in active}
-    return Chain(stages, urls, idle)
+    return Chain(outputs.stages, outputs.image_repositories, idle)
 
 
-def _outputs(file: Path | None) -> dict[str, Any]:
+def _outputs(file: Path | None) -> Outputs:
     """Read the stack's outputs, from a file or from the stack that is selected."""
     if file:
-        where, text = str(file), read_text(file)
-    else:
-        where, text = "pulumi stack output --json", _asked_of_pulumi()
-    try:
-        outputs = json.loads(text)
-    except json.JSONDecodeError:
-        outputs = None
-    if not isinstance(outputs, dict):
-        raise EstateError(
-            "The stack's outputs cannot be read; nothing was changed.",
-            [f"{where}: is no JSON map; write it with `pulumi stack output --json`"],
-        )
-    return outputs
+        return Outputs.read(file)
+    remedy = "deploy the stack with this version of the program, or give them by --outputs FILE"
+    return Outputs.parse(_asked_of_pulumi(), "pulumi stack output --json", remedy)
 
 
 def _asked_of_pulumi() -> str:
     done = run_engine(["stack", "output", "--json"])
     if done.returncode:
         raise EstateError(
-            "The stack's outputs cannot be read; nothing was changed.",
+            "The stack's outputs cannot be read.",
             [f"pulumi stack output --json: {done.stderr.strip()}; or give them by --outputs FILE"],
         )
     return done.stdout
