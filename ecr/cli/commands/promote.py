@@ -16,8 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ecr.engine.command import engine_output
 from ecr.engine.outputs import Outputs
-from ecr.engine.preview import run_engine
 from ecr.errors import EstateError
 from ecr.plan.access.promotion_roles import promotion_documents
 from ecr.promotion import CREATED, PREFIX, Promotion, Request, Stage
@@ -171,18 +171,10 @@ def _outputs(file: Path | None) -> Outputs:
     """Read the stack's outputs, from a file or from the stack that is selected."""
     if file:
         return Outputs.read(file)
-    remedy = "deploy the stack with this version of the program, or give them by --outputs FILE"
-    return Outputs.parse(_asked_of_pulumi(), "pulumi stack output --json", remedy)
-
-
-def _asked_of_pulumi() -> str:
-    done = run_engine(["stack", "output", "--json"])
-    if done.returncode:
-        raise EstateError(
-            "The stack's outputs cannot be read.",
-            [f"pulumi stack output --json: {done.stderr.strip()}; or give them by --outputs FILE"],
-        )
-    return done.stdout
+    asked = ["stack", "output", "--json"]
+    problem, remedy = "The stack's outputs cannot be read.", "or give them by --outputs FILE"
+    text = engine_output(asked, problem, remedy)
+    return Outputs.parse(text, "pulumi stack output --json", f"deploy the stack anew, {remedy}")
 
 
 def _policies(chain: Chain, options: argparse.Namespace) -> dict[str, dict[str, Any]]:
