@@ -8,7 +8,7 @@ from ecr.deploy.observation import read_registries
 from ecr.deploy.outputs import announce, outputs
 from ecr.deploy.resources import declare, declare_providers
 from ecr.deploy.run_report import begin_run
-from ecr.engine.outputs import read_ledger
+from ecr.engine.last_outputs import read_ledger
 from ecr.errors import EstateError
 from ecr.github.inventory import connect, read_inventory
 from ecr.plan.architectures import assumed_roles

@@ -49,6 +49,21 @@ def stack_file(folder: Path, **changes: Any) -> str:
     return str(file)
 
 
+def outputs_file(folder: Path, **changes: Any) -> Path:
+    """The file of a stack's outputs in this folder: of an estate without services, with these changes."""
+    outputs: dict[str, Any] = {
+        "ledger": Ledger().to_output(),
+        "imageRepositories": {},
+        "replicas": {},
+        "leftOut": [],
+        "report": {"registries": [], "stages": [], "deselected": {}},
+    }
+    report = {**outputs["report"], **changes.pop("report", {})}
+    file = folder / "outputs.json"
+    file.write_text(json.dumps({**outputs, **changes, "report": report}))
+    return file
+
+
 def settings(**changes: Any) -> Settings:
     return parse_settings(config(**changes), namespace="ecr-estate")
 

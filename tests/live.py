@@ -11,6 +11,7 @@ import boto3
 import pytest
 
 from sandbox.aws import EmbeddedAws
+from tests.builders import outputs_file
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
@@ -99,16 +100,11 @@ class Live:
             }
 
         accounts = {each for held in (*placements.values(), *replicas.values()) for each in held}
-        file = self._folder / "outputs.json"
-        file.write_text(
-            json.dumps(
-                {
-                    "report": {"registries": [f"{each}/{REGION}" for each in sorted(accounts)]},
-                    "imageRepositories": urls(placements),
-                    "replicas": urls(replicas),
-                    "ledger": {"schema": 1, "services": {}},
-                }
-            )
+        file = outputs_file(
+            self._folder,
+            report={"registries": [f"{each}/{REGION}" for each in sorted(accounts)]},
+            imageRepositories=urls(placements),
+            replicas=urls(replicas),
         )
         return str(file)
 

@@ -1,5 +1,6 @@
 """The command line's net: whatever an operator can mend is one clear line, and never a traceback."""
 
+import json
 import os
 import subprocess
 import sys
@@ -10,9 +11,9 @@ import pytest
 
 from ecr.cli.commands import settings
 from ecr.cli.main import main
+from pages.estate import sandbox_outputs
 
 ECR = [sys.executable, "-m", "ecr", "settings", "--schema"]
-MATRIX = ["policies", "--settings", "examples/access/Pulumi.access.yaml", "--matrix"]
 
 
 def raising(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,12 +42,14 @@ def test_what_ends_a_command_is_one_line(
     assert capsys.readouterr().err == said
 
 
-def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    file = tmp_path / "nowhere" / "page.md"
-    command = [*ECR[:3], *MATRIX, "--output", file]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    assert done.returncode == 1
-    assert done.stderr.splitlines()[1:] == [f"  - {file}: No such file or directory"]
+def test_a_file_that_cannot_be_written_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outputs = tmp_path / "outputs.json"
+    outputs.write_text(json.dumps(sandbox_outputs()))
+    file = tmp_path / "nowhere" / "data.js"
+    assert main(["estate", "--outputs", str(outputs), "--output", str(file)]) == 1
+    assert capsys.readouterr().err.splitlines()[1:] == [f"  - {file}: No such file or directory"]
 
 
 def test_a_reader_that_has_gone_ends_the_command_quietly() -> None:

@@ -32,7 +32,7 @@ from ecr.errors import EstateError
 from ecr.registry.registry import Registry
 from sandbox.aws import EmbeddedAws
 from sandbox.aws.findings import put_findings
-from tests.builders import ARTIFACTS, LAMBDA, SOURCE
+from tests.builders import ARTIFACTS, LAMBDA, SOURCE, outputs_file
 
 CENTRAL, REPLICA = Registry(ARTIFACTS, "eu-west-1"), Registry(LAMBDA, "eu-west-1")
 TODAY = date(2026, 11, 22)
@@ -681,14 +681,12 @@ def push(registry: Registry, name: str, tag: str) -> str:
 
 
 def outputs(folder: Path, **urls: Any) -> Path:
-    file = folder / "outputs.json"
     content = {
         "report": {"registries": [SOURCE, REPLICA.key]},
         "imageRepositories": {"checkout": [f"{CENTRAL.host}/checkout"]},
         "replicas": {"checkout": [f"{REPLICA.host}/checkout"]},
     }
-    file.write_text(json.dumps(content | urls))
-    return file
+    return outputs_file(folder, **content | urls)
 
 
 def estate(kind: Any = "basic") -> str:
@@ -790,18 +788,6 @@ def test_the_threshold_and_the_unscanned_are_choices(
     estate()
     assert command("--registry", SOURCE, "--deny-unscanned", "--threshold", "HIGH") == 0
     assert "2 images denied from HIGH on" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    "content", ["", "{}", '{"report": {"registries": ["elsewhere"]}}', '{"report": []}']
-)
-def test_outputs_that_cannot_be_read_say_how_to_write_them(
-    content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    file = tmp_path / "outputs.json"
-    file.write_text(content)
-    assert command("--outputs", file) == 1
-    assert "The stack's outputs cannot be read." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import yaml
 from ecr.cli.commands.compare import sample_settings
 from ecr.cli.main import main
 from ecr.plan.comparison import ARCHITECTURES, compare
-from tests.builders import config, inventory, plan, repositories, settings
+from tests.builders import config, inventory, outputs_file, plan, repositories, settings
 from tests.mocks import deploy, no_invoke
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -117,8 +117,7 @@ def test_a_stacks_outputs_say_which_services_are_lambdas(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     held = plan(*repositories("api", "web", "mail-lambda"), **STAGES).ledger.to_output()
-    outputs = tmp_path / "outputs.json"
-    outputs.write_text(json.dumps({"ledger": held}))
+    outputs = outputs_file(tmp_path, ledger=held)
     assert [row["replicas"] for row in printed(capsys, "--outputs", str(outputs))] == [0, 3] * 3
     told = printed(capsys, "--outputs", str(outputs), "--lambdas", "*")
     assert [row["replicas"] for row in told] == [0, 9] * 3

@@ -9,7 +9,9 @@ import pytest
 from ecr.cli.commands.estate import estate_of
 from ecr.cli.main import main
 from ecr.deploy.outputs import outputs
+from ecr.engine.outputs import Outputs
 from ecr.errors import EstateError
+from ecr.ledger.ledger import Source
 from ecr.plan.model import EstatePlan
 from tests.builders import (
     LAMBDA,
@@ -31,8 +33,13 @@ def put_out(done: EstatePlan, **changes: Any) -> dict[str, Any]:
     return stated
 
 
+def shown(*stated: object, stack: str = "") -> dict[str, Any]:
+    source = Source("The outputs cannot be read.", "here", "write them anew")
+    return estate_of(*(Outputs.of(each, source) for each in stated), stack=stack)
+
+
 def test_an_active_service_says_where_its_images_and_replicas_are() -> None:
-    estate = estate_of(
+    estate = shown(
         put_out(plan(repository(7, "Atmos"), **replicated()), **replicated()), stack="prod"
     )
     assert estate["stack"] == "prod"
@@ -49,14 +56,14 @@ def test_an_active_service_says_where_its_images_and_replicas_are() -> None:
 def test_a_kept_service_says_why() -> None:
     before = plan(*repositories("api", "web")).ledger
     after = plan(repository(1, "api", archived=True), repository(2, "web"), ledger=before)
-    kept, _ = estate_of(put_out(after))["services"]
+    kept, _ = shown(put_out(after))["services"]
     assert kept[4:8] == ["kept", TODAY, "archived", [[0, "api", "kept"]]]
 
 
 def test_an_image_repository_that_is_kept_beside_an_active_service_is_named() -> None:
     before = plan(repository(1, "api"), **replicated()).ledger
     after = plan(repository(1, "api"), ledger=before, **replicated(property="lambda"))
-    (service,) = estate_of(put_out(after, **replicated()))["services"]
+    (service,) = shown(put_out(after, **replicated()))["services"]
     assert service[4] == "active"
     assert service[6] == "api: no longer asked for by the settings"
     assert service[8] == [[1, "api", "kept"]]
@@ -64,7 +71,7 @@ def test_an_image_repository_that_is_kept_beside_an_active_service_is_named() ->
 
 def test_what_is_left_out_or_deselected_is_there_with_its_reason() -> None:
     done = plan(repository(1, "api"), repository(2, "API"), repository(3, "old", archived=True))
-    estate = estate_of(put_out(done))
+    estate = shown(put_out(done))
     ((number, name, reason),) = estate["leftOut"]
     assert (number, name) == (2, "API")
     assert reason.startswith("the image repository api belongs to api")
@@ -78,15 +85,15 @@ def test_several_stacks_are_shown_as_one_estate() -> None:
         deploy(config(static=names, shards=stacks), no_invoke, stack=stack).outputs
         for stack in stacks
     ]
-    estate, whole = estate_of(*parts), deploy(config(static=names), no_invoke).outputs
+    estate, whole = shown(*parts), deploy(config(static=names), no_invoke).outputs
     assert [each[2] for each in estate["services"]] == ["api", "web"]
     assert [each[1] for each in estate["leftOut"]] == [".github"]
-    assert estate == estate_of(whole)
+    assert estate == shown(whole)
 
 
 def test_a_namespace_is_what_stands_before_the_last_slash_of_a_service() -> None:
     done = plan(repository(1, "api"), names={"api": "team-blue/api"})
-    assert estate_of(put_out(done))["services"][0][3] == "team-blue"
+    assert shown(put_out(done))["services"][0][3] == "team-blue"
 
 
 def test_the_page_gets_a_script_and_everybody_else_json(
@@ -105,13 +112,13 @@ def test_the_page_gets_a_script_and_everybody_else_json(
 def test_ten_thousand_services_stay_below_two_megabytes() -> None:
     names = (f"organisation-service-{number:05}" for number in range(10_000))
     done = plan(*repositories(*names), **replicated())
-    text = json.dumps(estate_of(put_out(done, **replicated())), separators=(",", ":"))
+    text = json.dumps(shown(put_out(done, **replicated())), separators=(",", ":"))
     assert len(text) < 2_000_000
 
 
 def test_outputs_that_hold_no_ledger_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(EstateError, match="The ledger in this stack's outputs cannot be used"):
-        estate_of({"ledger": {"schema": 1, "services": {"one": {}}}})
+    with pytest.raises(EstateError, match="an entry is damaged"):
+        shown({"ledger": {"schema": 1, "services": {"one": {}}}})
     (tmp_path / "none.json").write_text("{}")
     assert main(["estate", "--outputs", str(tmp_path / "none.json")]) == 1
 
@@ -119,7 +126,7 @@ def test_outputs_that_hold_no_ledger_are_refused(tmp_path: Path) -> None:
 def test_outputs_that_are_given_twice_are_refused() -> None:
     stated = put_out(plan(repository(7, "Atmos")))
     with pytest.raises(EstateError, match="GitHub id 7 and 0 more; give the file of each stack"):
-        estate_of(stated, stated)
+        shown(stated, stated)
 
 
 @pytest.mark.parametrize(
@@ -127,4 +134,4 @@ def test_outputs_that_are_given_twice_are_refused() -> None:
 )
 def test_outputs_of_another_shape_are_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(EstateError, match="outputs"):
-        estate_of({**put_out(plan(repository(7, "Atmos"))), **changes})
+        shown({**put_out(plan(repository(7, "Atmos"))), **changes})

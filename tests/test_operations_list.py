@@ -16,7 +16,7 @@ from ecr.github.listing import Fetch, ListingRefusedError, Reply
 from ecr.github.model import Repository
 from ecr.github.static_list import read_list, static_inventory, written_list
 from sandbox.github import EmbeddedGitHub, Organisation
-from tests.builders import plan, repository, settings, stack_file, with_replicas
+from tests.builders import outputs_file, plan, repository, settings, stack_file, with_replicas
 
 
 @pytest.fixture
@@ -105,8 +105,7 @@ def test_outputs_give_the_properties_that_explain_the_replicas(
 ) -> None:
     rules = with_replicas(property="lambda")
     held = plan(repository(1, "api", properties={"lambda": "true"}), repository(2, "web"), **rules)
-    outputs = tmp_path / "outputs.json"
-    outputs.write_text(json.dumps({"ledger": held.ledger.to_output()}))
+    outputs = outputs_file(tmp_path, ledger=held.ledger.to_output())
     where = stack_file(tmp_path, **rules)
     assert main(["list", "--settings", where, "--outputs", str(outputs)]) == 0
     entries = tmp_path / "services.yaml"

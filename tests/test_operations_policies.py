@@ -10,7 +10,7 @@ import yaml
 from ecr.cli.main import main
 from ecr.plan.access.documents import LIMITS
 from ecr.plan.limits import documents_of
-from tests.builders import plan, repositories
+from tests.builders import outputs_file, plan, repositories
 
 STACK = {
     "github": {"organisation": "acme"},
@@ -68,8 +68,7 @@ def test_names_that_the_ledger_has_are_kept(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = plan(*repositories("old", "web")).ledger
-    outputs = tmp_path / "outputs.json"
-    outputs.write_text(json.dumps({"ledger": before.to_output()}))
+    outputs = outputs_file(tmp_path, ledger=before.to_output())
     file = written(tmp_path, pushRoles={"organisationId": 7})
     assert main(["policies", "--settings", str(file), "--outputs", str(outputs)]) == 0
     assert "push-old-1" in capsys.readouterr().out

@@ -1,15 +1,15 @@
 """Numbers of the command line are numbers within bounds, or refused with the bounds."""
 
-import json
 from argparse import Namespace
 from pathlib import Path
 
 import pytest
 
-from ecr.aws.session import parse_reference, read_estate
+from ecr.aws.session import read_estate
 from ecr.cli.main import main
 from ecr.errors import EstateError
-from ecr.registry.registry import Registry
+from ecr.registry.registry import ImageReference, Registry
+from tests.builders import outputs_file
 
 REGISTRY = ["--registry", "111122223333/eu-west-1"]
 
@@ -63,9 +63,7 @@ def test_settings_of_aws_that_are_wrong_are_said(
 
 
 def test_registries_of_outputs_and_those_that_are_named_are_all_taken(tmp_path: Path) -> None:
-    file = tmp_path / "outputs.json"
-    report = {"registries": ["111122223333/eu-west-1"]}
-    file.write_text(json.dumps({"report": report, "imageRepositories": {}, "replicas": {}}))
+    file = outputs_file(tmp_path, report={"registries": ["111122223333/eu-west-1"]})
     asked = Namespace(outputs=[file], registry=["111122223333/eu-west-1", "444455556666/eu-west-1"])
     assert read_estate(asked).registries == (
         Registry("111122223333", "eu-west-1"),
@@ -77,7 +75,6 @@ def test_digits_of_other_scripts_are_no_account(capsys: pytest.CaptureFixture[st
     account = "\u0661" * 12
     with pytest.raises(EstateError, match="write the account's 12 digits"):
         read_estate(Namespace(outputs=[], registry=[f"{account}/eu-west-1"]))
-    assert parse_reference(f"{account}.dkr.ecr.eu-west-1.amazonaws.com/api:v1") is None
-    with pytest.raises(SystemExit):
-        main(["admission", "--registry", f"{account}/eu-west-1"])
-    assert "is no registry" in capsys.readouterr().err
+    assert ImageReference.parse(f"{account}.dkr.ecr.eu-west-1.amazonaws.com/api:v1") is None
+    assert main(["admission", "--registry", f"{account}/eu-west-1"]) == 1
+    assert "There is no such registry." in capsys.readouterr().err

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecr.cli.commands.shards import AT_ONCE, ROLE, commands, moves_between
+from ecr.cli.commands.shards import AT_ONCE, commands, moves_between
 from ecr.cli.main import main
-from ecr.engine.types import REPOSITORY
+from ecr.engine.types import REPOSITORY, ROLE
 from ecr.errors import EstateError
 from ecr.ledger.ledger import Entry, Ledger, gather
 from ecr.ledger.moves import all_moved
@@ -189,22 +189,18 @@ def test_the_error_lists_some_and_counts_the_rest() -> None:
     assert len(refused.value.offences) == 11
 
 
-def state(stack: str, *numbers: int) -> dict[str, Any]:
-    return {
-        "deployment": {
-            "resources": [
-                {"type": "pulumi:pulumi:Stack", "urn": f"urn:{stack}"},
-                *(
-                    {
-                        "type": REPOSITORY,
-                        "urn": f"urn:pulumi:{stack}::ecr-estate::{REPOSITORY}::{SOURCE}/s-{number}",
-                        "inputs": {"tags": {"github-id": str(number)}},
-                    }
-                    for number in numbers
-                ),
-            ]
-        }
-    }
+def state(stack: str, *numbers: int) -> list[dict[str, Any]]:
+    return [
+        {"type": "pulumi:pulumi:Stack", "urn": f"urn:{stack}"},
+        *(
+            {
+                "type": REPOSITORY,
+                "urn": f"urn:pulumi:{stack}::ecr-estate::{REPOSITORY}::{SOURCE}/s-{number}",
+                "inputs": {"tags": {"github-id": str(number)}},
+            }
+            for number in numbers
+        ),
+    ]
 
 
 def test_what_is_in_the_wrong_state_is_moved_and_nothing_else() -> None:
@@ -225,7 +221,7 @@ def test_push_roles_move_with_their_services_and_other_roles_stay() -> None:
         role("push-api-3", "/"),
         role("push-api", "/ecr-estate/"),
     ]
-    states = {"a": {"deployment": {"resources": roles}}, "b": state("b")}
+    states = {"a": roles, "b": state("b")}
     assert moves_between(states) == {("a", "b"): ["urn:push-team.api-1"]}
 
 
@@ -265,9 +261,8 @@ def test_the_command_prints_what_a_shell_takes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for stack in STACKS:
-        (tmp_path / stack).write_text(
-            json.dumps(state(stack, *([1, 2] if stack == "prod" else [])))
-        )
+        resources = state(stack, *([1, 2] if stack == "prod" else []))
+        (tmp_path / stack).write_text(json.dumps({"deployment": {"resources": resources}}))
     (tmp_path / "pulumi").write_text(f'#!/bin/sh\nfor last; do :; done\ncat {tmp_path}/"$last"\n')
     (tmp_path / "pulumi").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
@@ -285,7 +280,8 @@ def test_the_command_prints_what_a_shell_takes(
 def test_where_nothing_moves_a_shell_has_nothing_to_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "pulumi").write_text(f"#!/bin/sh\necho '{json.dumps(state('any'))}'\n")
+    held = json.dumps({"deployment": {"resources": state("any")}})
+    (tmp_path / "pulumi").write_text(f"#!/bin/sh\necho '{held}'\n")
     (tmp_path / "pulumi").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     assert main(["shards", "--settings", stack_file(tmp_path, shards=STACKS)]) == 0

@@ -7,7 +7,6 @@ in AWS: that is up to the command. No deployment uses it. Throttled calls are tr
 
 import argparse
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,10 +15,10 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ecr.engine.stack_file import read_text
+from ecr.engine.outputs import Outputs
 from ecr.errors import EstateError
 from ecr.lifecycle.simulator import Image, image_of
-from ecr.registry.registry import Registry
+from ecr.registry.registry import ImageReference, Registry
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
@@ -38,32 +37,6 @@ MANIFESTS = (
 
 BATCH = 100
 """Images of one BatchGetImage request (Amazon ECR API Reference)."""
-
-_REGISTRY = re.compile(r"(\d{12})/([a-z]{2}(?:-[a-z]+)+-\d)", re.ASCII)
-_URI = re.compile(
-    r"(?P<account>\d{12})\.dkr[.-]ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.[a-z0-9.-]+/"
-    r"(?P<name>[a-z0-9][a-z0-9._/-]*)(?::(?P<tag>[\w.-]+))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?",
-    re.ASCII,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """An image as a workload names it; ``tag`` and ``digest`` are "" where the name has none."""
-
-    registry: Registry
-    name: str
-    tag: str = ""
-    digest: str = ""
-
-
-def parse_reference(text: str) -> Reference | None:
-    """Read the address of an image in ECR; None for an image that is elsewhere."""
-    found = _URI.fullmatch(text.partition("://")[2] or text)
-    if not found:
-        return None
-    registry = Registry(found["account"], found["region"])
-    return Reference(registry, found["name"], found["tag"] or "", found["digest"] or "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,37 +106,18 @@ def read_estate(options: argparse.Namespace) -> Estate:
 
 def registries_of(texts: Iterable[str]) -> tuple[Registry, ...]:
     """Read "ACCOUNT/REGION" of each text, once. Raises EstateError."""
-    return tuple(_registry(text) for text in dict.fromkeys(texts))
-
-
-def _registry(text: str) -> Registry:
-    found = _REGISTRY.fullmatch(text)
-    if not found:
-        raise EstateError(
-            "There is no such registry.",
-            [f"{text}: write the account's 12 digits and the Region: 111122223333/eu-west-1"],
-        )
-    return Registry(found[1], found[2])
+    return tuple(map(Registry.parse, dict.fromkeys(texts)))
 
 
 def _estate_of(file: Path) -> Estate:
-    text = read_text(file)
-    try:
-        outputs = json.loads(text)
-        return Estate(
-            tuple(_registry(key) for key in outputs["report"]["registries"]),
-            _located(outputs["imageRepositories"]),
-            _located(outputs["replicas"]),
-        )
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise EstateError(
-            "The outputs are not those of an estate.",
-            [f"{file}: write it anew by `pulumi stack output --json > {file}`"],
-        ) from None
+    outputs = Outputs.read(file)
+    return Estate(
+        outputs.registries, _located(outputs.image_repositories), _located(outputs.replicas)
+    )
 
 
 def _located(urls: Mapping[str, Sequence[str]]) -> dict[str, tuple[Registry, ...]]:
-    found = {name: [parse_reference(url) for url in each] for name, each in urls.items()}
+    found = {name: [ImageReference.parse(url) for url in each] for name, each in urls.items()}
     return {name: tuple(one.registry for one in each if one) for name, each in found.items()}
 
 

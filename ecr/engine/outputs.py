@@ -1,42 +1,98 @@
-"""The last outputs of stacks, as the engine gives them to a deployment.
+"""A stack's outputs as an operator's command is given them: what `pulumi stack output --json` printed.
 
-Owns the reading of the ledger from them: that of this stack, and of the others that share the estate.
+Owns their reading, whole or not at all, and the one error of those that cannot be used. Imports no
+engine: how a deployment reads what the last one left is ``ecr.engine.last_outputs``'s.
 """
 
-import asyncio
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
 
-import pulumi
+from ecr.engine.stack_file import read_text
+from ecr.errors import EstateError
+from ecr.ledger.ledger import Ledger, Source, parse_ledger
+from ecr.registry.registry import Registry
 
-from ecr.engine.invoke import ask_state
-from ecr.ledger.ledger import Ledger, gather, parse_ledger, unreadable
-from ecr.ledger.shards import shard_of
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A repository that was selected and could not be placed, by its GitHub id, and why."""
+
+    id: int
+    repository: str
+    reason: str
 
 
-async def read_ledger(stacks: Sequence[str] = ()) -> Ledger:
-    """Read the ledger of the estate that is being deployed, from all the ``stacks`` that it is.
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What a stack's outputs say of the estate.
 
-    Raises EstateError when one cannot be read, or this stack is none of them.
+    ``image_repositories`` and ``replicas`` map each service, and each further image of one, to its
+    URLs, in the order of ``stages``, which is that of promotion. ``deselected`` counts repositories by
+    the reason.
     """
-    stack = pulumi.get_stack()
-    shard = shard_of(stack, stacks)
-    own, *rest = await asyncio.gather(
-        *map(_read, (stack, *(each for each in stacks if each != stack)))
-    )
-    indexes = [index for index, each in enumerate(stacks) if each != stack]
-    return gather(own, dict(zip(indexes, rest, strict=True)), shard)
+
+    ledger: Ledger
+    registries: tuple[Registry, ...]
+    image_repositories: Mapping[str, tuple[str, ...]]
+    replicas: Mapping[str, tuple[str, ...]]
+    stages: tuple[str, ...]
+    left_out: tuple[LeftOut, ...]
+    deselected: Mapping[str, int]
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Return the outputs in a file. Raises EstateError, naming the file and the remedy."""
+        remedy = f"write it anew by `pulumi stack output --json > {path}`"
+        return cls.parse(read_text(path), str(path), remedy)
+
+    @classmethod
+    def parse(cls, text: str, where: str, remedy: str) -> Self:
+        """Return the outputs that a text is, which comes from ``where``. Raises EstateError."""
+        source = Source("The stack's outputs cannot be read.", where, remedy)
+        try:
+            outputs = json.loads(text)
+        except ValueError as error:
+            raise source.refusal(f"it is no JSON ({error})") from None
+        return cls.of(outputs, source)
+
+    @classmethod
+    def of(cls, outputs: object, source: Source) -> Self:
+        """Return what plain outputs say. Raises EstateError of the source."""
+        if not isinstance(outputs, Mapping):
+            raise source.refusal("it is no JSON map")
+        if outputs.get("ledger") is None:
+            raise source.refusal("it has no ledger")
+        ledger = parse_ledger(outputs["ledger"], source)
+        try:
+            report = outputs["report"]
+            return cls(
+                ledger,
+                tuple(Registry.parse(key) for key in report["registries"]),
+                _urls(outputs["imageRepositories"]),
+                _urls(outputs["replicas"]),
+                tuple(str(stage) for stage in report["stages"]),
+                tuple(
+                    LeftOut(int(each["id"]), str(each["repository"]), str(each["reason"]))
+                    for each in outputs["leftOut"]
+                ),
+                {str(reason): int(count) for reason, count in report["deselected"].items()},
+            )
+        except KeyError as error:
+            raise source.refusal(f"it has no {error.args[0]}") from error
+        except (TypeError, ValueError, AttributeError) as error:
+            raise source.refusal(f"a value is damaged ({error})") from error
+        except EstateError as error:
+            raise source.refusal(error.offences[0]) from error
 
 
-async def _read(stack: str) -> Ledger:
-    """Read the ledger from the last outputs of one stack of this project.
-
-    By a function of the engine, for a StackReference would keep all those outputs in the state of
-    this stack too.
-    """
-    name = f"{pulumi.get_organization()}/{pulumi.get_project()}/{stack}"
-    try:
-        answer = await ask_state("readStackOutputs", {"name": name})
-    except Exception as error:
-        said = " ".join(str(error).split())
-        raise unreadable(f"the outputs of {name} were not given ({said})") from error
-    return parse_ledger((answer.get("outputs") or {}).get("ledger"))
+def _urls(output: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Return URLs by name. Raises ValueError for what is none."""
+    found = {name: tuple(urls) for name, urls in output.items() if not isinstance(urls, str)}
+    if found.keys() != output.keys() or not all(
+        isinstance(url, str) and "/" in url for urls in found.values() for url in urls
+    ):
+        raise ValueError("a URL is none")
+    return found

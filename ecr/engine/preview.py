@@ -1,22 +1,20 @@
-"""The engine's digest: what `pulumi preview --json` and `pulumi refresh --json` say they would do.
+"""The engine's previews: what `pulumi preview --json` and `pulumi refresh --json` say they would do.
 
-Owns the running of the engine's command line for the commands that explain it, the reading of what it
-prints, and its steps as lines of a diff. Reads no state and decides nothing.
+Owns the reading of what the engine prints, and its steps as lines of a diff. Reads no state and decides
+nothing.
 """
 
 import json
 import os
 import re
-import signal
-import subprocess
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ecr.engine.command import run_engine
 from ecr.engine.invoke import REPORT
 from ecr.engine.types import REPOSITORY
 from ecr.errors import EstateError
@@ -32,9 +30,6 @@ HIDDEN = frozenset({"tagsAll"})
 
 LONGEST = 160
 """Characters of a value that a line shows."""
-
-GRACE = 10.0
-"""Seconds that the engine has to end when it is interrupted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +55,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Digest:
+class EnginePreview:
     """What the engine said: the steps that change something, all counts, and its errors."""
 
     steps: tuple[Step, ...]
@@ -74,65 +69,17 @@ class Digest:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What came of asking the engine: its exit code, its digest, and the program's run report."""
+class EngineRun:
+    """What came of running the engine: its exit code, its preview, and the program's run report."""
 
     arguments: tuple[str, ...]
     code: int
-    digest: Digest
+    preview: EnginePreview
     report: Mapping[str, Any]
 
 
-def run_engine(arguments: Sequence[str], **more: str) -> subprocess.CompletedProcess[str]:
-    """Run `pulumi` with the arguments and more variables. Raises EstateError where there is none.
-
-    On Ctrl-C the engine ends by itself, and its providers with it, before ours goes on.
-    """
-    command = ["pulumi", "--non-interactive", *arguments]
-    try:
-        process = subprocess.Popen(
-            command,
-            env={**os.environ, **more},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-    except OSError as error:
-        raise EstateError(
-            "The engine cannot be run.",
-            [f"pulumi: {error.strerror}; install it, and put it on the PATH"],
-        ) from error
-    with process:
-        try:
-            said = process.communicate()
-        except BaseException:
-            _end(process)
-            raise
-    return subprocess.CompletedProcess(command, process.returncode, *said)
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    """End the engine: it is asked to stop, then to stop at once, then killed."""
-    try:
-        # What is typed at a terminal reaches everything that runs in its foreground, the engine too.
-        with Path("/dev/tty").open("rb") as terminal:
-            told = os.tcgetpgrp(terminal.fileno()) == os.getpgrp()
-    except OSError:
-        told = False
-    try:
-        for _ in range(2):
-            if not told:
-                process.send_signal(signal.SIGINT)
-            told = False
-            with suppress(subprocess.TimeoutExpired):
-                process.communicate(timeout=GRACE)
-                return
-    finally:
-        process.kill()
-
-
-def ask(arguments: Sequence[str]) -> Asked:
-    """Run `pulumi` with the arguments and read its digest, and the report of the program's run.
+def run_and_parse(arguments: Sequence[str]) -> EngineRun:
+    """Run `pulumi` with the arguments and read its preview, and the report of the program's run.
 
     Raises EstateError when there is no engine, or nothing that it said can be read.
     """
@@ -142,18 +89,18 @@ def ask(arguments: Sequence[str]) -> Asked:
         file.unlink(missing_ok=True)
         done = run_engine([*arguments, "--json"], **{REPORT: str(file)})
         report = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    digest = read_digest(done.stdout)
-    if digest is None or (done.returncode and not digest.errors and "error" not in report):
-        said = [*done.stderr.splitlines(), *(() if digest else done.stdout.splitlines())]
+    preview = parse_preview_json(done.stdout)
+    if preview is None or (done.returncode and not preview.errors and "error" not in report):
+        said = [*done.stderr.splitlines(), *(() if preview else done.stdout.splitlines())]
         raise EstateError(
             f"The engine could not {arguments[0]}.",
             [line for line in said if line.strip()][-20:] or ["it said nothing; run it by hand"],
         )
-    return Asked(tuple(arguments), done.returncode, digest, report)
+    return EngineRun(tuple(arguments), done.returncode, preview, report)
 
 
-def read_digest(text: str) -> Digest | None:
-    """Read what the engine printed; None where there is no digest in it."""
+def parse_preview_json(text: str) -> EnginePreview | None:
+    """Read what the engine printed; None where there is no preview in it."""
     # Warnings of the command line may stand before it.
     start = re.search(r"^\{", text, re.MULTILINE)
     if start is None:
@@ -164,7 +111,7 @@ def read_digest(text: str) -> Digest | None:
         return None
     if "changeSummary" not in said and "diagnostics" not in said:
         return None
-    return Digest(
+    return EnginePreview(
         steps=tuple(
             sorted(
                 map(_step, (each for each in said.get("steps") or () if _changes(each))),

@@ -8,8 +8,8 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ecr.engine.preview import run_engine
-from ecr.engine.types import PROVIDER, REPOSITORY
+from ecr.engine.command import engine_output
+from ecr.engine.types import PROVIDER, REPOSITORY, STACK
 from ecr.errors import EstateError
 from ecr.github.http import environment_fetch
 from ecr.github.inventory import read_inventory, uses_properties
@@ -28,8 +28,7 @@ class Stack:
         self._which = ["--stack", name] if name else []
         self._config_file = ["--config-file", config_file] if config_file else []
         self.name = self._pulumi("stack", "--show-name").strip().rpartition("/")[2]
-        exported = json.loads(self._pulumi("stack", "export"))
-        self._resources = exported["deployment"].get("resources") or []
+        self._resources = resources_of(self._pulumi("stack", "export"))
 
     def settings(self) -> Settings:
         """Read the settings, as a deployment would be given them."""
@@ -50,7 +49,7 @@ class Stack:
     def ledger(self) -> Ledger:
         """Read the ledger from the last outputs."""
         outputs = next(
-            (each.get("outputs") for each in self._of("pulumi:pulumi:Stack")),
+            (each.get("outputs") for each in self._of(STACK)),
             None,
         )
         return parse_ledger((outputs or {}).get("ledger"))
@@ -76,14 +75,24 @@ class Stack:
         return (each for each in self._resources if each["type"] == kind and not each.get("delete"))
 
     def _pulumi(self, *arguments: str) -> str:
-        done = run_engine([*arguments, *self._which])
-        if done.returncode:
-            said = " ".join((done.stderr or done.stdout).split())
-            raise EstateError(
-                "The stack cannot be read.",
-                [f"{shlex.join(done.args)}: {said}; check --stack, the login and the passphrase"],
-            )
-        return done.stdout
+        remedy = "check --stack, the login and the passphrase"
+        return engine_output([*arguments, *self._which], "The stack cannot be read.", remedy)
+
+
+def exported(stack: str) -> list[dict[str, Any]]:
+    """Return the resources in the state of a stack. Raises EstateError where it is not given."""
+    text = engine_output(
+        ["stack", "export", "--stack", stack],
+        f"The state of the stack {stack} cannot be read.",
+        f"where it is new, make it first: pulumi stack init {stack}",
+    )
+    return resources_of(text)
+
+
+def resources_of(state: str) -> list[dict[str, Any]]:
+    """Return the resources in what `pulumi stack export` printed."""
+    resources: list[dict[str, Any]] = json.loads(state)["deployment"].get("resources") or []
+    return resources
 
 
 async def inventory_of(settings: Settings, ledger: Ledger) -> Inventory:

@@ -1,4 +1,4 @@
-"""The stack's file and outputs as a command reads them, without the engine.
+"""The stack's file as a command reads it, without the engine.
 
 Owns the reading of Pulumi.<stack>.yaml and of the project's own keys in it. Values of other namespaces, which
 may be secret, are not looked at. The deployment itself never comes here: it is told by the engine.
@@ -73,24 +73,6 @@ def _encrypted(path: str, value: object) -> Iterator[str]:
     elif isinstance(value, list):
         for index, each in enumerate(value):
             yield from _encrypted(f"{path}[{index}]", each)
-
-
-def read_outputs(path: Path) -> dict[str, Any]:
-    """Give a stack's outputs, as `pulumi stack output --json` wrote them."""
-    try:
-        outputs = json.loads(read_text(path))
-    except ValueError as error:
-        raise _no_outputs(path, str(error)) from error
-    if not isinstance(outputs, dict) or "ledger" not in outputs:
-        raise _no_outputs(path, "there is no ledger in it")
-    return outputs
-
-
-def _no_outputs(path: Path, why: str) -> EstateError:
-    return EstateError(
-        "The stack's outputs cannot be read.",
-        [f"{path}: {why}; write them with `pulumi stack output --json`"],
-    )
 
 
 def checked(values: dict[str, Any]) -> Settings:

@@ -3,3 +3,19 @@
 REPOSITORY = "aws:ecr/repository:Repository"
 PROVIDER = "pulumi:providers:aws"
 ROLE = "aws:iam/role:Role"
+STACK = "pulumi:pulumi:Stack"
+
+WORDS = {
+    REPOSITORY: "image repository",
+    "aws:ecr/lifecyclePolicy:LifecyclePolicy": "lifecycle policy of",
+    "aws:ecr/repositoryPolicy:RepositoryPolicy": "policy of",
+    "aws:ecr/registryPolicy:RegistryPolicy": "registry policy of",
+    "aws:ecr/replicationConfiguration:ReplicationConfiguration": "replication of",
+    "aws:ecr/registryScanningConfiguration:RegistryScanningConfiguration": "scanning of",
+    "aws:ecr/accountSetting:AccountSetting": "registry policy scope of",
+    ROLE: "push role",
+    "aws:iam/rolePolicy:RolePolicy": "policy of the push role",
+    "aws:iam/openIdConnectProvider:OpenIdConnectProvider": "identity provider",
+    "github:index/actionsVariable:ActionsVariable": "variable on GitHub",
+}
+"""What the resources of each type are called in front of their names."""

@@ -26,6 +26,31 @@ _LOCATION = re.compile(rf"[0-9]{{12}}/[a-z0-9-]+/{_NAME.pattern}")
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """Where a ledger is read from, and what an operator is told to do when it cannot be used.
+
+    Only a deployment, whose own ledger it is, may be told to restore a state.
+    """
+
+    problem: str
+    where: str
+    remedy: str
+
+    def refusal(self, why: str) -> EstateError:
+        """Return the error of what cannot be used, and why."""
+        return EstateError(self.problem, [f"{self.where}: {why}; {self.remedy}"])
+
+
+THIS_STACK = Source(
+    "The ledger in this stack's outputs cannot be used; nothing was changed.",
+    "output ledger",
+    "see it with `pulumi stack output ledger`, and restore the last good state with "
+    "`pulumi stack import` (docs: runbooks, ledger unreadable)",
+)
+"""The state of the stack that is being deployed."""
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """What one GitHub repository owns.
 
@@ -117,19 +142,19 @@ class Ledger:
         }
 
 
-def parse_ledger(output: object) -> Ledger:
+def parse_ledger(output: object, source: Source = THIS_STACK) -> Ledger:
     """Read the stack output ``ledger``; None, as on a first deployment, is an empty ledger.
 
-    Raises EstateError when it is of another schema or damaged.
+    Raises the EstateError of the ``source`` when it is of another schema or damaged.
     """
     if output is None:
         return Ledger()
     if not isinstance(output, dict) or "schema" not in output:
-        raise unreadable("it is not a ledger")
+        raise source.refusal("it is not a ledger")
     schema = output["schema"]
     if schema != SCHEMA:
         # Numbers of a stack output come back as floating point.
-        raise unreadable(
+        raise source.refusal(
             f"it is of schema {schema:g}, and this program knows {SCHEMA}; deploy with the newer program"
             if isinstance(schema, int | float) and schema > SCHEMA
             else f"its schema is {schema!r}"
@@ -137,12 +162,12 @@ def parse_ledger(output: object) -> Ledger:
     try:
         entries = {int(github_id): _entry(raw) for github_id, raw in output["services"].items()}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise unreadable(f"an entry is damaged ({error!r})") from error
+        raise source.refusal(f"an entry is damaged ({error!r})") from error
     held = Counter(
         location for entry in entries.values() for location in (*entry.placements, *entry.replicas)
     )
     if twice := [location for location, count in held.items() if count > 1]:
-        raise unreadable(f"{twice[0]} stands in it twice")
+        raise source.refusal(f"{twice[0]} stands in it twice")
     return Ledger(entries)
 
 
@@ -196,15 +221,3 @@ def _state(value: object) -> State:
         if value == state:
             return state
     raise ValueError(f"no such state: {value!r}")
-
-
-def unreadable(why: str) -> EstateError:
-    """Return the error of a ledger that cannot be used, and why."""
-    remedy = (
-        "see it with `pulumi stack output ledger`, and restore the last good state with "
-        "`pulumi stack import` (docs: runbooks, ledger unreadable)"
-    )
-    return EstateError(
-        "The ledger in this stack's outputs cannot be used; nothing was changed.",
-        [f"output ledger: {why}; {remedy}"],
-    )

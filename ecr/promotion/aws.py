@@ -5,7 +5,6 @@ are not ECR have no findings. Never changes anything.
 """
 
 import base64
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -13,13 +12,12 @@ from typing import TYPE_CHECKING
 
 from ecr.errors import EstateError
 from ecr.promotion.crane import Login
-from ecr.registry.registry import Placement, Registry
+from ecr.registry.registry import ImageReference, Registry
 
 if TYPE_CHECKING:
     from boto3 import Session
     from mypy_boto3_ecr import ECRClient
 
-HOST = re.compile(r"(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?")
 FINISHED = {"COMPLETE", "ACTIVE"}
 """The states of a finished scan, basic and enhanced (Amazon ECR API Reference, "ImageScanStatus")."""
 
@@ -37,13 +35,6 @@ class Scan:
         return self.status in FINISHED
 
 
-def placement_of(url: str) -> Placement | None:
-    """Give the placement that an image repository's URL names, None where it is not ECR's."""
-    host, _, name = url.partition("/")
-    found = HOST.fullmatch(host)
-    return Placement(Registry(found[1], found[2]), name) if found else None
-
-
 class Aws:
     """One side of a promotion, with the role that is assumed for it, or the environment's own."""
 
@@ -53,22 +44,22 @@ class Aws:
 
     def logins(self, url: str) -> Iterator[Login]:
         """Give the credentials for an image repository's host, none where it is not ECR's."""
-        placement = placement_of(url)
-        if placement:
-            (data,) = self._ecr(placement).get_authorization_token()["authorizationData"]
+        image = ImageReference.parse(url)
+        if image:
+            (data,) = self._ecr(image.registry).get_authorization_token()["authorizationData"]
             user, _, password = base64.b64decode(data["authorizationToken"]).decode().partition(":")
             yield Login(url.partition("/")[0], user, password)
 
     def scan(self, url: str, digest: str) -> Scan:
         """Give the result of scanning one image."""
-        placement = placement_of(url)
-        if placement is None:
+        image = ImageReference.parse(url)
+        if image is None:
             return Scan("the registry is not ECR's")
-        client = self._ecr(placement)
+        client = self._ecr(image.registry)
         try:
             answer = client.describe_image_scan_findings(
-                registryId=placement.registry.account,
-                repositoryName=placement.name,
+                registryId=image.registry.account,
+                repositoryName=image.name,
                 imageId={"imageDigest": digest},
             )
         except client.exceptions.ScanNotFoundException:
@@ -80,13 +71,13 @@ class Aws:
 
     def referrers(self, url: str, digest: str) -> list[str]:
         """Give what refers to an image, as ECR lists it; it keeps no tag with a list."""
-        placement = placement_of(url)
-        if placement is None:
+        image = ImageReference.parse(url)
+        if image is None:
             return []
         ask = partial(
-            self._ecr(placement).list_image_referrers,
-            registryId=placement.registry.account,
-            repositoryName=placement.name,
+            self._ecr(image.registry).list_image_referrers,
+            registryId=image.registry.account,
+            repositoryName=image.name,
             subjectId={"imageDigest": digest},
         )
         found: list[str] = []
@@ -103,8 +94,8 @@ class Aws:
         arn: str = self._boto().client("sts").get_caller_identity()["Arn"]
         return arn
 
-    def _ecr(self, placement: Placement) -> "ECRClient":
-        return self._boto().client("ecr", region_name=placement.registry.region)
+    def _ecr(self, registry: Registry) -> "ECRClient":
+        return self._boto().client("ecr", region_name=registry.region)
 
     def _boto(self) -> "Session":
         if self._session is None:

@@ -14,6 +14,7 @@ import yaml
 
 from ecr.admission import cluster, lists
 from ecr.cli.main import main
+from ecr.registry.registry import Registry
 from sandbox.aws import EmbeddedAws
 from sandbox.aws.findings import put_findings
 from sandbox.kubernetes import eventually
@@ -136,6 +137,15 @@ def test_what_makes_pods_is_refused_too(kind: str, shop: Shop) -> None:
 )
 def test_every_name_of_an_image_is_refused(image: str, shop: Shop) -> None:
     shop.list(*LISTED, f"{LOCATION}/team/unnamed:latest")
+    assert image in shop.run(image).message
+
+
+@pytest.mark.parametrize(
+    ("region", "domain"), [("eusc-de-east-1", "amazonaws.eu"), ("us-iso-east-1", "c2s.ic.gov")]
+)
+def test_an_image_is_refused_in_every_partition(region: str, domain: str, shop: Shop) -> None:
+    shop.list(f"111111111111/{region}/team/checkout:1f")
+    image = f"111111111111.dkr.ecr.{region}.{domain}/team/checkout:1f"
     assert image in shop.run(image).message
 
 
@@ -269,6 +279,16 @@ def test_images_from_elsewhere_are_named_when_only_ours_are_wanted(only_ours: Sh
         assert f"{image} is from no registry of the estate" in warning
     for image in [GOOD, f"{HOST.upper()}:443/team/checkout", f"{TRUSTED}pause:1"]:
         assert only_ours.run(image).warnings == ()
+
+
+def test_images_of_the_estate_are_ours_in_every_partition(only_ours: Shop) -> None:
+    registry = Registry("111111111111", "eusc-de-east-1")
+    record = {"registries": registry.key, "trusted": "", "written": "2026-11-22T00:00:00+00:00"}
+    cluster.apply(lists.lists({}), lists.run_record(record))
+    image = f"{registry.host}/team/checkout:1f"
+    assert eventually(lambda: only_ours.run(image).warnings == ())
+    assert eventually(lambda: only_ours.run(GOOD).warnings)
+    assert only_ours.run(image).warnings == ()
 
 
 @pytest.mark.parametrize("folder", ["overlays/warn", "overlays/deny", "overlays/strict", "job"])

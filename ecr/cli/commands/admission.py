@@ -7,11 +7,11 @@ so that a good list is never replaced by a part of one.
 
 import argparse
 import json
-import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,15 +20,14 @@ from ecr.admission.decisions import decide
 from ecr.admission.lists import lists, run_record, to_yaml
 from ecr.admission.waivers import read_waivers
 from ecr.cli.options import number
+from ecr.engine.outputs import Outputs
 from ecr.errors import EstateError
-from ecr.registry.registry import Registry
+from ecr.registry.registry import ImageReference, Registry
 
 if TYPE_CHECKING:
     from ecr.admission.decisions import Decision
     from ecr.admission.model import Held
 
-_REGISTRY = re.compile(r"(?P<account>\d{12})/(?P<region>[a-z]{2,}(?:-[a-z]+)+-\d+)", re.ASCII)
-_WRITE_OUTPUTS = "pulumi stack output --json"
 _SEVERITIES = ("CRITICAL", "HIGH", "MEDIUM", "LOW", "INFORMATIONAL")
 
 
@@ -43,7 +42,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     what.add_argument(
         "--registry",
-        type=_registry,
         action="append",
         metavar="ACCOUNT/REGION",
         help="a registry, instead; may be repeated",
@@ -176,37 +174,16 @@ def _decide(
 def _registries(options: argparse.Namespace) -> dict[Registry, Sequence[str]]:
     """Give each registry with the names that the outputs say it has."""
     if options.registry:
-        return dict.fromkeys(options.registry, ())
-    try:
-        outputs = json.loads(options.outputs.read_text(encoding="utf-8"))
-        found: dict[Registry, list[str]] = {
-            _registry(key): [] for key in outputs["report"]["registries"]
-        }
-        hosts = {registry.host: registry for registry in found}
-        for kind in ("imageRepositories", "replicas"):
-            for urls in outputs[kind].values():
-                for url in urls:
-                    host, _, name = url.partition("/")
-                    found[hosts[host]].append(name)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise EstateError(
-            "The stack's outputs cannot be read.",
-            [f"{options.outputs}: {type(error).__name__}: {error}; write it by `{_WRITE_OUTPUTS}`"],
-        ) from error
-    except argparse.ArgumentTypeError as error:
-        raise EstateError("The stack's outputs cannot be read.", [str(error)]) from error
+        return dict.fromkeys(map(Registry.parse, options.registry), ())
+    outputs = Outputs.read(options.outputs)
+    found: dict[Registry, list[str]] = {registry: [] for registry in outputs.registries}
+    for urls in (outputs.image_repositories, outputs.replicas):
+        for image in map(ImageReference.parse, chain.from_iterable(urls.values())):
+            if image:
+                found.setdefault(image.registry, []).append(image.name)
     if not found:
         raise EstateError("The stack's outputs name no registry.", [f"{options.outputs}"])
     return {registry: sorted(names) for registry, names in found.items()}
-
-
-def _registry(text: str) -> Registry:
-    match = _REGISTRY.fullmatch(text)
-    if match is None:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no registry; write ACCOUNT/REGION, for example 111122223333/eu-west-1"
-        )
-    return Registry(match["account"], match["region"])
 
 
 def _prefix(text: str) -> str:

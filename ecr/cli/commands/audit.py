@@ -14,19 +14,19 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from ecr.aws import session as aws
-from ecr.aws.session import Aws, Reference, explained
+from ecr.aws.session import Aws, explained
 from ecr.cli.options import whole
 from ecr.cli.table import table
 from ecr.errors import EstateError
 from ecr.lifecycle.policy import Policy, parse_policy
 from ecr.lifecycle.simulator import DAY, MOST_DAYS, Image, Verdict, explain, simulate
-from ecr.registry.registry import Registry
+from ecr.registry.registry import ImageReference, Registry
 
 FOUND = 3
 """The exit code where an image in use is gone, archived or in danger."""
@@ -48,7 +48,7 @@ class Use:
     """A workload, and the image that it runs."""
 
     who: str
-    reference: Reference
+    reference: ImageReference
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +142,9 @@ def _uses(access: Aws, places: Iterable[Registry], kubeconfigs: Iterable[Path]) 
 
 def _use(who: str, image: str, digest: str = "") -> Iterator[Use]:
     """Yield the use of an image in ECR; ``digest`` is what runs, where that is known better."""
-    found = aws.parse_reference(image)
+    found = ImageReference.parse(image)
     if found:
-        yield Use(who, Reference(found.registry, found.name, found.tag, digest or found.digest))
+        yield Use(who, replace(found, digest=digest or found.digest))
 
 
 def _functions(access: Aws, place: Registry) -> Iterator[Use]:

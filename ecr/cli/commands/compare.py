@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ecr.cli.options import whole
-from ecr.engine.stack_file import checked, read_outputs, read_stack_file, read_text
+from ecr.engine.outputs import Outputs
+from ecr.engine.stack_file import checked, read_stack_file, read_text
 from ecr.github.model import Inventory, Repository, matches_any
-from ecr.ledger.ledger import parse_ledger
 from ecr.plan.comparison import as_json, compare
 from ecr.settings.models import AccountSet
 
@@ -146,7 +146,7 @@ def organisation_of(
 def _names(options: argparse.Namespace) -> tuple[list[str], set[str]]:
     """Give the names of repositories, and which are Docker Lambdas unless an option says."""
     if options.outputs:
-        held = parse_ledger(read_outputs(options.outputs)["ledger"])
+        held = Outputs.read(options.outputs).ledger
         entries = [entry for entry in held.entries.values() if entry.state == "active"]
         lambdas = {each.repository for each in entries if "active" in each.replicas.values()}
         return [entry.repository for entry in entries], lambdas

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ecr.cli.comment import code, fitted, folded, listed, mark, number, plain
-from ecr.engine.preview import ask, diff
+from ecr.engine.preview import diff, run_and_parse
+from ecr.engine.types import WORDS
 from ecr.errors import EstateError
 
 if TYPE_CHECKING:
@@ -23,21 +24,6 @@ if TYPE_CHECKING:
 
 FOUND = 3
 """The exit code when there is drift."""
-
-KINDS = {
-    "aws:ecr/repository:Repository": "image repository",
-    "aws:ecr/lifecyclePolicy:LifecyclePolicy": "lifecycle policy of",
-    "aws:ecr/repositoryPolicy:RepositoryPolicy": "policy of",
-    "aws:ecr/registryPolicy:RegistryPolicy": "registry policy of",
-    "aws:ecr/replicationConfiguration:ReplicationConfiguration": "replication of",
-    "aws:ecr/registryScanningConfiguration:RegistryScanningConfiguration": "scanning of",
-    "aws:ecr/accountSetting:AccountSetting": "registry policy scope of",
-    "aws:iam/role:Role": "push role",
-    "aws:iam/rolePolicy:RolePolicy": "policy of the push role",
-    "aws:iam/openIdConnectProvider:OpenIdConnectProvider": "identity provider",
-    "github:index/actionsVariable:ActionsVariable": "variable on GitHub",
-}
-"""What the engine's types are called."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -52,13 +38,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Compare, and print what differs."""
     compare = ["refresh", "--preview-only"]
-    asked = ask([*compare, "--run-program", *options.engine])
+    asked = run_and_parse([*compare, "--run-program", *options.engine])
     if asked.code and "error" in asked.report:
         # A guard or a listing that stops the program is no reason to miss what others do in AWS.
-        asked = ask([*compare, *options.engine])
+        asked = run_and_parse([*compare, *options.engine])
     if asked.code:
-        raise EstateError("AWS could not be compared with the state.", asked.digest.errors)
-    steps = asked.digest.steps
+        raise EstateError("AWS could not be compared with the state.", asked.preview.errors)
+    steps = asked.preview.steps
     whole = json.dumps(document(steps), indent=2, ensure_ascii=False) + "\n"
     if options.output:
         options.output.write_text(whole, encoding="utf-8")
@@ -76,7 +62,7 @@ def document(steps: Iterable["Step"]) -> dict[str, Any]:
 
 def _described(step: "Step") -> dict[str, Any]:
     return {
-        "what": KINDS.get(step.kind, step.kind),
+        "what": WORDS.get(step.kind, step.kind),
         "where": step.name,
         "gone": step.operation == "delete",
         "changed": {

@@ -8,17 +8,17 @@ import argparse
 import json
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ecr.engine.stack_file import read_outputs
+from ecr.engine.outputs import Outputs
 from ecr.errors import EstateError
-from ecr.ledger.ledger import parse_ledger
 from ecr.registry.registry import Placement
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ecr.ledger.ledger import State
     from ecr.registry.registry import Registry
 
@@ -46,7 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the estate as JSON, or write it as the script that the page loads."""
-    estate = estate_of(*map(read_outputs, options.outputs), stack=options.stack)
+    estate = estate_of(*map(Outputs.read, options.outputs), stack=options.stack)
     if options.output:
         # A script rather than JSON: a page that was opened from a folder may not fetch.
         text = json.dumps(estate, separators=(",", ":"), sort_keys=True)
@@ -57,25 +57,15 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def estate_of(*outputs: Mapping[str, Any], stack: str = "") -> dict[str, Any]:
-    """Give the estate of the outputs of its stacks, of which there is at least one.
+def estate_of(*outputs: Outputs, stack: str = "") -> dict[str, Any]:
+    """Return the estate of the outputs of its stacks, of which there is at least one.
 
     ``registries`` are pairs of a key and a host. ``services`` are lists: id, repository, service,
     namespace, state, since, reason, image repositories, replicas; each of the last two is a list of
     the registry's index, the name and the state. ``leftOut`` are lists: id, repository, reason.
     ``deselected`` is what the first of the stacks said, for each of them reads the whole organisation.
-    Raises EstateError where they cannot be used, or two of them are of the same services.
+    Raises EstateError where two of them are of the same services.
     """
-    try:
-        return _estate(outputs, stack)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise EstateError(
-            "The outputs are not those of an estate.",
-            [f"{type(error).__name__}: {error}; write them by `pulumi stack output --json`"],
-        ) from error
-
-
-def _estate(outputs: Sequence[Mapping[str, Any]], stack: str) -> dict[str, Any]:
     registries: dict[Registry, int] = {}
 
     def located(states: "Mapping[str, State]") -> list[list[Any]]:
@@ -87,7 +77,7 @@ def _estate(outputs: Sequence[Mapping[str, Any]], stack: str) -> dict[str, Any]:
         ]
 
     services = []
-    ledgers = [parse_ledger(each["ledger"]).entries for each in outputs]
+    ledgers = [each.ledger.entries for each in outputs]
     held = Counter(chain.from_iterable(ledgers))
     if twice := sorted(number for number, times in held.items() if times > 1):
         raise EstateError(
@@ -112,17 +102,14 @@ def _estate(outputs: Sequence[Mapping[str, Any]], stack: str) -> dict[str, Any]:
                 replicas,
             ]
         )
-    report = outputs[0].get("report", {})
     return {
         "stack": stack,
         "registries": [[registry.key, registry.host] for registry in registries],
         "services": sorted(services, key=lambda each: (each[2], each[0])),
         "leftOut": [
-            [int(each["id"]), each["repository"], each["reason"]]
+            [each.id, each.repository, each.reason]
             for stated in outputs
-            for each in stated.get("leftOut", [])
+            for each in stated.left_out
         ],
-        "deselected": {
-            reason: int(count) for reason, count in report.get("deselected", {}).items()
-        },
+        "deselected": dict(outputs[0].deselected),
     }

@@ -12,12 +12,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ecr.engine.stack_file import checked, read_outputs, read_stack_file
+from ecr.engine.outputs import Outputs
+from ecr.engine.stack_file import checked, read_stack_file
 from ecr.github.http import environment_fetch
 from ecr.github.listing import list_organisation
 from ecr.github.model import Repository
 from ecr.github.static_list import written_list
-from ecr.ledger.ledger import parse_ledger
 
 if TYPE_CHECKING:
     from ecr.ledger.ledger import Entry
@@ -63,8 +63,7 @@ def _of_github(settings: "Settings") -> list["Repository"]:
 
 
 def _of_outputs(path: Path, settings: "Settings") -> Iterable["Repository"]:
-    ledger = parse_ledger(read_outputs(path).get("ledger"))
-    for number, entry in ledger.entries.items():
+    for number, entry in Outputs.read(path).ledger.entries.items():
         if entry.state == "active":
             yield Repository(number, entry.repository, properties=_properties(entry, settings))
 

@@ -1,6 +1,6 @@
 """Say what the next deployment would do, with the reasons, and what the engine would do for it.
 
-Runs `pulumi preview` and reads the program's own summary and the engine's digest of the same run, so
+Runs `pulumi preview` and reads the program's own summary and the engine's preview of the same run, so
 that the two can be compared. Options for the engine follow `--`, such as `-- --stack prod --refresh`.
 Exits 3 when changes wait for a confirmation, and 1 when something stops the deployment. Changes nothing.
 """
@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ecr.cli.comment import code, fitted, folded, listed, mark, number, plain
-from ecr.engine.preview import ask, counted, diff
+from ecr.engine.preview import counted, diff, run_and_parse
 from ecr.plan.changes import MEANINGS
 
 if TYPE_CHECKING:
-    from ecr.engine.preview import Asked
+    from ecr.engine.preview import EngineRun
 
 GUARDED = 3
 """The exit code when a guard holds changes, which an approval may let pass."""
@@ -38,7 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Preview, and print the plan."""
-    asked = ask(["preview", *options.engine])
+    asked = run_and_parse(["preview", *options.engine])
     plan = document(asked)
     whole = json.dumps(plan, indent=2, ensure_ascii=False) + "\n"
     if options.output:
@@ -52,11 +52,11 @@ def run(options: argparse.Namespace) -> int:
     return 0 if plan["outcome"] == "previewed" and plan["agrees"] else 1
 
 
-def document(asked: "Asked") -> dict[str, Any]:
+def document(asked: "EngineRun") -> dict[str, Any]:
     """Give the plan as plain data: the program's changes, the engine's counts, and what stops it."""
-    report, digest = asked.report, asked.digest
+    report, preview = asked.report, asked.preview
     changes = report.get("changes", {})
-    steps = digest.of_image_repositories()
+    steps = preview.of_image_repositories()
     refreshed = any(each in {"--refresh", "-r"} for each in asked.arguments)
     planned = {
         "create": _count(changes, "created") + (_count(changes, "missing") if refreshed else 0),
@@ -66,7 +66,7 @@ def document(asked: "Asked") -> dict[str, Any]:
     engine = {operation: steps[operation] for operation in (*planned, "update")}
     error = report.get("error")
     if asked.code and not error:
-        error = {"step": "engine", "problem": "The preview failed.", "offences": digest.errors}
+        error = {"step": "engine", "problem": "The preview failed.", "offences": preview.errors}
     return {
         "stack": report.get("stack", ""),
         "outcome": "stopped" if error else "previewed",
@@ -75,8 +75,8 @@ def document(asked: "Asked") -> dict[str, Any]:
         "error": error,
         "imageRepositories": {"planned": planned, "engine": engine},
         "agrees": bool(error) or all(engine[each] == planned[each] for each in planned),
-        "engine": dict(digest.counts),
-        "seconds": digest.seconds,
+        "engine": dict(preview.counts),
+        "seconds": preview.seconds,
         "report": report,
     }
 
@@ -159,13 +159,13 @@ def _agreement(plan: Mapping[str, Any]) -> str:
     )
 
 
-def comment(plan: Mapping[str, Any], asked: "Asked") -> Iterator[str]:
+def comment(plan: Mapping[str, Any], asked: "EngineRun") -> Iterator[str]:
     """Give the plan as a comment for a code review."""
     stack = plan["stack"] or os.environ.get("PULUMI_STACK", "")
     yield fitted((mark("plan", stack), *_sections(plan, asked, stack)))
 
 
-def _sections(plan: Mapping[str, Any], asked: "Asked", stack: str) -> Iterator[str]:
+def _sections(plan: Mapping[str, Any], asked: "EngineRun", stack: str) -> Iterator[str]:
     yield f"### Plan of {code(stack)}: {_heading(plan)}"
     if plan["error"]:
         kind = "WARNING" if plan["guards"] else "CAUTION"
@@ -182,7 +182,7 @@ def _sections(plan: Mapping[str, Any], asked: "Asked", stack: str) -> Iterator[s
         f"The engine: **{counted(plan['engine'])}**, in {plan['seconds']:.0f} s. "
         f"{plain(_agreement(plan))}"
     )
-    steps = asked.digest.steps
+    steps = asked.preview.steps
     yield folded(f"The engine's diff, {len(steps):,} resources", diff(steps), "diff")
 
 

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 
 from ecr.access_proof.matrix import matrix_tables
 from ecr.cli.options import stop_where_ignored
+from ecr.engine.outputs import Outputs
 from ecr.engine.stack import Stack, inventory_of
-from ecr.engine.stack_file import checked, read_outputs, read_stack_file
-from ecr.ledger.ledger import Ledger, parse_ledger
+from ecr.engine.stack_file import checked, read_stack_file
+from ecr.ledger.ledger import Ledger
 from ecr.plan.access.deploy_roles import boundary_document, deployment_documents
 from ecr.plan.build import build_plan
 from ecr.plan.limits import documents_of
@@ -96,9 +97,7 @@ def _stack(options: argparse.Namespace) -> "tuple[Settings, Ledger]":
     if options.settings is None:
         stack = Stack(options.stack, options.config_file)
         return stack.settings(), stack.ledger()
-    ledger = (
-        parse_ledger(read_outputs(options.outputs).get("ledger")) if options.outputs else Ledger()
-    )
+    ledger = Outputs.read(options.outputs).ledger if options.outputs else Ledger()
     return checked(read_stack_file(options.settings)), ledger
 
 

@@ -16,15 +16,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ecr.engine.preview import run_engine
-from ecr.engine.stack_file import read_text
+from ecr.engine.command import engine_output
+from ecr.engine.outputs import Outputs
 from ecr.errors import EstateError
-from ecr.ledger.ledger import parse_ledger
 from ecr.plan.access.promotion_roles import promotion_documents
 from ecr.promotion import CREATED, PREFIX, Promotion, Request, Stage
-from ecr.promotion.aws import Aws, placement_of
+from ecr.promotion.aws import Aws
 from ecr.promotion.crane import crane
-from ecr.registry.registry import Placement
+from ecr.registry.registry import ImageReference, Placement
 
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
@@ -126,7 +125,7 @@ class Chain:
                 [f"{name}: is none of the stages, which are {order}" for name in unknown],
             )
         follows = self.stages[self.stages.index(source) + 1 :][:1]
-        if follows != [target]:
+        if tuple(follows) != (target,):
             raise EstateError(
                 "A promotion goes to the next stage only; nothing was changed.",
                 [f"{source} to {target}: the stages are {order}; promote one step at a time"],
@@ -153,55 +152,29 @@ class Chain:
         """Give the placement of a service, or of all by a wildcard. Raises EstateError."""
         named = service or next((each for each in self.urls if each not in self.idle), None)
         url = self.url(named, stage)
-        placement = placement_of(url)
-        if placement is None:
+        image = ImageReference.parse(url)
+        if image is None:
             raise EstateError("There are no policies for it.", [f"{url}: is not in ECR"])
         if service is None and named is not None:
-            return Placement(placement.registry, "*" + placement.name.removeprefix(named), stage)
-        return placement
+            return Placement(image.registry, "*" + image.name.removeprefix(named), stage)
+        return Placement(image.registry, image.name)
 
 
-def _chain(outputs: Mapping[str, Any]) -> Chain:
-    try:
-        stages = outputs["report"]["stages"]
-        urls = outputs["imageRepositories"]
-    except (KeyError, TypeError):
-        raise EstateError(
-            "The stack's outputs do not say what is promoted where; nothing was changed.",
-            ["imageRepositories, report.stages: deploy with this version of the program first"],
-        ) from None
-    entries = parse_ledger(outputs.get("ledger")).entries.values()
+def _chain(outputs: Outputs) -> Chain:
+    entries = outputs.ledger.entries.values()
     active = {entry.service for entry in entries if entry.state == "active"}
     idle = {entry.service: entry.state for entry in entries if entry.service not in active}
-    return Chain(stages, urls, idle)
+    return Chain(outputs.stages, outputs.image_repositories, idle)
 
 
-def _outputs(file: Path | None) -> dict[str, Any]:
+def _outputs(file: Path | None) -> Outputs:
     """Read the stack's outputs, from a file or from the stack that is selected."""
     if file:
-        where, text = str(file), read_text(file)
-    else:
-        where, text = "pulumi stack output --json", _asked_of_pulumi()
-    try:
-        outputs = json.loads(text)
-    except json.JSONDecodeError:
-        outputs = None
-    if not isinstance(outputs, dict):
-        raise EstateError(
-            "The stack's outputs cannot be read; nothing was changed.",
-            [f"{where}: is no JSON map; write it with `pulumi stack output --json`"],
-        )
-    return outputs
-
-
-def _asked_of_pulumi() -> str:
-    done = run_engine(["stack", "output", "--json"])
-    if done.returncode:
-        raise EstateError(
-            "The stack's outputs cannot be read; nothing was changed.",
-            [f"pulumi stack output --json: {done.stderr.strip()}; or give them by --outputs FILE"],
-        )
-    return done.stdout
+        return Outputs.read(file)
+    asked = ["stack", "output", "--json"]
+    problem, remedy = "The stack's outputs cannot be read.", "or give them by --outputs FILE"
+    text = engine_output(asked, problem, remedy)
+    return Outputs.parse(text, "pulumi stack output --json", f"deploy the stack anew, {remedy}")
 
 
 def _policies(chain: Chain, options: argparse.Namespace) -> dict[str, dict[str, Any]]:
@@ -230,7 +203,7 @@ def _ill_named(options: argparse.Namespace) -> Iterator[str]:
 def _who(aws: Aws, url: str) -> dict[str, str]:
     """Say who promotes, and when, as annotations of the record."""
     about = {CREATED: datetime.now(UTC).isoformat(timespec="seconds")}
-    about[f"{PREFIX}by"] = aws.caller() if placement_of(url) else getpass.getuser()
+    about[f"{PREFIX}by"] = aws.caller() if ImageReference.parse(url) else getpass.getuser()
     if "GITHUB_RUN_ID" in os.environ:
         named = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID", "GITHUB_ACTOR")
         server, repository, number, actor = (os.environ.get(each, "") for each in named)

@@ -11,18 +11,15 @@ import json
 import shlex
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ecr.engine.preview import run_engine
+from ecr.engine.stack import exported
 from ecr.engine.stack_file import checked, read_stack_file
-from ecr.engine.types import REPOSITORY
+from ecr.engine.types import REPOSITORY, ROLE
 from ecr.errors import EstateError
 from ecr.plan.model import PUSH_ROLE_PATH
-
-ROLE = "aws:iam/role:Role"
-"""The engine's type of a push role, which moves as image repositories do."""
 
 AT_ONCE = 200
 """Image repositories that one command moves: each command writes both states once, and a command line
@@ -63,27 +60,15 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def exported(stack: str) -> Mapping[str, Any]:
-    """Give the state of a stack. Raises EstateError where the engine does not give it."""
-    done = run_engine(["stack", "export", "--stack", stack])
-    if done.returncode:
-        raise EstateError(
-            f"The state of the stack {stack} cannot be read.",
-            [
-                *(line for line in done.stderr.splitlines() if line.strip()),
-                f"where it is new, make it first: pulumi stack init {stack}",
-            ],
-        )
-    state: Mapping[str, Any] = json.loads(done.stdout)
-    return state
+def moves_between(states: Mapping[str, Iterable[Mapping[str, Any]]]) -> Moves:
+    """Say what is in the state of another stack than it belongs to.
 
-
-def moves_between(states: Mapping[str, Mapping[str, Any]]) -> Moves:
-    """Say what is in the state of another stack than it belongs to; ``states`` are in their order."""
+    ``states`` are the resources of each stack, in the order of the stacks.
+    """
     stacks = list(states)
     moves: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for stack, state in states.items():
-        for resource in state["deployment"].get("resources") or ():
+    for stack, resources in states.items():
+        for resource in resources:
             # What hangs below either of them comes along with it.
             number = _number(resource)
             if number is not None:

@@ -1,4 +1,4 @@
-"""The engine's digest is read as it is printed, and what it does not hold is an error with a remedy."""
+"""The engine's preview is read as it is printed, and what it does not hold is an error with a remedy."""
 
 import json
 import os
@@ -6,12 +6,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ecr.engine.preview import Property, Step, ask, counted, diff, read_digest
+from ecr.engine.command import run_engine
+from ecr.engine.preview import Property, Step, counted, diff, parse_preview_json, run_and_parse
 from ecr.engine.types import REPOSITORY
 from ecr.errors import EstateError
 
@@ -28,9 +30,9 @@ def printed(*steps: dict[str, Any], **more: Any) -> str:
 
 
 def read(*steps: dict[str, Any]) -> tuple[Step, ...]:
-    digest = read_digest(printed(*steps))
-    assert digest
-    return digest.steps
+    preview = parse_preview_json(printed(*steps))
+    assert preview
+    return preview.steps
 
 
 def test_steps_that_change_nothing_and_the_stack_itself_are_no_steps() -> None:
@@ -123,11 +125,11 @@ def test_the_counts_are_a_phrase() -> None:
 
 @pytest.mark.parametrize("text", ["", "error: no stack", "{", '{"neither": 1}'])
 def test_what_is_no_digest_is_none(text: str) -> None:
-    assert read_digest(text) is None
+    assert parse_preview_json(text) is None
 
 
 def test_warnings_before_the_digest_do_no_harm() -> None:
-    assert read_digest(f"warning: a plugin is on the PATH\n{printed()}\n") is not None
+    assert parse_preview_json(f"warning: a plugin is on the PATH\n{printed()}\n") is not None
 
 
 def engine(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
@@ -148,10 +150,10 @@ def test_the_engine_is_asked_with_a_place_for_the_report(
         monkeypatch,
         f'echo "$@" > {tmp_path}/asked; echo \'{{"stack": "prod"}}\' > "$ECR_ESTATE_REPORT"; cat {said}',
     )
-    asked = ask(["preview", "--stack", "prod"])
+    asked = run_and_parse(["preview", "--stack", "prod"])
     assert (tmp_path / "asked").read_text() == "--non-interactive preview --stack prod --json\n"
     assert asked.report == {"stack": "prod"}
-    assert asked.digest.of_image_repositories() == {"create": 1}
+    assert asked.preview.of_image_repositories() == {"create": 1}
 
 
 def test_an_engine_that_fails_without_a_word_of_the_program_is_quoted(
@@ -159,7 +161,7 @@ def test_an_engine_that_fails_without_a_word_of_the_program_is_quoted(
 ) -> None:
     engine(tmp_path, monkeypatch, "echo \"error: no stack named 'prod' found\" >&2; exit 255")
     with pytest.raises(EstateError, match="no stack named 'prod' found"):
-        ask(["preview"])
+        run_and_parse(["preview"])
 
 
 def test_without_an_engine_the_error_says_so(
@@ -167,26 +169,26 @@ def test_without_an_engine_the_error_says_so(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(EstateError, match="install it, and put it on the PATH"):
-        ask(["preview"])
+        run_and_parse(["preview"])
 
 
-def test_a_program_that_fails_before_its_report_is_quoted_without_the_raw_digest(
+def test_a_program_that_fails_before_its_report_is_quoted_without_the_raw_preview(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said = tmp_path / "said.json"
     message = "<{%reset%}>There is no GitHub token<{%reset%}>\n"
     said.write_text(printed(diagnostics=[{"severity": "info#err", "message": message}]))
     engine(tmp_path, monkeypatch, f"cat {said}; exit 255")
-    assert ask(["preview"]).digest.errors == ("There is no GitHub token",)
+    assert run_and_parse(["preview"]).preview.errors == ("There is no GitHub token",)
 
 
-def test_a_failure_without_a_reason_shows_no_raw_digest(
+def test_a_failure_without_a_reason_shows_no_raw_preview(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "said.json").write_text(printed())
     engine(tmp_path, monkeypatch, f"cat {tmp_path}/said.json; exit 255")
     with pytest.raises(EstateError, match="it said nothing; run it by hand"):
-        ask(["preview"])
+        run_and_parse(["preview"])
 
 
 ENGINE = """\
@@ -195,6 +197,33 @@ echo $$ > started
 while :; do sleep 0.1; done"""
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Start commands as a terminal does, also where these tests run in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def in_the_background() -> Iterator[None]:
+    """Ignore SIGINT, as what a shell starts in the background does."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("in_the_background")
+def test_the_engine_can_be_interrupted_where_the_command_ignores_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine(tmp_path, monkeypatch, "kill -INT $$; echo went on")
+    done = run_engine(["preview"])
+    assert (done.returncode, done.stdout) == (-signal.SIGINT, "")
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("group", [False, True])
 def test_on_ctrl_c_the_engine_ends_before_the_command_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, group: bool
