@@ -20,7 +20,9 @@ from pulumi.runtime.settings import set_root_resource
 from pulumi.runtime.stack import run_in_stack
 
 from sandbox.github import Organisation
-from sandbox.github.api import CLASSIC, Api, Request
+from sandbox.github.api import Api
+from sandbox.github.exchange import Request
+from sandbox.github.tokens import CLASSIC
 
 PROGRAM = Path(__file__).parent.parent / "__main__.py"
 STACK = "pulumi:pulumi:Stack"

@@ -20,7 +20,7 @@ from ecr.github.listing import ListingRefusedError, Reply, _refused, list_organi
 from ecr.github.model import Inventory
 from ecr.settings.models import GitHub
 from sandbox.github import EmbeddedGitHub, Organisation, synthetic_organisation
-from sandbox.github.api import (
+from sandbox.github.tokens import (
     CLASSIC,
     FINE_GRAINED,
     FINE_GRAINED_PUBLIC,

@@ -9,7 +9,7 @@ import pulumi
 import pytest
 
 from sandbox.github import synthetic_organisation
-from sandbox.github.api import CLASSIC
+from sandbox.github.tokens import CLASSIC
 from tests.builders import ARTIFACTS, LAMBDA, REPLICAS, SOURCE, config, with_replicas
 from tests.mocks import Deployment, Invoke, answering, deploy, no_invoke
 
