@@ -43,8 +43,13 @@ async def read_inventory(
 
     if github is None:
         raise ValueError("GitHub is to be listed, and there is no connection to it")
-    properties = uses_properties(settings.model_dump())
-    return await github_inventory(github, settings.github, expected, properties=properties)
+    return await github_inventory(
+        github,
+        settings.github,
+        expected,
+        properties=uses_properties(settings.model_dump()),
+        subjects=settings.push_roles is not None,
+    )
 
 
 def uses_properties(settings: object) -> bool:

@@ -100,10 +100,8 @@ class Token:
     @property
     def reads_properties(self) -> bool:
         """Whether a listing tells it the custom properties."""
-        return (
-            self.kind in {"anonymous", "classic"}
-            or "repository_custom_properties" in self.permissions
-        )
+        named = {"organization_custom_properties", "repository_custom_properties"}
+        return self.kind in {"anonymous", "classic"} or not named.isdisjoint(self.permissions)
 
     @property
     def reaches_all(self) -> bool:
@@ -200,10 +198,10 @@ FINE_GRAINED = fine_grained(
     contents="read",
     actions_variables="write",
     organization_administration="read",
-    repository_custom_properties="read",
+    organization_custom_properties="read",
 )
 FINE_GRAINED_PUBLIC = fine_grained(
-    "github_pat_sandboxPublic", (), repository_custom_properties="read"
+    "github_pat_sandboxPublic", (), organization_custom_properties="read"
 )
 APP = installation(
     "ghs_sandboxApp",
@@ -211,7 +209,7 @@ APP = installation(
     contents="read",
     actions_variables="write",
     organization_administration="read",
-    repository_custom_properties="read",
+    organization_custom_properties="read",
 )
 TOKENS = (
     CLASSIC,
