@@ -3,3 +3,4 @@
 REPOSITORY = "aws:ecr/repository:Repository"
 PROVIDER = "pulumi:providers:aws"
 ROLE = "aws:iam/role:Role"
+VARIABLE = "github:index/actionsVariable:ActionsVariable"

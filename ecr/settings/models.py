@@ -248,6 +248,14 @@ RefPattern = Annotated[
         "use letters, digits, ` ._/@+()-`, and the wildcards `*` and `?`",
     ),
 ]
+VariablesPrefix = Annotated[
+    str,
+    _shaped(
+        r"(?!GITHUB_)[A-Z_][A-Z0-9_]{0,99}",
+        "the beginning of a variable's name",
+        "use capitals, digits and underscores, no digit first, and not GITHUB_",
+    ),
+]
 GITHUB_TOKEN = "github:token"  # noqa: S105 - the key, not the token
 """The GitHub provider's own config key; the program has no second place for the same secret."""
 
@@ -300,7 +308,8 @@ class GitHub(_Model):
     """The organisation that is followed, and how its repositories are selected."""
 
     organisation: Login
-    """The organisation's login, as in its address on GitHub."""
+    """The organisation's login, as in its address on GitHub. GitHub is asked how it writes it; with a
+    static list nobody is, and capitals then count, for push roles trust the login as it is written."""
     base_url: Url | None = None
     """The address of a GitHub Enterprise Server; without the key it is github.com."""
     timeout_seconds: Annotated[int, Field(ge=5, le=3600)] = 120
@@ -657,7 +666,8 @@ class PushRoles(_Model):
     tags: Annotated[tuple[RefPattern, ...], AfterValidator(_distinct)] = ()
     """Tags whose workflows are trusted."""
     environments: Annotated[tuple[RefPattern, ...], AfterValidator(_distinct)] = ()
-    """GitHub environments whose jobs are trusted; such a job is no longer known by its branch."""
+    """GitHub environments whose jobs are trusted; such a job is no longer known by its branch. As with
+    branches and tags, capitals count: write it as the workflows do."""
     create_provider: bool = False
     """Whether the accounts get GitHub's identity provider too; an account has one at most, and
     otherwise it must be there."""
@@ -665,7 +675,10 @@ class PushRoles(_Model):
     """A managed policy that bounds whatever these roles may ever do. With it the role that deploys need
     not be trusted to write any role it likes."""
     variables: bool = False
-    """Whether each repository gets AWS_REGION, ECR_PUSH_ROLE and ECR_REPOSITORY as Actions variables."""
+    """Whether each repository gets ECR_PUSH_ROLE, ECR_REGION and ECR_REPOSITORY as Actions variables."""
+    variables_prefix: VariablesPrefix = "ECR_"
+    """What the names of these variables begin with. A repository's variable hides the organisation's
+    of the same name."""
     organisation_id: Annotated[int, Field(gt=0)] | None = None
     """The organisation's numeric id on GitHub. It is asked of GitHub, but with a static list, whose ids
     then must be GitHub's own, it has to be written."""
