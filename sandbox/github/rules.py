@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,6 +28,8 @@ from sandbox.github.tokens import (
     Token,
     workflow,
 )
+
+_DOCS = "https://docs.github.com/"
 
 Answer = tuple[int, Any, Mapping[str, str]]
 """A status, what the body says, and the headers by their names in lower case."""
@@ -77,13 +80,125 @@ class Visitor:
         return self.github.issue(kind, repositories=names, permissions=permissions)
 
 
+class Page(Enum):
+    """A page of docs.github.com: its title and its address."""
+
+    ADDRESSES = (
+        "Getting started with the REST API",
+        f"{_DOCS}rest/using-the-rest-api/getting-started-with-the-rest-api",
+    )
+    ADVISORIES = (
+        "Collaborating in a temporary private fork to resolve a repository security vulnerability",
+        f"{_DOCS}code-security/security-advisories/working-with-repository-security-advisories/collaborating-in-a-temporary-private-fork-to-resolve-a-repository-security-vulnerability",
+    )
+    APPS = (
+        "Permissions required for GitHub Apps",
+        f"{_DOCS}rest/authentication/permissions-required-for-github-apps",
+    )
+    ARCHIVING = (
+        "Archiving repositories",
+        f"{_DOCS}repositories/archiving-a-github-repository/archiving-repositories",
+    )
+    AUTHENTICATION = (
+        "Authenticating to the REST API",
+        f"{_DOCS}rest/authentication/authenticating-to-the-rest-api",
+    )
+    CREATION = (
+        "Create an organization repository",
+        f"{_DOCS}rest/repos/repos#create-an-organization-repository",
+    )
+    DELETION = ("Delete a repository", f"{_DOCS}rest/repos/repos#delete-a-repository")
+    DISPATCHES = (
+        "Create a repository dispatch event",
+        f"{_DOCS}rest/repos/repos#create-a-repository-dispatch-event",
+    )
+    ENVIRONMENTS = (
+        "Create or update an environment",
+        f"{_DOCS}rest/deployments/environments#create-or-update-an-environment",
+    )
+    EVENTS = ("Webhook events and payloads", f"{_DOCS}webhooks/webhook-events-and-payloads")
+    FAILED_DELIVERIES = (
+        "Handling failed webhook deliveries",
+        f"{_DOCS}webhooks/using-webhooks/handling-failed-webhook-deliveries",
+    )
+    HOOKS = ("REST API endpoints for organization webhooks", f"{_DOCS}rest/orgs/webhooks")
+    INSTALLATION = (
+        "List repositories accessible to the app installation",
+        f"{_DOCS}rest/apps/installations#list-repositories-accessible-to-the-app-installation",
+    )
+    INSTALLED = (
+        "Reviewing and modifying installed GitHub Apps",
+        f"{_DOCS}apps/using-github-apps/reviewing-and-modifying-installed-github-apps",
+    )
+    ORGANISATION = ("Get an organization", f"{_DOCS}rest/orgs/orgs#get-an-organization")
+    OWN_TOKEN = ("GITHUB_TOKEN", f"{_DOCS}actions/concepts/security/github_token")
+    PERSONAL = (
+        "Managing your personal access tokens",
+        f"{_DOCS}authentication/keeping-your-account-and-data-secure/managing-your-personal-access-tokens",
+    )
+    REDIRECTS = (
+        "Best practices for using the REST API",
+        f"{_DOCS}rest/using-the-rest-api/best-practices-for-using-the-rest-api",
+    )
+    RESIDENCY = (
+        "Network details for GHE.com",
+        f"{_DOCS}enterprise-cloud@latest/admin/data-residency/network-details-for-ghecom",
+    )
+    RULESETS = ("REST API endpoints for rules", f"{_DOCS}rest/repos/rules")
+    SCOPES = (
+        "Scopes for OAuth apps",
+        f"{_DOCS}apps/oauth-apps/building-oauth-apps/scopes-for-oauth-apps",
+    )
+    SUBJECTS = ("OpenID Connect reference", f"{_DOCS}actions/reference/security/oidc")
+    SUBJECT_API = ("REST API endpoints for GitHub Actions OIDC", f"{_DOCS}rest/actions/oidc")
+    TOKENS = (
+        "Permissions required for fine-grained personal access tokens",
+        f"{_DOCS}rest/authentication/permissions-required-for-fine-grained-personal-access-tokens",
+    )
+    TROUBLE = (
+        "Troubleshooting the REST API",
+        f"{_DOCS}rest/using-the-rest-api/troubleshooting-the-rest-api",
+    )
+    VARIABLES = ("Variables reference", f"{_DOCS}actions/reference/workflows-and-actions/variables")
+    VARIABLE_API = (
+        "REST API endpoints for GitHub Actions variables",
+        f"{_DOCS}rest/actions/variables",
+    )
+    VARIABLE_CREATION = (
+        "Create a repository variable",
+        f"{_DOCS}rest/actions/variables#create-a-repository-variable",
+    )
+    VARIABLE_LISTING = (
+        "List repository variables",
+        f"{_DOCS}rest/actions/variables#list-repository-variables",
+    )
+    VARIABLE_UPDATE = (
+        "Update a repository variable",
+        f"{_DOCS}rest/actions/variables#update-a-repository-variable",
+    )
+    WORKFLOWS = (
+        "Workflow syntax for GitHub Actions",
+        f"{_DOCS}actions/reference/workflows-and-actions/workflow-syntax#permissions",
+    )
+
+    @property
+    def title(self) -> str:
+        """The page's title."""
+        return self.value[0]
+
+    @property
+    def address(self) -> str:
+        """The page's address."""
+        return self.value[1]
+
+
 @dataclass(frozen=True)
 class Rule:
-    """A rule: what GitHub does, the title of the page of docs.github.com, and a try to break it."""
+    """A rule: what GitHub does, its page, and a try to break it that says whether it held."""
 
-    id: str
-    rule: str
-    page: str
+    identifier: str
+    says: str
+    page: Page
     held: Callable[[Visitor], bool]
 
 
@@ -97,10 +212,15 @@ def visited() -> EmbeddedGitHub:
     return EmbeddedGitHub(organisation)
 
 
-def holds(rule: Rule) -> bool:
-    """Return whether a rule holds on an organisation of its own."""
+def tried(rule: Rule) -> str:
+    """Try to break a rule on an organisation of its own; return what was seen, empty where it holds."""
     with visited() as github:
-        return rule.held(Visitor(github))
+        visitor = Visitor(github)
+        if rule.held(visitor):
+            return ""
+        return "; ".join(
+            f"{call['method']} {call['path']}: {call['status']}" for call in github.calls()
+        )
 
 
 _VARIABLES = "/repos/acme-corp/closed/actions/variables"
@@ -310,107 +430,97 @@ def _redirect_keeps_the_method(visitor: Visitor) -> bool:
 
 _OK, _CREATED, _FORBIDDEN, _MISSING, _CONFLICT, _INVALID = 200, 201, 403, 404, 409, 422
 
-_TOKENS_PAGE = "Permissions required for fine-grained personal access tokens"
-_VARIABLES_PAGE = "Variables reference"
-_ENVIRONMENTS_PAGE = "Create or update an environment"
-_SUBJECTS_PAGE = "OpenID Connect reference"
-_HOOKS_PAGE = "REST API endpoints for organization webhooks"
-_DISPATCH_PAGE = "Create a repository dispatch event"
-_RULESETS_PAGE = "REST API endpoints for rules"
-_ORGANISATION_PAGE = "Get an organization"
-_ARCHIVE_PAGE = "Archiving repositories"
-_TROUBLE_PAGE = "Troubleshooting the REST API"
 
 RULES: tuple[Rule, ...] = (
     # Tokens
     Rule(
         "token-counts",
         "only an owner's token is told how many private repositories there are",
-        _ORGANISATION_PAGE,
+        Page.ORGANISATION,
         _counts_for_owners,
     ),
     Rule(
         "token-scopes",
         "X-OAuth-Scopes is told to classic tokens only",
-        "Scopes for OAuth apps",
+        Page.SCOPES,
         _scopes_of_classic_only,
     ),
     Rule(
         "token-public-repo",
         "the scope public_repo shows no private or internal repository",
-        "Scopes for OAuth apps",
+        Page.SCOPES,
         lambda visitor: visitor.names(PUBLIC_ONLY) == {"open"},
     ),
     Rule(
         "token-selected",
         "a fine-grained token for selected repositories sees no other private one",
-        "Managing your personal access tokens",
+        Page.PERSONAL,
         _selected("fine-grained"),
     ),
     Rule(
         "app-selected",
         "an app on selected repositories sees no other private one",
-        "Reviewing and modifying installed GitHub Apps",
+        Page.INSTALLED,
         _selected("installation"),
     ),
     Rule(
         "app-selection",
         "an installation is told whether it is on all repositories or on selected ones",
-        "List repositories accessible to the app installation",
+        Page.INSTALLATION,
         _selection_is_told,
     ),
     Rule(
         "app-only",
         "a personal token cannot list an installation's repositories",
-        "List repositories accessible to the app installation",
+        Page.INSTALLATION,
         _refused(_FORBIDDEN, "GET", "/installation/repositories", None, FINE_GRAINED),
     ),
     Rule(
         "app-no-user",
         "an installation is no user",
-        "Permissions required for GitHub Apps",
+        Page.APPS,
         _refused(_FORBIDDEN, "GET", "/user", None, APP),
     ),
     Rule(
         "own-token",
         "a workflow's own token is for its repository only",
-        "GITHUB_TOKEN",
+        Page.OWN_TOKEN,
         _own_token_lists_one,
     ),
     Rule(
         "own-token-variables",
         "a workflow's own token cannot be given variables",
-        "Workflow syntax for GitHub Actions",
+        Page.WORKFLOWS,
         _own_token_has_no_variables,
     ),
     Rule(
         "token-sign-on",
         "a classic token that is not authorised for single sign-on is refused, and told where to be",
-        "Authenticating to the REST API",
+        Page.AUTHENTICATION,
         _sign_on,
     ),
     Rule(
         "token-level",
         "a permission to read does not let write",
-        _TOKENS_PAGE,
+        Page.TOKENS,
         _reading_does_not_write,
     ),
     Rule(
         "token-hidden",
         "what a token does not see is missing for it, and not forbidden",
-        _TROUBLE_PAGE,
+        Page.TROUBLE,
         _refused(_MISSING, "GET", _VARIABLES, None, PUBLIC_ONLY),
     ),
     Rule(
         "token-delete",
         "a classic token without delete_repo deletes no repository",
-        "Delete a repository",
+        Page.DELETION,
         _refused(_FORBIDDEN, "DELETE", "/repos/acme-corp/closed", None, REPO_ONLY),
     ),
     Rule(
         "token-private",
         "the scope public_repo makes no private repository",
-        "Create an organization repository",
+        Page.CREATION,
         _refused(
             _FORBIDDEN,
             "POST",
@@ -422,138 +532,138 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "token-template",
         "a classic token without read:org does not read the organisation's subject template",
-        "REST API endpoints for GitHub Actions OIDC",
+        Page.SUBJECT_API,
         _refused(_FORBIDDEN, "GET", _TEMPLATE, None, REPO_ONLY),
     ),
     Rule(
         "token-hooks",
         "a classic token without admin:org_hook sees no hook",
-        _HOOKS_PAGE,
+        Page.HOOKS,
         _refused(_FORBIDDEN, "GET", _HOOKS, None, MEMBER),
     ),
     # Names and addresses
     Rule(
         "login-spelling",
         "a login and a name are found in any case, and told in GitHub's own",
-        _ORGANISATION_PAGE,
+        Page.ORGANISATION,
         _own_spelling,
     ),
     Rule(
         "address-server",
         "an Enterprise Server answers below /api/v3 only",
-        "Getting started with the REST API",
+        Page.ADDRESSES,
         _server,
     ),
     Rule(
         "address-residency",
         "with data residency the API is at api.SUBDOMAIN.ghe.com, without a prefix",
-        "Network details for GHE.com",
+        Page.RESIDENCY,
         _residency,
     ),
     Rule(
         "redirect-method",
         "what is written under a former name is redirected with its method",
-        "Best practices for using the REST API",
+        Page.REDIRECTS,
         _redirect_keeps_the_method,
     ),
     Rule(
         "repository-name",
         "a repository's name is taken once, in any case",
-        "Create an organization repository",
+        Page.CREATION,
         _refused(_INVALID, "POST", "/orgs/acme-corp/repos", {"name": "OPEN"}),
     ),
     Rule(
         "body-object",
         "a body that is no JSON object is a bad request",
-        _TROUBLE_PAGE,
+        Page.TROUBLE,
         _refused(400, "POST", _VARIABLES, ["ONE"]),
     ),
     Rule(
         "advisory-fork",
         "a security advisory's private fork is listed among the private repositories",
-        "Collaborating in a temporary private fork to resolve a repository security vulnerability",
+        Page.ADVISORIES,
         _forks_of_advisories_are_listed,
     ),
     # Archived repositories
     Rule(
         "archived-variable",
         "an archived repository takes no variable",
-        _ARCHIVE_PAGE,
+        Page.ARCHIVING,
         _archived("POST", _VARIABLES, _ONE),
     ),
     Rule(
         "archived-settings",
         "an archived repository is not changed before it is unarchived",
-        _ARCHIVE_PAGE,
+        Page.ARCHIVING,
         _archived("PATCH", "/repos/acme-corp/closed", {"name": "older"}),
     ),
     Rule(
         "archived-dispatch",
         "an archived repository takes no event",
-        _ARCHIVE_PAGE,
+        Page.ARCHIVING,
         _archived("POST", _DISPATCHES, {"event_type": "x"}),
     ),
     # Variables
     Rule(
         "variable-exists",
         "a variable that exists is a conflict, and not an invalid one",
-        "Create a repository variable",
+        Page.VARIABLE_CREATION,
         _taken_twice(_VARIABLES, _ONE, _CONFLICT),
     ),
     Rule(
         "variable-case",
         "a variable's name counts in capitals",
-        _VARIABLES_PAGE,
+        Page.VARIABLES,
         _capitals,
     ),
     Rule(
         "variable-characters",
         "a variable's name has letters, digits and underscores only",
-        _VARIABLES_PAGE,
+        Page.VARIABLES,
         _variable("A-B"),
     ),
     Rule(
         "variable-ascii",
         "a variable's letters are those from A to Z",
-        _VARIABLES_PAGE,
+        Page.VARIABLES,
         _variable("GRÖSSE"),
     ),
     Rule(
         "variable-digit",
         "a variable's name does not begin with a digit",
-        _VARIABLES_PAGE,
+        Page.VARIABLES,
         _variable("1A"),
     ),
     Rule(
         "variable-reserved",
         "a variable's name does not begin with GITHUB_, in any case",
-        _VARIABLES_PAGE,
+        Page.VARIABLES,
         _variable("github_region"),
     ),
-    Rule("variable-named", "a variable has a name", _VARIABLES_PAGE, _variable("")),
-    Rule("variable-text", "a variable's value is a text", _VARIABLES_PAGE, _variable("A", 1)),
+    Rule("variable-named", "a variable has a name", Page.VARIABLES, _variable("")),
+    Rule("variable-text", "a variable's value is a text", Page.VARIABLES, _variable("A", 1)),
     Rule(
         "variable-size",
         "a variable's value has at most 48 KB",
-        _VARIABLES_PAGE,
+        Page.VARIABLES,
         _variable("A", "ü" * 24_577),
     ),
     Rule(
         "variable-many",
         "a repository has at most 500 variables",
-        _VARIABLES_PAGE,
+        Page.VARIABLES,
         _many_variables,
     ),
     Rule(
         "variable-renamed",
         "a variable is not renamed onto another",
-        "Update a repository variable",
+        Page.VARIABLE_UPDATE,
         _no_renaming_onto_another,
     ),
     Rule(
         "variable-missing",
         "what is not there is neither changed nor deleted",
-        "Update a repository variable",
+        Page.VARIABLE_UPDATE,
         lambda visitor: (
             {
                 visitor.status("PATCH", f"{_VARIABLES}/NOWHERE", {"value": "x"}),
@@ -565,38 +675,38 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "variable-pages",
         "variables are listed ten a page, and thirty at most",
-        "List repository variables",
+        Page.VARIABLE_LISTING,
         _pages_of_variables,
     ),
     # Environments
     Rule(
         "environment-variables",
         "an environment has to be there before its variables, which end with it",
-        "REST API endpoints for GitHub Actions variables",
+        Page.VARIABLE_API,
         _environments_are_gone_with_their_variables,
     ),
     Rule(
         "environment-reviewers",
         "an environment has at most six reviewers",
-        _ENVIRONMENTS_PAGE,
+        Page.ENVIRONMENTS,
         _environment({"reviewers": [{"type": "User", "id": each} for each in range(1, 8)]}),
     ),
     Rule(
         "environment-reviewer",
         "a reviewer is a user or a team",
-        _ENVIRONMENTS_PAGE,
+        Page.ENVIRONMENTS,
         _environment({"reviewers": [{"type": "App", "id": 1}]}),
     ),
     Rule(
         "environment-wait",
         "an environment lets wait for thirty days at most",
-        _ENVIRONMENTS_PAGE,
+        Page.ENVIRONMENTS,
         _environment({"wait_timer": 43_201}),
     ),
     Rule(
         "environment-branches",
         "protected branches and branch patterns exclude each other",
-        _ENVIRONMENTS_PAGE,
+        Page.ENVIRONMENTS,
         _environment(
             {
                 "deployment_branch_policy": {
@@ -610,75 +720,75 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "subject-claims",
         "a subject is made of claims that there are",
-        _SUBJECTS_PAGE,
+        Page.SUBJECTS,
         _refused(_INVALID, "PUT", _TEMPLATE, {"include_claim_keys": ["team"]}),
     ),
     Rule(
         "subject-unique",
         "a subject names each claim once",
-        "REST API endpoints for GitHub Actions OIDC",
+        Page.SUBJECT_API,
         _refused(_INVALID, "PUT", _TEMPLATE, {"include_claim_keys": ["repo", "repo"]}),
     ),
     Rule(
         "subject-opt-in",
         "the organisation's template is not a repository's before it takes it",
-        _SUBJECTS_PAGE,
+        Page.SUBJECTS,
         _template_is_taken_by_choice,
     ),
     Rule(
         "subject-default",
         "a repository that uses the default keeps no claims of its own",
-        "REST API endpoints for GitHub Actions OIDC",
+        Page.SUBJECT_API,
         _default_ignores_keys,
     ),
     Rule(
         "subject-flag",
         "use_default has to be said",
-        "REST API endpoints for GitHub Actions OIDC",
+        Page.SUBJECT_API,
         _refused(_INVALID, "PUT", _SUBJECT, {}),
     ),
     # Rulesets
     Rule(
         "ruleset-name",
         "a ruleset's name is given once",
-        _RULESETS_PAGE,
+        Page.RULESETS,
         _taken_twice(_RULESETS, _RULESET, _INVALID),
     ),
     Rule(
         "ruleset-enforcement",
         "a ruleset is disabled, active or evaluated",
-        _RULESETS_PAGE,
+        Page.RULESETS,
         _refused(_INVALID, "POST", _RULESETS, {**_RULESET, "enforcement": "on"}),
     ),
     Rule(
         "ruleset-rule",
         "a rule has a type that there is",
-        _RULESETS_PAGE,
+        Page.RULESETS,
         _refused(_INVALID, "POST", _RULESETS, {**_RULESET, "rules": [{"type": "no_force"}]}),
     ),
     Rule(
         "ruleset-target",
         "a repository's ruleset is not about repositories",
-        _RULESETS_PAGE,
+        Page.RULESETS,
         _refused(_INVALID, "POST", _RULESETS, {**_RULESET, "target": "repository"}),
     ),
     Rule(
         "ruleset-administration",
         "only administration lets write a ruleset",
-        _TOKENS_PAGE,
+        Page.TOKENS,
         _refused(_FORBIDDEN, "POST", _RULESETS, _RULESET, FINE_GRAINED),
     ),
     # Hooks and events
     Rule(
         "hook-name",
         "a hook is called web",
-        _HOOKS_PAGE,
+        Page.HOOKS,
         _refused(_INVALID, "POST", _HOOKS, {**_HOOK, "name": "mail"}),
     ),
     Rule(
         "hook-loopback",
         "nothing is sent beyond loopback (GitHub: nothing to it)",
-        _HOOKS_PAGE,
+        Page.HOOKS,
         _refused(
             _INVALID, "POST", _HOOKS, {**_HOOK, "config": {"url": "https://hooks.acme.example/"}}
         ),
@@ -686,38 +796,38 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "hook-twice",
         "a hook is made once",
-        _HOOKS_PAGE,
+        Page.HOOKS,
         _taken_twice(_HOOKS, _HOOK, _INVALID),
     ),
     Rule(
         "hook-event",
         "a hook asks for events that there are",
-        _HOOKS_PAGE,
+        Page.HOOKS,
         _refused(_INVALID, "POST", _HOOKS, {**_HOOK, "events": ["repositories"]}),
     ),
-    Rule("hook-secret", "a hook's secret is never told", _HOOKS_PAGE, _secret_is_not_told),
+    Rule("hook-secret", "a hook's secret is never told", Page.HOOKS, _secret_is_not_told),
     Rule(
         "hook-retry",
         "a delivery that failed is not tried again by itself",
-        "Handling failed webhook deliveries",
+        Page.FAILED_DELIVERIES,
         _no_second_try,
     ),
     Rule(
         "hook-transfer",
         "no event tells the organisation that a repository went to another owner",
-        "Webhook events and payloads",
+        Page.EVENTS,
         _no_event_of_a_transfer_out,
     ),
     Rule(
         "dispatch-event",
         "an event's type has at most 100 characters",
-        _DISPATCH_PAGE,
+        Page.DISPATCHES,
         _refused(_INVALID, "POST", _DISPATCHES, {"event_type": "x" * 101}),
     ),
     Rule(
         "dispatch-properties",
         "an event has at most ten properties",
-        _DISPATCH_PAGE,
+        Page.DISPATCHES,
         _refused(
             _INVALID,
             "POST",
@@ -728,7 +838,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "dispatch-size",
         "an event's payload has less than 64 KB",
-        _DISPATCH_PAGE,
+        Page.DISPATCHES,
         _refused(
             _INVALID,
             "POST",
@@ -739,7 +849,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "dispatch-contents",
         "reading contents does not let send an event",
-        _TOKENS_PAGE,
+        Page.TOKENS,
         _refused(_FORBIDDEN, "POST", _DISPATCHES, {"event_type": "x"}, FINE_GRAINED),
     ),
 )
