@@ -311,7 +311,8 @@ class GitHub(_Model):
     """The organisation's login, as in its address on GitHub. GitHub is asked how it writes it; with a
     static list nobody is, and capitals then count, for push roles trust the login as it is written."""
     base_url: Url | None = None
-    """The address of a GitHub Enterprise Server; without the key it is github.com."""
+    """The address of a GitHub Enterprise Server, or `https://SUBDOMAIN.ghe.com` for one with data
+    residency; without the key it is github.com."""
     timeout_seconds: Annotated[int, Field(ge=5, le=3600)] = 120
     """How long one answer may take, a wait for a rate limit to end included, before the deployment
     stops."""
