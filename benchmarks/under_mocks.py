@@ -13,7 +13,7 @@ from collections import Counter
 from pathlib import Path
 
 from sandbox.github import synthetic_organisation
-from sandbox.github.api import CLASSIC
+from sandbox.github.tokens import CLASSIC
 from tests.builders import ARTIFACTS, config
 from tests.mocks import answering, deploy, no_invoke
 

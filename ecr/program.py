@@ -26,7 +26,7 @@ async def main() -> dict[str, Any]:
         asked = ledger.to_confirm(settings.retire)
         inventory = await run.wait("inventory", read_inventory(settings, asked, github))
         providers = declare_providers(assumed_roles(settings, preview=run.preview))
-        reading = read_registries(providers, settings, inventory, ledger)
+        reading = read_registries(providers, settings, inventory, ledger, github)
         read = settings, inventory, ledger, await run.wait("observation", reading)
         plan = run.step("plan", build_plan, *read, owner=run.owner, today=run.today)
     except EstateError as error:

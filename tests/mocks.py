@@ -20,7 +20,9 @@ from pulumi.runtime.settings import set_root_resource
 from pulumi.runtime.stack import run_in_stack
 
 from sandbox.github import Organisation
-from sandbox.github.api import CLASSIC, Api, Request
+from sandbox.github.api import Api
+from sandbox.github.exchange import Request
+from sandbox.github.tokens import CLASSIC
 
 PROGRAM = Path(__file__).parent.parent / "__main__.py"
 STACK = "pulumi:pulumi:Stack"
@@ -42,6 +44,7 @@ class Registration:
     retain_on_delete: bool
     imported: str
     dependencies: tuple[str, ...]
+    aliases: tuple[str, ...]
 
 
 class Monitor(mocks.MockMonitor):
@@ -65,6 +68,7 @@ class Monitor(mocks.MockMonitor):
                     retain_on_delete=request.retainOnDelete,
                     imported=request.importId,
                     dependencies=tuple(request.dependencies),
+                    aliases=tuple(each.urn for each in request.aliases),
                 )
             )
         return super().RegisterResource(request)  # type: ignore[no-untyped-call]
@@ -180,11 +184,23 @@ def no_invoke(token: str, _: Mapping[str, Any]) -> dict[str, Any]:
     raise AssertionError(f"unexpected call of {token}")
 
 
-def answering(organisation: Organisation) -> Invoke:
-    """Answer getRestApi as the provider does, from the embedded GitHub's model."""
+def answering(
+    organisation: Organisation,
+    *,
+    state: Mapping[str, Mapping[str, Any]] | None = None,
+    variables: Mapping[str, Mapping[str, str]] | None = None,
+) -> Invoke:
+    """Answer getRestApi as the provider does, from the embedded GitHub's model.
+
+    ``state`` is what the engine's state holds, by URN, and ``variables`` what repositories have.
+    """
     api = Api(organisation, (CLASSIC,), "http://127.0.0.1/")
+    for name, held in (variables or {}).items():
+        api.actions.held(organisation.get(name)).update(held)
 
     def invoke(token: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        if token == "pulumi:pulumi:readStackResourceOutputs":
+            return {"outputs": state or {}}
         if token != "github:index/getRestApi:getRestApi":
             return no_invoke(token, arguments)
         path, _, query = str(arguments["endpoint"]).partition("?")

@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
+from ecr.github.inventory import misspelt_properties
 from ecr.github.model import why_deselected
 from ecr.github.static_list import static_inventory
 from ecr.settings.models import Selection, StaticRepository
-from tests.builders import repository
+from tests.builders import inventory, repository, settings
 
 
 @pytest.mark.parametrize(
@@ -46,3 +47,16 @@ def test_a_static_list_is_the_whole_truth_in_the_order_of_ids() -> None:
     assert [each.name for each in listed.repositories] == ["api", "web"]
     assert listed.calls == 0
     assert not listed.deselected
+
+
+def test_a_property_in_other_capitals_than_repositories_have_is_said() -> None:
+    rules: dict[str, Any] = {
+        "github": {"organisation": "acme", "selection": {"property": {"property": "Container"}}},
+        "access": {"functions": {"accounts": ["333333333333"], "services": {"property": "lambda"}}},
+    }
+    chosen = settings(**rules)
+    listed = inventory(repository(1, "api", properties={"container": "true", "lambda": "true"}))
+    (said,) = misspelt_properties(chosen, listed)
+    assert said.startswith("the settings ask for the custom property Container, which no repo")
+    assert "repositories have container; write it in the same capitals" in said
+    assert not [*misspelt_properties(settings(), listed)]

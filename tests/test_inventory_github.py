@@ -20,12 +20,16 @@ from ecr.github.listing import ListingRefusedError, Reply, _refused, list_organi
 from ecr.github.model import Inventory
 from ecr.settings.models import GitHub
 from sandbox.github import EmbeddedGitHub, Organisation, synthetic_organisation
-from sandbox.github.api import (
+from sandbox.github.tokens import (
+    APP,
     CLASSIC,
     FINE_GRAINED,
     FINE_GRAINED_PUBLIC,
+    MEMBER,
     PUBLIC_ONLY,
     REPO_ONLY,
+    UNAUTHORISED,
+    Token,
 )
 
 LOGIN = "sandbox-org"
@@ -38,6 +42,8 @@ def list_with(
     expected: tuple[int, ...] = (),
     *,
     properties: bool = False,
+    subjects: bool = False,
+    visibilities: tuple[str, ...] = ("public", "private", "internal"),
     change: Callable[[Reply], Reply] = lambda reply: reply,
 ) -> Inventory:
     async def fetch(endpoint: str) -> Reply:
@@ -58,8 +64,11 @@ def list_with(
         except http.client.IncompleteRead as cut:
             return Reply(status, headers, cut.partial.decode())
 
-    chosen = GitHub(organisation=login)
-    return asyncio.run(list_organisation(fetch, chosen, expected, properties=properties))
+    chosen = GitHub.model_validate(
+        {"organisation": login, "selection": {"visibilities": visibilities}}
+    )
+    listing = list_organisation(fetch, chosen, expected, properties=properties, subjects=subjects)
+    return asyncio.run(listing)
 
 
 def faulted(fault: str, count: int = 250, **how: Any) -> Inventory:
@@ -90,9 +99,10 @@ def test_the_facts_of_a_repository_are_read() -> None:
     assert listed.deselected == {only.id: "archived"}
 
 
-def test_an_organisation_is_found_whatever_the_case_of_its_name() -> None:
-    with EmbeddedGitHub(synthetic_organisation(3)) as github:
-        assert len(list_with(github, login=LOGIN.upper()).repositories) == 3
+def test_an_organisation_is_found_in_any_case_and_known_as_github_writes_it() -> None:
+    with EmbeddedGitHub(synthetic_organisation(3, "Sandbox-Org")) as github:
+        listed = list_with(github, login=LOGIN.upper())
+    assert (len(listed.repositories), listed.login) == (3, "Sandbox-Org")
 
 
 def test_an_empty_organisation_is_refused_rather_than_believed() -> None:
@@ -207,6 +217,101 @@ def test_where_nothing_shows_it_the_operator_is_told_to_look() -> None:
     with EmbeddedGitHub(some_private()) as github:
         assert "check that it sees them" in list_with(github, FINE_GRAINED_PUBLIC.value).notes[0]
         assert not list_with(github, FINE_GRAINED.value).notes
+
+
+@pytest.mark.parametrize("token", [MEMBER, REPO_ONLY])
+def test_private_repositories_whose_number_nobody_tells_are_not_said_to_be_all(
+    token: Token,
+) -> None:
+    with EmbeddedGitHub(some_private()) as github:
+        (note,) = list_with(github, token.value).notes
+        assert "1 private or internal repositories are listed" in note
+        assert "that none is missing is not proven" in note
+        assert not list_with(github, token.value, visibilities=("public",)).notes
+
+
+def test_a_fine_grained_token_for_some_repositories_does_not_pass_for_the_whole() -> None:
+    organisation = some_private()
+    organisation.add("other", visibility="private")
+    with EmbeddedGitHub(organisation) as github:
+        some = github.issue("fine-grained", repositories=["hidden"])
+        listed = list_with(github, some.value)
+    assert {each.name for each in listed.repositories}.isdisjoint({"other"})
+    assert "that none is missing is not proven" in listed.notes[0]
+
+
+def test_an_app_on_all_repositories_proves_it_and_one_on_selected_ones_is_refused() -> None:
+    with EmbeddedGitHub(some_private()) as github:
+        assert not list_with(github, APP.value).notes
+        for kind in ("installation", "workflow"):
+            some = github.issue(kind, repositories=["hidden"])
+            with pytest.raises(
+                ListingRefusedError, match="for selected repositories of sandbox-org"
+            ):
+                list_with(github, some.value)
+            assert list_with(github, some.value, visibilities=("public",)).repositories
+
+
+@pytest.mark.parametrize("visibilities", [("public",), ("public", "private", "internal")])
+@pytest.mark.parametrize("token", [CLASSIC, MEMBER, FINE_GRAINED_PUBLIC])
+def test_the_count_of_public_repositories_is_everybodys_and_always_compared(
+    token: Token, visibilities: tuple[str, ...]
+) -> None:
+    def more(reply: Reply) -> Reply:
+        document = json.loads(reply.body)
+        if "public_repos" not in document:
+            return reply
+        return replace(reply, body=json.dumps({**document, "public_repos": 40}))
+
+    with (
+        EmbeddedGitHub(some_private()) as github,
+        pytest.raises(ListingRefusedError, match="5 public repositories were listed, but"),
+    ):
+        list_with(github, token.value, visibilities=visibilities, change=more)
+
+
+@pytest.mark.parametrize("counted", [True, False])
+def test_the_private_fork_of_an_advisory_is_no_service_whether_github_counts_it_or_not(
+    *, counted: bool
+) -> None:
+    def count(reply: Reply) -> Reply:
+        document = json.loads(reply.body)
+        if counted or "total_private_repos" not in document:
+            return reply
+        return replace(reply, body=json.dumps({**document, "total_private_repos": 1}))
+
+    organisation = some_private()
+    fork = organisation.advise("hidden")
+    with EmbeddedGitHub(organisation) as github:
+        listed = list_with(github, change=count)
+    assert listed.deselected == {fork.id: "temporary fork of a security advisory"}
+
+
+def test_a_template_of_the_organisation_for_the_subjects_of_tokens_is_said() -> None:
+    with EmbeddedGitHub(some_private()) as github:
+        plain = list_with(github, subjects=True)
+        assert (plain.subjects, plain.notes) == (("repo", "context"), ())
+        github.api.actions.template = ("repo", "context", "job_workflow_ref")
+        listed = list_with(github, APP.value, subjects=True)
+        assert not list_with(github).notes
+    assert listed.subjects == ("repo", "context", "job_workflow_ref")
+    (note,) = listed.notes
+    assert "a template of its own for the subjects of tokens, repo, context, job_workflow" in note
+
+
+def test_a_template_that_the_token_may_not_read_is_not_taken_for_none() -> None:
+    with EmbeddedGitHub(some_private()) as github:
+        listed = list_with(github, REPO_ONLY.value, subjects=True)
+    assert listed.subjects is None
+    assert "gave no template, so it is not known whether push roles trust" in listed.notes[-1]
+
+
+def test_a_token_that_is_not_authorised_for_single_sign_on_is_refused() -> None:
+    with (
+        EmbeddedGitHub(some_private()) as github,
+        pytest.raises(ListingRefusedError, match=r"403 .*SAML"),
+    ):
+        list_with(github, UNAUTHORISED.value)
 
 
 def test_a_wrong_token_is_refused() -> None:

@@ -10,7 +10,7 @@ import yaml
 
 from ecr.cli.main import main
 from ecr.errors import EstateError
-from ecr.github.http import http_fetch
+from ecr.github.http import api_address, http_fetch
 from ecr.github.inventory import read_inventory
 from ecr.github.listing import Fetch, ListingRefusedError, Reply
 from ecr.github.model import Repository
@@ -85,6 +85,21 @@ def test_a_server_that_does_not_answer_is_a_refused_listing() -> None:
         fetch = http_fetch(gone.url, "token")
     with pytest.raises(ListingRefusedError, match="got no answer"):
         got(fetch)
+
+
+@pytest.mark.parametrize(
+    ("base_url", "api"),
+    [
+        (None, "https://api.github.com/"),
+        ("https://github.acme.example", "https://github.acme.example/api/v3/"),
+        ("https://github.acme.example/", "https://github.acme.example/api/v3/"),
+        ("https://acme.ghe.com", "https://api.acme.ghe.com/"),
+        ("https://api.acme.ghe.com/", "https://api.acme.ghe.com/"),
+        ("https://notghe.com", "https://notghe.com/api/v3/"),
+    ],
+)
+def test_the_api_of_each_github_is_found_by_its_address(base_url: str | None, api: str) -> None:
+    assert api_address(base_url) == api
 
 
 def test_a_redirect_within_the_host_is_followed(github: EmbeddedGitHub) -> None:

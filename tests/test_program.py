@@ -8,8 +8,8 @@ from typing import Any
 import pulumi
 import pytest
 
-from sandbox.github import synthetic_organisation
-from sandbox.github.api import CLASSIC
+from sandbox.github import Organisation, synthetic_organisation
+from sandbox.github.tokens import CLASSIC
 from tests.builders import ARTIFACTS, LAMBDA, REPLICAS, SOURCE, config, with_replicas
 from tests.mocks import Deployment, Invoke, answering, deploy, no_invoke
 
@@ -300,15 +300,58 @@ def test_variables_are_written_by_the_github_provider_even_with_a_static_list(
 ) -> None:
     monkeypatch.setenv("GITHUB_TOKEN", CLASSIC.value)
     monkeypatch.delenv("GITHUB_OWNER", raising=False)
-    done = deployed(API, pushRoles={"organisationId": 7, "variables": True})
+    organisation = Organisation("acme")
+    organisation.add("api")
+    chosen = config(static=[API], pushRoles={"organisationId": 7, "variables": True})
+    done = deploy(chosen, answering(organisation))
     written = done.of("ActionsVariable").values()
     assert {each.inputs["variableName"] for each in written} == {
-        "AWS_REGION",
         "ECR_PUSH_ROLE",
+        "ECR_REGION",
         "ECR_REPOSITORY",
     }
     assert all(each.inputs["repository"] == "api" for each in written)
     assert all("providers:github" in each.provider for each in written)
+    assert not any(each.imported or each.aliases for each in written)
+
+
+def test_a_variable_of_other_hands_is_left_alone_and_one_of_ours_is_taken_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("GITHUB_TOKEN", CLASSIC.value)
+    monkeypatch.delenv("GITHUB_OWNER", raising=False)
+    organisation = Organisation("acme")
+    organisation.add("api")
+    chosen = config(static=[API], pushRoles={"organisationId": 7, "variables": True})
+    standing = {"ECR_REGION": "eu-west-1", "ECR_REPOSITORY": "elsewhere/api"}
+    done = deploy(chosen, answering(organisation, variables={"api": standing}))
+    written = {each.inputs["variableName"]: each for each in done.of("ActionsVariable").values()}
+    assert written.keys() == {"ECR_PUSH_ROLE", "ECR_REGION"}
+    assert written["ECR_REGION"].imported == "api:ECR_REGION"
+    assert not written["ECR_PUSH_ROLE"].imported
+    assert any("api has ECR_REPOSITORY with another value" in line for line in done.log)
+
+
+def test_variables_follow_a_service_whose_role_gets_another_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("GITHUB_TOKEN", CLASSIC.value)
+    monkeypatch.delenv("GITHUB_OWNER", raising=False)
+    organisation = Organisation("acme")
+    organisation.add("api")
+    type_ = "aws:iam/role:Role$github:index/actionsVariable:ActionsVariable"
+    urns = [
+        f"urn:pulumi:test::ecr-estate::{type_}::{ARTIFACTS}/push-{service}-1/{name}"
+        for service, name in (("old", "ECR_REGION"), ("api", "ECR_PUSH_ROLE"))
+    ]
+    state = {
+        urn: {"type": "github:index/actionsVariable:ActionsVariable", "outputs": {}} for urn in urns
+    }
+    chosen = config(static=[API], pushRoles={"organisationId": 7, "variables": True})
+    done = deploy(chosen, answering(organisation, state=state))
+    written = {each.inputs["variableName"]: each for each in done.of("ActionsVariable").values()}
+    assert written["ECR_REGION"].aliases == (urns[0],)
+    assert written["ECR_PUSH_ROLE"].aliases == written["ECR_REPOSITORY"].aliases == ()
 
 
 def test_namespaces_and_their_policies_are_in_the_outputs() -> None:

@@ -22,7 +22,7 @@ from ecr.plan.access.push_roles import (
 )
 from ecr.plan.access.registry_policies import PULL, PUSH
 from ecr.plan.build import build_plan
-from ecr.plan.model import Observed
+from ecr.plan.model import Observed, Variable
 from ecr.registry.registry import Placement, Registry
 from tests.builders import ARTIFACTS, OWNER, TODAY, plan, repositories, repository, settings
 
@@ -220,12 +220,58 @@ def test_the_identity_provider_is_made_once_an_account_and_only_where_asked() ->
     assert plan(*repositories("api", "web"), **asked).identity_providers == (REGISTRY,)
 
 
-def test_a_role_with_variables_says_where_to_push() -> None:
-    asked: dict[str, Any] = {"pushRoles": {"organisationId": 7, "variables": True}}
-    (role,) = plan(repository(1, "API"), **asked).push_roles
+@pytest.mark.parametrize("prefix", ["ECR_", "PLATFORM_"])
+def test_a_role_with_variables_says_where_to_push(prefix: str) -> None:
+    chosen = {"organisationId": 7, "variables": True, "variablesPrefix": prefix}
+    (role,) = plan(repository(1, "API"), pushRoles=chosen).push_roles
     assert role.repository == "API"
     assert role.variables == {
-        "AWS_REGION": "eu-west-1",
-        "ECR_REPOSITORY": f"{ARTIFACTS}.dkr.ecr.eu-west-1.amazonaws.com/api",
+        f"{prefix}PUSH_ROLE": role.arn,
+        f"{prefix}REGION": "eu-west-1",
+        f"{prefix}REPOSITORY": f"{ARTIFACTS}.dkr.ecr.eu-west-1.amazonaws.com/api",
     }
     assert json.loads(role.trust)["Version"] == "2012-10-17"
+
+
+def test_no_variable_hides_one_that_aws_and_its_actions_read_unless_asked() -> None:
+    chosen: dict[str, Any] = {"organisationId": 7, "variables": True}
+    (role,) = plan(repository(1, "api"), pushRoles=chosen).push_roles
+    assert not [name for name in role.variables if name.startswith(("AWS_", "GITHUB_"))]
+
+
+@pytest.mark.parametrize("prefix", ["", "ecr_", "1_", "GITHUB_", "GITHUB_ECR_", "ECR-", "Ü_"])
+def test_a_prefix_with_which_github_takes_no_variable_is_refused(prefix: str) -> None:
+    with pytest.raises(EstateError, match=r"pushRoles\.variablesPrefix.* is not the beginning of"):
+        settings(pushRoles={"organisationId": 7, "variablesPrefix": prefix})
+
+
+def test_variables_that_stand_are_taken_up_where_equal_and_left_alone_where_not() -> None:
+    chosen: dict[str, Any] = {"organisationId": 7, "variables": True}
+    standing = {
+        1: {"ECR_REGION": Variable("eu-west-1"), "ECR_REPOSITORY": Variable("elsewhere")},
+        2: {"ECR_REGION": Variable(urn="urn:of-ours"), "AWS_REGION": Variable("us-east-1")},
+    }
+    planned = plan(
+        *repositories("api", "web"), observed=Observed(variables=standing), pushRoles=chosen
+    )
+    api, web = planned.push_roles
+    assert api.variables.keys() == {"ECR_PUSH_ROLE", "ECR_REGION"}
+    assert api.found == frozenset({"ECR_REGION"})
+    assert api.left_alone == ("ECR_REPOSITORY",)
+    assert not api.held
+    assert (len(web.variables), web.found, web.left_alone) == (3, frozenset(), ())
+    assert web.held == {"ECR_REGION": "urn:of-ours"}
+    (note,) = planned.notes
+    assert note.startswith("api has ECR_REPOSITORY with another value, by other hands")
+
+
+def test_a_role_trusts_the_organisation_as_github_writes_it_and_not_as_the_settings_do() -> None:
+    chosen = settings(github={"organisation": "acme-corp"}, pushRoles={})
+    listed = Inventory(repositories("api"), owner=9, login="Acme-Corp")
+    planned = build_plan(chosen, listed, Ledger(), Observed(), owner=OWNER, today=TODAY)
+    (role,) = planned.push_roles
+    assert may_assume(role.trust, "repo:Acme-Corp/api:ref:refs/heads/main", 1)
+    assert may_assume(role.trust, "repo:Acme-Corp@9/api@1:ref:refs/heads/main", 1)
+    assert not may_assume(role.trust, "repo:acme-corp/api:ref:refs/heads/main", 1)
+    (image_repository,) = planned.image_repositories
+    assert image_repository.tags["github-owner"] == "Acme-Corp"

@@ -51,7 +51,7 @@ def test_it_takes_what_the_variables_of_a_push_role_say() -> None:
         "repository",
         "region",
     }
-    for variable in ("ECR_PUSH_ROLE", "ECR_REPOSITORY", "AWS_REGION"):
+    for variable in ("ECR_PUSH_ROLE", "ECR_REPOSITORY", "ECR_REGION"):
         assert any(variable in each["description"] for each in inputs.values())
 
 

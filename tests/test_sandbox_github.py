@@ -20,17 +20,19 @@ from sandbox.github import (
     seeded_organisation,
     synthetic_organisation,
 )
-from sandbox.github.api import (
+from sandbox.github.client import ControlError, GitHubControl
+from sandbox.github.faults import CATALOGUE, Armed, FaultError
+from sandbox.github.organisation import as_json
+from sandbox.github.tokens import (
+    APP,
     CLASSIC,
     FINE_GRAINED,
     FINE_GRAINED_PUBLIC,
+    MEMBER,
     PUBLIC_ONLY,
     REPO_ONLY,
     Token,
 )
-from sandbox.github.client import ControlError, GitHubControl
-from sandbox.github.faults import CATALOGUE, Armed, FaultError
-from sandbox.github.organisation import as_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -230,7 +232,7 @@ def test_repositories_added_from_many_threads_have_different_ids() -> None:
 @pytest.mark.parametrize(
     ("change", "arguments", "message"),
     [
-        ("explode", {}, "no change 'explode'; there are add, archive, delete"),
+        ("explode", {}, "no change 'explode'; there are add, advise, archive"),
         ("_put", {}, "no change '_put'"),
         ("rename", {"name": "alpha"}, "missing a required argument: 'to'"),
         ("delete", {"name": 7}, "name is a text, not 7"),
@@ -372,11 +374,13 @@ def test_a_row_tells_what_the_program_reads() -> None:
 @pytest.mark.parametrize(
     ("token", "rows", "private_repos", "scopes"),
     [
-        (CLASSIC, 3, 2, "read:org, repo"),
+        (CLASSIC, 3, 2, "admin:org, admin:org_hook, delete_repo, repo"),
+        (MEMBER, 3, None, "read:org, repo"),
         (REPO_ONLY, 3, None, "repo"),
         (PUBLIC_ONLY, 1, None, "public_repo"),
         (FINE_GRAINED, 3, 2, None),
         (FINE_GRAINED_PUBLIC, 1, None, None),
+        (APP, 3, None, None),
     ],
 )
 def test_a_token_sees_what_it_may_read(

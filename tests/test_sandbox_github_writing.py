@@ -16,7 +16,7 @@ from githubkit_schemas.latest.models import (
 )
 
 from sandbox.github import EmbeddedGitHub, Organisation
-from sandbox.github.api import CLASSIC, PUBLIC_ONLY, Token
+from sandbox.github.tokens import CLASSIC, PUBLIC_ONLY, Token
 
 REPOS = "/orgs/acme/repos"
 API = "/repos/acme/api"
@@ -57,7 +57,9 @@ def test_a_repository_is_made_read_changed_and_deleted(github: EmbeddedGitHub) -
     FullRepository.model_validate(changed)
     assert (status, changed["archived"], changed["homepage"]) == (200, True, "https://a.b")
     assert changed["has_wiki"] is False
-    assert asked(github, "PATCH", API, {"name": "gateway"})[1]["id"] == made["id"]
+    assert asked(github, "PATCH", API, {"name": "gateway"})[0] == 403  # archived
+    renamed = asked(github, "PATCH", API, {"name": "gateway", "archived": False})[1]
+    assert renamed["id"] == made["id"]
     assert asked(github, "DELETE", "/repos/acme/gateway") == (204, None)
     assert asked(github, "GET", "/repos/acme/gateway")[0] == 404
 
@@ -97,11 +99,11 @@ def test_a_variable_of_a_renamed_repository_is_found_by_a_redirect_that_keeps_th
     [
         ("POST", REPOS, NEW, 422),  # it is there already
         ("POST", REPOS, {"name": "a b"}, 422),
-        ("POST", REPOS, ["api"], 422),
+        ("POST", REPOS, ["api"], 400),
         ("POST", "/orgs/other/repos", NEW, 404),
         ("PUT", API, {}, 404),
         ("PATCH", "/repos/acme/nowhere", {}, 404),
-        ("POST", VARIABLES, VARIABLE, 422),  # it is there already
+        ("POST", VARIABLES, VARIABLE, 409),  # it is there already
         ("POST", VARIABLES, {"name": "GITHUB_X", "value": "no"}, 422),
         ("PATCH", f"{VARIABLES}/NOWHERE", {"value": "x"}, 404),
         ("PUT", f"{VARIABLES}/ECR_ROLE", {"value": "x"}, 404),

@@ -25,6 +25,7 @@ OTHERS = {
     ".": None,
     "docker": {"build", "buildx", "login", "manifest", "pull", "push"},
     "find": None,
+    "gh": {"api", "workflow"},
     "go": {"install"},
     "jq": {"-r"},
     "kubectl": {"annotate", "apply", "create", "get", "kustomize", "label"},

@@ -8,14 +8,17 @@ it. It changes nothing, and reads no image.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pulumi
 from pulumi.runtime import invoke_async
 
+from ecr.deploy.variables import read_variables
 from ecr.engine.invoke import ask_state
-from ecr.engine.types import REPOSITORY
+from ecr.engine.types import REPOSITORY, VARIABLE
 from ecr.errors import EstateError
+from ecr.github.listing import provider_fetch
 from ecr.github.model import Inventory
 from ecr.ledger.ledger import Ledger
 from ecr.plan.architectures import architecture_of, configured_registries
@@ -66,6 +69,21 @@ def through(providers: Mapping[str, pulumi.ProviderResource]) -> Read:
 
 async def held() -> dict[str, Mapping[str, str]]:
     """Give the locations of all image repositories that the state of this stack holds, with tags."""
+    return {
+        urn.rpartition("::")[2]: resource["outputs"].get("tags") or {}
+        for urn, resource in (await _state()).items()
+        if resource["type"] == REPOSITORY
+    }
+
+
+async def held_variables() -> tuple[str, ...]:
+    """Return the engine's names (URNs) of the Actions variables that the state of this stack holds."""
+    state = await _state()
+    return tuple(urn for urn, resource in state.items() if resource["type"] == VARIABLE)
+
+
+async def _state() -> Mapping[str, Mapping[str, Any]]:
+    """Read what the state of this stack holds, by the engine's names."""
     stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
     try:
         answer = await ask_state("readStackResourceOutputs", {"stackName": stack})
@@ -75,11 +93,7 @@ async def held() -> dict[str, Mapping[str, str]]:
             "The state of this stack cannot be read; nothing was changed.",
             [f"{stack}: {said}; check the login, the credentials and the secrets provider"],
         ) from error
-    return {
-        urn.rpartition("::")[2]: resource["outputs"].get("tags") or {}
-        for urn, resource in (answer.get("outputs") or {}).items()
-        if resource["type"] == REPOSITORY
-    }
+    return answer.get("outputs") or {}
 
 
 async def read_registries(
@@ -87,9 +101,15 @@ async def read_registries(
     settings: Settings,
     inventory: Inventory,
     ledger: Ledger,
+    github: pulumi.ProviderResource | None,
 ) -> Observed:
-    """Look at every registry of the settings with the providers of this deployment."""
-    return await observe(through(providers), held, settings, inventory, ledger)
+    """Look at every registry, and at variables on GitHub, with the providers of this deployment."""
+    observed = await observe(through(providers), held, settings, inventory, ledger)
+    if github is None or settings.push_roles is None or not settings.push_roles.variables:
+        return observed
+    fetch = provider_fetch(github, settings.github)
+    variables = await read_variables(fetch, await held_variables(), settings, inventory)
+    return replace(observed, variables=variables)
 
 
 def _images(settings: Settings, inventory: Inventory, ledger: Ledger) -> Iterator[str]:

@@ -322,16 +322,22 @@ def declare_push_role(
         return
     from pulumi_github import ActionsVariable  # noqa: PLC0415 - it takes a second, and few need it
 
-    variables: Mapping[str, pulumi.Input[str]] = {**planned.variables, "ECR_PUSH_ROLE": role.arn}
-    for name, value in sorted(variables.items()):
+    for name, value in sorted(planned.variables.items()):
+        held = planned.held.get(name, "")
         ActionsVariable(
             f"{key}/{name}",
             repository=planned.repository,
             variable_name=name,
-            value=value,
+            value=role.arn if value == planned.arn else value,
             # A renamed repository takes its variables along: the old must end before the new is made.
             # One that is gone or archived takes no call any more: there they end with the role.
             opts=pulumi.ResourceOptions(
-                parent=role, provider=github, delete_before_replace=True, deleted_with=role
+                parent=role,
+                provider=github,
+                delete_before_replace=True,
+                deleted_with=role,
+                # A role under another name takes its variables over: two cannot have one name.
+                aliases=[held] if held and not held.endswith(f"::{key}/{name}") else None,
+                import_=f"{planned.repository}:{name}" if name in planned.found else None,
             ),
         )

@@ -4,6 +4,7 @@ REPOSITORY = "aws:ecr/repository:Repository"
 PROVIDER = "pulumi:providers:aws"
 ROLE = "aws:iam/role:Role"
 STACK = "pulumi:pulumi:Stack"
+VARIABLE = "github:index/actionsVariable:ActionsVariable"
 
 WORDS = {
     REPOSITORY: "image repository",
@@ -16,6 +17,6 @@ WORDS = {
     ROLE: "push role",
     "aws:iam/rolePolicy:RolePolicy": "policy of the push role",
     "aws:iam/openIdConnectProvider:OpenIdConnectProvider": "identity provider",
-    "github:index/actionsVariable:ActionsVariable": "variable on GitHub",
+    VARIABLE: "variable on GitHub",
 }
 """What the resources of each type are called in front of their names."""

@@ -6,6 +6,7 @@ followed. It changes nothing at GitHub.
 
 import asyncio
 import os
+import re
 from email.message import Message
 from http.client import HTTPException, HTTPMessage
 from typing import IO
@@ -16,6 +17,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 from ecr.errors import EstateError
 from ecr.github.listing import Fetch, ListingRefusedError, Reply, environment_token
 
+_RESIDENCY = re.compile(r"https://(api\.)?(?P<subdomain>[A-Za-z0-9-]+)\.ghe\.com/?")
 TIMEOUT = 60
 """Seconds that one answer may take."""
 
@@ -35,8 +37,8 @@ def environment_fetch(base_url: str | None, remedy: str = "set GITHUB_TOKEN") ->
 
 
 def http_fetch(base_url: str | None, token: str) -> Fetch:
-    """Give a fetch for a GitHub Enterprise Server at ``base_url``, or for github.com."""
-    api = f"{base_url.rstrip('/')}/api/v3/" if base_url else "https://api.github.com/"
+    """Give a fetch for the GitHub at ``base_url``, or for github.com."""
+    api = api_address(base_url)
     headers = {
         "Accept": "application/vnd.github+json",
         "Authorization": f"Bearer {token}",
@@ -68,6 +70,20 @@ def http_fetch(base_url: str | None, token: str) -> Fetch:
         return await asyncio.to_thread(get, endpoint)
 
     return fetch
+
+
+def api_address(base_url: str | None) -> str:
+    """Return where the REST API of a GitHub is, with its closing slash.
+
+    A GitHub Enterprise Server has it below /api/v3; GitHub Enterprise Cloud with data residency, at
+    SUBDOMAIN.ghe.com, on a host of its own (GitHub Docs, "About GitHub Enterprise Cloud with data
+    residency").
+    """
+    if not base_url:
+        return "https://api.github.com/"
+    if resident := _RESIDENCY.fullmatch(base_url):
+        return f"https://api.{resident['subdomain']}.ghe.com/"
+    return f"{base_url.rstrip('/')}/api/v3/"
 
 
 def _reply(status: int, headers: Message, body: bytes) -> Reply:

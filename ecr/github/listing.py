@@ -19,7 +19,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ecr.errors import EstateError
-from ecr.github.model import Inventory, Repository, why_deselected
+from ecr.github.model import Inventory, Repository, is_advisory_fork, why_deselected
 from ecr.settings.load import GITHUB_TOKEN, load_github_token
 from ecr.settings.models import GitHub
 
@@ -80,22 +80,32 @@ async def github_inventory(
     expected: Iterable[int],
     *,
     properties: bool,
+    subjects: bool,
 ) -> Inventory:
     """List the organisation through the GitHub provider and apply the selection rules.
 
     Raises EstateError when completeness cannot be shown.
     """
-    fetch = _provider_fetch(provider, github)
-    return await list_organisation(fetch, github, expected, properties=properties)
+    fetch = provider_fetch(provider, github)
+    return await list_organisation(
+        fetch, github, expected, properties=properties, subjects=subjects
+    )
 
 
 async def list_organisation(
-    fetch: Fetch, github: GitHub, expected: Iterable[int] = (), *, properties: bool = False
+    fetch: Fetch,
+    github: GitHub,
+    expected: Iterable[int] = (),
+    *,
+    properties: bool = False,
+    subjects: bool = False,
 ) -> Inventory:
     """List the organisation with ``fetch``: 2 * ceil(N / 100) + 1 requests when nothing changes.
 
-    One more for each of the ``expected`` ids that is not in the list. ``properties`` says that rules
-    ask for custom properties, which must then be there: to read none would change what is kept.
+    One more for each of the ``expected`` ids that is not in the list, and one where GitHub does not tell
+    how many private repositories there are. ``properties`` says that rules ask for custom properties,
+    which must then be there: to read none would change what is kept. ``subjects`` says that roles
+    trust the subjects of GitHub's tokens, whose template is then read.
     """
     calls = 0
     waiting = tuple(expected)
@@ -113,7 +123,8 @@ async def list_organisation(
             older = await _pass(counted, github.organisation, "asc")
             rows = await _pass(counted, github.organisation, "desc")
             _compare(older, rows)
-            notes = _cross_check(rows, organisation, github)
+            selected = await _repository_selection(counted, organisation, github)
+            notes = _cross_check(rows, organisation, github, selected)
             gone = {
                 number: await _what_became_of(counted, number, github.organisation)
                 for number in waiting
@@ -128,6 +139,9 @@ async def list_organisation(
             "deploy again when fewer repositories are being made or deleted; if it stays so, check "
             "what stands between you and GitHub",
         )
+    template, about_subjects = (
+        await _subject_template(counted, github.organisation) if subjects else (None, ())
+    )
     without = [
         row["name"] for row in rows.values() if properties and row.get("custom_properties") is None
     ]
@@ -147,8 +161,10 @@ async def list_organisation(
         gone,
         calls=calls,
         readings=readings,
-        notes=notes,
+        notes=(*notes, *about_subjects),
         owner=owner if type(owner) is int else None,
+        login=str(organisation["login"]),
+        subjects=template,
     )
 
 
@@ -311,18 +327,96 @@ def _compare(forward: Mapping[int, Row], backward: Mapping[int, Row]) -> None:
         )
 
 
-def _cross_check(rows: Mapping[int, Row], organisation: Row, github: GitHub) -> tuple[str, ...]:
+DEFAULT_SUBJECT = ("repo", "context")
+"""Of what a token's subject is made where nobody has set a template."""
+
+
+async def _subject_template(
+    fetch: Fetch, login: str
+) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
+    """Read of what the organisation's template makes subjects, and say where roles may not fit it.
+
+    The template is for the repositories that have taken it, and those alone (GitHub Docs, "OpenID Connect
+    reference"): so it stops nobody, and is said. None is one that the token may not read.
+    """
+    endpoint = f"orgs/{login}/actions/oidc/customization/sub"
+    try:
+        reply = await fetch(endpoint)
+        document = json.loads(reply.body) if reply.status == 200 else None  # noqa: PLR2004 - HTTP's own number
+    except (ListingRefusedError, ValueError):
+        document = None
+    keys = document.get("include_claim_keys") if isinstance(document, dict) else None
+    if not isinstance(keys, list):
+        return None, (
+            (
+                f"GET {endpoint} gave no template, so it is not known whether push roles trust the "
+                "subjects of this organisation's tokens; let the token read the organisation's "
+                "administration (classic: read:org), or see docs/guides/pushing.md"
+            ),
+        )
+    template = tuple(map(str, keys))
+    if template == DEFAULT_SUBJECT:
+        return template, ()
+    return template, (
+        (
+            f"{login} has a template of its own for the subjects of tokens, {', '.join(template)}; push "
+            "roles trust none of the repositories that have taken it, until each is set back "
+            "to the default: see docs/guides/pushing.md"
+        ),
+    )
+
+
+async def _repository_selection(fetch: Fetch, organisation: Row, github: GitHub) -> str | None:
+    """Ask whether an app is installed on all repositories, where no count can tell what is missing.
+
+    None is a token of another kind, which GitHub refuses here ("List repositories accessible to the app
+    installation"), or one that cannot be asked.
+    """
+    if not _wants_private(github) or organisation.get("total_private_repos") is not None:
+        return None
+    endpoint = "installation/repositories?per_page=1"
+    try:
+        reply = await fetch(endpoint)
+        document = json.loads(reply.body) if reply.status == 200 else None  # noqa: PLR2004 - HTTP's own number
+    except (ListingRefusedError, ValueError):
+        return None
+    selection = document.get("repository_selection") if isinstance(document, dict) else None
+    if selection == "selected":
+        raise ListingRefusedError(
+            f"the app, or the workflow's own token, is for selected repositories of "
+            f"{github.organisation} only, and would miss the others",
+            "install the app on all repositories, or set github.selection.visibilities to [public]",
+        )
+    return str(selection) if selection else None
+
+
+def _cross_check(
+    rows: Mapping[int, Row], organisation: Row, github: GitHub, selection: str | None
+) -> tuple[str, ...]:
     """Compare with the organisation's own counts, as far as the token may read them.
 
     "Get an organization" gives public_repos to everyone, and total_private_repos (which counts
-    internal ones too) to few. Gives what an operator should hear where nothing could be compared.
+    internal ones too) to owners. Gives what an operator should hear where nothing could be compared.
+    Whether the count has the temporary forks of advisories, no page says: it may be either.
     """
     private = organisation.get("total_private_repos")
     listed_private = sum(1 for row in rows.values() if row.get("private"))
-    if not _wants_private(github):
+    public = organisation.get("public_repos")
+    listed_public = len(rows) - listed_private
+    if type(public) is int and public != listed_public:
+        raise _UnsettledError(
+            f"{listed_public} public repositories were listed, but {github.organisation} counts {public}"
+        )
+    if not _wants_private(github) or (private is None and selection == "all"):
         return ()
     if private is None and listed_private:
-        return ()
+        return (
+            (
+                f"{listed_private} private or internal repositories are listed, and the token may not "
+                "read how many there are: that none is missing is not proven; check that it sees all, "
+                "or list with an owner's token or an app on all repositories"
+            ),
+        )
     if private is None:
         return (
             (
@@ -335,10 +429,11 @@ def _cross_check(rows: Mapping[int, Row], organisation: Row, github: GitHub) -> 
             f"GitHub lists public repositories only, but {github.organisation} has {private} more",
             "give the token read access to all repositories of the organisation",
         )
-    expected = int(organisation.get("public_repos", 0)) + int(private)
-    if expected != len(rows):
+    temporary = sum(1 for row in rows.values() if is_advisory_fork(_repository(row)))
+    if not listed_private - temporary <= int(private) <= listed_private:
         raise _UnsettledError(
-            f"{len(rows)} repositories were listed, but {github.organisation} counts {expected}"
+            f"{listed_private} private or internal repositories were listed, but "
+            f"{github.organisation} counts {private}"
         )
     return ()
 
@@ -364,7 +459,7 @@ def _repository(row: Row) -> Repository:
     )
 
 
-def _provider_fetch(provider: "pulumi.ProviderResource", github: GitHub) -> Fetch:
+def provider_fetch(provider: "pulumi.ProviderResource", github: GitHub) -> Fetch:
     """GET through the GitHub provider of this deployment."""
     import pulumi  # noqa: PLC0415 - the listing itself needs no engine
     from pulumi.runtime import invoke_async  # noqa: PLC0415

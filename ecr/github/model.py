@@ -4,11 +4,15 @@ Owns the selection by the rules of the settings; the record docs/decisions/0007-
 the defaults are what they are. Reads nothing.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from ecr.settings.models import PropertyRule, Selection
+
+ADVISORY = re.compile(r"-ghsa(-[23456789cfghjmpqrvwx]{4}){3}$")
+"""What the name of an advisory's fork ends with: GitHub's number of the advisory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,9 @@ class Repository:
 class Inventory:
     """Every repository of the source, proven complete, in the order of their ids.
 
-    ``owner`` is the organisation's own id, where GitHub was asked; ``calls`` counts the requests made
+    ``owner`` is the organisation's own id and ``login`` its login as GitHub writes it, where GitHub was
+    asked; ``subjects`` are the claims of which the organisation's template makes the subjects of its
+    tokens, where that was asked and could be read; ``calls`` counts the requests made
     to GitHub, and ``readings`` how often the organisation was read before two passes agreed;
     ``deselected`` says of each repository that does
     not become a service which rule left it out; ``gone`` says of each repository that was asked for,
@@ -45,6 +51,8 @@ class Inventory:
     readings: int = 0
     notes: tuple[str, ...] = ()
     owner: int | None = None
+    login: str | None = None
+    subjects: tuple[str, ...] | None = None
 
 
 def matches_any(name: str, patterns: Iterable[str]) -> bool:
@@ -58,10 +66,24 @@ def has_property(repository: Repository, name: str, values: Iterable[str]) -> bo
     return not set((held,) if isinstance(held, str) else held).isdisjoint(values)
 
 
+def is_advisory_fork(repository: Repository) -> bool:
+    """Whether it is the temporary private fork in which a security advisory is worked on.
+
+    GitHub lists such a fork like any other repository until the advisory is published (GitHub Docs,
+    "Collaborating in a temporary private fork to resolve a repository security vulnerability").
+    """
+    return (
+        repository.fork
+        and repository.visibility != "public"
+        and ADVISORY.search(repository.name) is not None
+    )
+
+
 def why_deselected(repository: Repository, selection: Selection) -> str | None:
     """Name the first selection rule that leaves the repository out; None if it becomes a service."""
     rule: PropertyRule | None = selection.property
     reasons = (
+        (is_advisory_fork(repository), "temporary fork of a security advisory"),
         (repository.archived and not selection.archived, "archived"),
         (repository.fork and not selection.forks, "fork"),
         (repository.template and not selection.templates, "template"),

@@ -14,7 +14,11 @@ from ecr.errors import EstateError, Guard, GuardError
 from ecr.github.model import Inventory
 from ecr.ledger.ledger import Ledger
 from ecr.ledger.moves import all_moved
-from ecr.plan.access.push_roles import plan_push_roles, providers_made
+from ecr.plan.access.push_roles import (
+    plan_push_roles,
+    providers_made,
+    variables_left_alone,
+)
 from ecr.plan.access.registry_policies import (
     functions_may_pull,
     namespace_policy,
@@ -75,6 +79,7 @@ def build_plan(
     with ``strict`` they raise EstateError, as do always a registry of the ledger that is no longer
     configured and a limit of AWS that is passed.
     """
+    settings = as_github_writes(settings, inventory)
     place = architecture_of(settings)
     sources = source_registries(settings)
     shard = ledger.shard
@@ -95,7 +100,9 @@ def build_plan(
     image_repositories = tuple(_image_repositories(own, observed, settings, place, owner))
     rules, bleeds = _replication(services)
     registries = tuple(_registries(settings, rules)) if shard.owns_registry_settings else ()
-    push_roles = plan_push_roles(own, settings, place, owner_id=inventory.owner)
+    push_roles = plan_push_roles(
+        own, settings, place, owner_id=inventory.owner, standing=observed.variables
+    )
     plan = EstatePlan(
         registries=registries,
         image_repositories=image_repositories,
@@ -129,6 +136,7 @@ def build_plan(
             *identities.notes,
             *settled.notes,
             *unbound_replicas(image_repositories, settings),
+            *variables_left_alone(push_roles),
         ),
         deselected=Counter(inventory.deselected.values()),
         stages=tuple(each.stage for each in place("") if each.stage),
@@ -140,6 +148,18 @@ def build_plan(
     plan = replace(plan, notes=(*plan.notes, *near))
     before, after = Ledger(ledger.owned), Ledger({each.github_id: each.entry for each in own})
     return replace(plan, changes=changes_of(before, after, inventory, plan, observed))
+
+
+def as_github_writes(settings: Settings, inventory: Inventory) -> Settings:
+    """Return the settings with the organisation's login as GitHub writes it, where it was asked.
+
+    GitHub finds a login in any case, and AWS compares the subject of a token with its case (IAM User
+    Guide, "IAM JSON policy elements: Condition operators").
+    """
+    if inventory.login in {None, settings.github.organisation}:
+        return settings
+    github = settings.github.model_copy(update={"organisation": inventory.login})
+    return settings.model_copy(update={"github": github})
 
 
 def _count(services: Iterable[Service]) -> Counter[Registry]:

@@ -14,6 +14,17 @@ PUSH_ROLE_PATH = "/ecr-estate/"
 
 
 @dataclass(frozen=True, slots=True)
+class Variable:
+    """A variable of a repository's workflows, by its name in capitals, as it stands on GitHub.
+
+    ``value`` is None for one that the engine's state holds, and ``urn`` the engine's name of it there.
+    """
+
+    value: str | None = None
+    urn: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """What the registries hold, as far as the ledger does not say.
 
@@ -21,13 +32,16 @@ class Observed:
     locations that the engine's state holds, read only where something is unknown or absent;
     ``absent`` are image repositories that the ledger knows and no registry lists; ``images`` are the
     numbers of images in those that are retiring, and in all where the settings ask for it. All by
-    location. ``reads`` counts the questions.
+    location. ``variables`` are those that repositories have, by id and name, where push roles come
+    with variables; a repository that has none of ours in the state was asked. ``reads`` counts the
+    questions.
     """
 
     unknown: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     managed: Container[str] = frozenset()
     absent: AbstractSet[str] = frozenset()
     images: Mapping[str, int] = field(default_factory=dict)
+    variables: Mapping[int, Mapping[str, Variable]] = field(default_factory=dict)
     reads: int = field(default=0, compare=False)
 
 
@@ -88,12 +102,19 @@ class RegistryPlan:
     replication: tuple[ReplicationRule, ...] = ()
 
 
+def push_role_arn(registry: Registry, name: str) -> str:
+    """Return the ARN of the push role of this name in a registry's account."""
+    return f"arn:{registry.partition}:iam::{registry.account}:role{PUSH_ROLE_PATH}{name}"
+
+
 @dataclass(frozen=True, slots=True)
 class PushRole:
     """The role by which the workflows of one repository push the images of its service.
 
     ``trust`` and ``policy`` are JSON documents, and ``boundary`` is the ARN of a policy; ``repository`` is the repository's name on GitHub.
-    ``variables`` are those that it gets there for the role's sake, beside the role's own ARN.
+    ``variables`` are those that it gets there, the role's own ARN among them. Of these, ``found`` stand
+    on GitHub as they are planned, and are taken up; ``held`` are the engine's names of those that its
+    state holds. ``left_alone`` are names that stand there with another value, by other hands.
     """
 
     registry: Registry
@@ -104,12 +125,14 @@ class PushRole:
     policy: str
     boundary: str | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
+    found: frozenset[str] = frozenset()
+    held: Mapping[str, str] = field(default_factory=dict)
+    left_alone: tuple[str, ...] = ()
 
     @property
     def arn(self) -> str:
         """Give the ARN that the role will have."""
-        role = f"role{PUSH_ROLE_PATH}{self.name}"
-        return f"arn:{self.registry.partition}:iam::{self.registry.account}:{role}"
+        return push_role_arn(self.registry, self.name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,7 @@ from ecr.settings.types import (
     StageName,
     TagPattern,
     Url,
+    VariablesPrefix,
     Whole,
 )
 
@@ -90,9 +91,11 @@ class GitHub(SettingsModel):
     """The organisation that is followed, and how its repositories are selected."""
 
     organisation: Login
-    """The organisation's login, as in its address on GitHub."""
+    """The organisation's login, as in its address on GitHub. GitHub is asked how it writes it; with a
+    static list nobody is, and capitals then count, for push roles trust the login as it is written."""
     base_url: Url | None = None
-    """The address of a GitHub Enterprise Server; without the key it is github.com."""
+    """The address of a GitHub Enterprise Server, or `https://SUBDOMAIN.ghe.com` for one with data
+    residency; without the key it is github.com."""
     timeout_seconds: Annotated[Whole, Field(ge=5, le=3600)] = 120
     """How long one answer may take, a wait for a rate limit to end included, before the deployment
     stops."""
@@ -481,7 +484,8 @@ class PushRoles(SettingsModel):
     tags: Distinct[RefPattern] = ()
     """Tags whose workflows are trusted."""
     environments: Distinct[RefPattern] = ()
-    """GitHub environments whose jobs are trusted; such a job is no longer known by its branch."""
+    """GitHub environments whose jobs are trusted; such a job is no longer known by its branch. As with
+    branches and tags, capitals count: write it as the workflows do."""
     create_provider: Flag = False
     """Whether the accounts get GitHub's identity provider too; an account has one at most, and
     otherwise it must be there."""
@@ -489,7 +493,10 @@ class PushRoles(SettingsModel):
     """A managed policy that bounds whatever these roles may ever do. With it the role that deploys need
     not be trusted to write any role it likes."""
     variables: Flag = False
-    """Whether each repository gets AWS_REGION, ECR_PUSH_ROLE and ECR_REPOSITORY as Actions variables."""
+    """Whether each repository gets ECR_PUSH_ROLE, ECR_REGION and ECR_REPOSITORY as Actions variables."""
+    variables_prefix: VariablesPrefix = "ECR_"
+    """What the names of these variables begin with. A repository's variable hides the organisation's
+    of the same name."""
     organisation_id: GitHubId | None = None
     """The organisation's numeric id on GitHub. It is asked of GitHub, but with a static list, whose ids
     then must be GitHub's own, it has to be written."""

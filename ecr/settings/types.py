@@ -303,3 +303,11 @@ LifecycleTag = Annotated[
         "use at most 128 letters, digits, `_`, `.`, `-`, and at most four `*`",
     ),
 ]
+VariablesPrefix = Annotated[
+    str,
+    Shape(
+        r"(?!GITHUB_)[A-Z_][A-Z0-9_]{0,99}",
+        "the beginning of a variable's name",
+        "use capitals, digits and underscores, no digit first, and not GITHUB_",
+    ),
+]

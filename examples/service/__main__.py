@@ -48,7 +48,13 @@ async def main() -> dict[str, Any]:
         assume_role_policy=pulumi.Output.all(said.body, repository.repo_id).apply(
             lambda known: push_trust(
                 registry,
-                GitHubRepository(organisation, json.loads(known[0])["id"], name, int(known[1])),
+                GitHubRepository(
+                    # As GitHub writes it: AWS compares a token's subject with its case.
+                    json.loads(known[0])["login"],
+                    json.loads(known[0])["id"],
+                    name,
+                    int(known[1]),
+                ),
             )
         ),
         opts=pulumi.ResourceOptions(provider=in_aws),
@@ -61,7 +67,7 @@ async def main() -> dict[str, Any]:
     )
 
     variables: dict[str, pulumi.Input[str]] = {
-        "AWS_REGION": registry.region,
+        "ECR_REGION": registry.region,
         "ECR_PUSH_ROLE": role.arn,
         "ECR_REPOSITORY": image_repository.url,
     }

@@ -48,6 +48,10 @@ class GitHubControl:
         """Unarchive a repository."""
         return self._change("unarchive", name=name)
 
+    def advise(self, name: str) -> dict[str, Any]:
+        """Begin a temporary private fork of a repository, for a security advisory."""
+        return self._change("advise", name=name)
+
     def transfer_out(self, name: str, to: str = "another-owner") -> dict[str, Any]:
         """Move a repository to another owner."""
         return self._change("transfer_out", name=name, to=to)
@@ -76,6 +80,16 @@ class GitHubControl:
         """Return the organisation, its repositories, those transferred out, and the armed faults."""
         state: dict[str, Any] = self._request("GET", "state")
         return state
+
+    def issue(self, kind: str, **what: Any) -> str:  # noqa: ANN401 - JSON
+        """Make a token and return it; ``what`` is as in ``server.EmbeddedGitHub.issue``."""
+        issued: dict[str, str] = self._request("POST", "tokens", {"kind": kind, **what})
+        return issued["token"]
+
+    def dispatches(self) -> list[dict[str, Any]]:
+        """Return the events of repository_dispatch that were taken."""
+        taken: list[dict[str, Any]] = self._request("GET", "dispatches")
+        return taken
 
     def calls(self) -> list[dict[str, Any]]:
         """Return the API requests served: method, path, query, status, fault."""

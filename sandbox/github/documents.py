@@ -88,7 +88,7 @@ def repository_row(
         "name": repository.name,
         "full_name": full_name,
         "private": repository.private,
-        "owner": _account(
+        "owner": account(
             login,
             organisation.id + bool(repository.other_owner),
             base,
@@ -212,10 +212,18 @@ def organization(organisation: Organisation, base: str, *, counts: bool) -> Docu
     return document
 
 
+def organization_row(organisation: Organisation, base: str) -> Document:
+    """Return the organisation as an event holds it (schema: organization-simple-webhooks)."""
+    whole = organization(organisation, base, counts=False)
+    keys = ("login", "id", "node_id", "url", "repos_url", "events_url", "hooks_url", "issues_url")
+    more = ("members_url", "public_members_url", "avatar_url", "description")
+    return {key: whole[key] for key in (*keys, *more)}
+
+
 def user(organisation: Organisation, base: str) -> Document:
     """Return the account that every accepted token belongs to (schema: public-user)."""
     return {
-        **_account("sandbox-user", organisation.id + 2, base, "User"),
+        **account("sandbox-user", organisation.id + 2, base, "User"),
         **dict.fromkeys(("name", "company", "location", "email", "hireable", "bio")),
         "blog": "",
         **dict.fromkeys(("public_repos", "public_gists", "followers", "following"), 0),
@@ -236,7 +244,8 @@ def error(status: int, message: str, documentation: str = DOCS) -> Document:
     return {"message": message, "documentation_url": documentation, "status": str(status)}
 
 
-def _account(login: str, identity: int, base: str, kind: str) -> Document:
+def account(login: str, identity: int, base: str, kind: str) -> Document:
+    """Return a user or an organisation as other documents hold it (schema: simple-user)."""
     api = f"{base}api/v3/users/{login}"
     return {
         "login": login,

@@ -16,12 +16,15 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from sandbox.github import documents
-from sandbox.github.api import PUBLIC_ONLY, Api, Reply, Request
+from sandbox.github.exchange import Reply  # noqa: TC001 - arming reads the type hints
 from sandbox.github.organisation import OrganisationError
+from sandbox.github.tokens import PUBLIC_ONLY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sandbox.github.api import Api
+    from sandbox.github.exchange import Request
     from sandbox.github.organisation import Organisation
 
 LISTING = r"^/(orgs/[^/]+|organizations/\d+)/repos$"

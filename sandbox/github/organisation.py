@@ -69,6 +69,7 @@ class Repository:
     properties: Mapping[str, str] = field(default_factory=dict)
     files: tuple[str, ...] = ("README.md",)  # by path; none is a repository without a commit
     other_owner: str | None = None  # who holds it after a transfer out of the organisation
+    advisory: bool = False  # a temporary private fork, in which a vulnerability is mended
 
     @property
     def private(self) -> bool:
@@ -112,7 +113,10 @@ class Organisation:
         self._away: dict[int, Repository] = {}
         self._by_name: dict[str, int] = {}
         self._left_behind: dict[str, int] = {}
-        self._listings: dict[tuple[str, str, bool, bool], tuple[Repository, ...]] = {}
+        self._listings: dict[tuple[str, str, bool], tuple[Repository, ...]] = {}
+        self.told: list[Callable[..., None]] = []
+        """Who is told what happens to a repository: the action of GitHub's event, the repository,
+        and what else the event says. Nobody is told while the model is locked."""
 
     # What there is
 
@@ -163,20 +167,18 @@ class Organisation:
         type: str = "all",  # noqa: A002 - GitHub's word
         sort: str = "created",
         descending: bool = False,
-        private: bool = True,
     ) -> tuple[Repository, ...]:
-        """Return the repositories of a listing in order; ``private`` is what the reader may see.
+        """Return the repositories of a listing in order, private ones too.
 
         An unknown type or sort is read as GitHub's default, ``all`` and ``created``.
         """
-        key = (type, sort, descending, private)
+        key = (type, sort, descending)
         with self._lock:
             if key not in self._listings:
                 wanted = _TYPES.get(type, _TYPES["all"])
-                rows = (r for r in self._repositories.values() if private or not r.private)
                 self._listings[key] = tuple(
                     sorted(
-                        filter(wanted, rows),
+                        filter(wanted, self._repositories.values()),
                         key=_SORT_KEYS.get(sort, _SORT_KEYS["created"]),
                         reverse=descending,
                     )
@@ -199,7 +201,8 @@ class Organisation:
                 pushed_at=now,
                 **checked,
             )
-            return self._put(repository)
+            repository = self._put(repository)
+        return self._tell("created", repository)
 
     def rename(self, name: str, to: str) -> Repository:
         """Give a repository another name, or the same one in another case."""
@@ -208,22 +211,47 @@ class Organisation:
             self._free(to, unless=repository.id)
             del self._by_name[repository.name.casefold()]
             self._left_behind[repository.name.casefold()] = repository.id
-            return self._put(replace(repository, name=to))
+            renamed = self._put(replace(repository, name=to))
+        before = {"repository": {"name": {"from": repository.name}}}
+        return self._tell("renamed", renamed, changes=before)
 
     def delete(self, name: str) -> Repository:
         """Delete a repository, with the redirects that lead to it."""
         with self._lock:
             repository = self._remove(self.get(name))
             self._left_behind = {k: v for k, v in self._left_behind.items() if v != repository.id}
-            return repository
+        return self._tell("deleted", repository)
 
     def archive(self, name: str) -> Repository:
         """Make a repository read-only."""
-        return self._set(name, archived=True)
+        return self._tell("archived", self._set(name, archived=True))
 
     def unarchive(self, name: str) -> Repository:
         """Undo archive."""
-        return self._set(name, archived=False)
+        return self._tell("unarchived", self._set(name, archived=False))
+
+    def advise(self, name: str, identity: str = "23cf-gh4j-5mpq") -> Repository:
+        """Begin a temporary private fork, in which a vulnerability of a repository is mended.
+
+        GitHub makes one for a security advisory, calls it by the advisory and lists it among the
+        organisation's repositories (GitHub Docs, "Collaborating in a temporary private fork to resolve
+        a repository security vulnerability"; cncf/clowarden#176 met it in a listing). It ends as a
+        repository that is deleted does. No event tells of it.
+        """
+        with self._lock:
+            original = self.get(name)
+            now = self._tick()
+            fork = replace(
+                original,
+                id=next(self._ids),
+                name=f"{original.name}-ghsa-{identity}",
+                created_at=now,
+                visibility="private",
+                fork=True,
+                advisory=True,
+            )
+            self._free(fork.name)
+            return self._put(fork)
 
     def transfer_out(self, name: str, to: str = "another-owner") -> Repository:
         """Move a repository to another owner; it keeps its id, and its name leads to it."""
@@ -241,19 +269,27 @@ class Organisation:
                 if repository.name.casefold() == name.casefold():
                     self._free(repository.name)
                     del self._away[repository.id]
-                    return self._put(replace(repository, other_owner=None))
-            names = ", ".join(sorted(r.name for r in self._away.values())) or "none"
-            raise OrganisationError(
-                f"No repository {name!r} was transferred out of {self.login} (transferred: {names})."
-            )
+                    back = self._put(replace(repository, other_owner=None))
+                    break
+            else:
+                names = ", ".join(sorted(r.name for r in self._away.values())) or "none"
+                raise OrganisationError(
+                    f"No repository {name!r} was transferred out of {self.login} "
+                    f"(transferred: {names})."
+                )
+        return self._tell("transferred", back)
 
     def set_visibility(self, name: str, visibility: Visibility) -> Repository:
         """Make a repository public, private or internal."""
-        return self._set(name, visibility=visibility)
+        changed = self._set(name, visibility=visibility)
+        return self._tell("publicized" if visibility == "public" else "privatized", changed)
 
     def describe(self, name: str, **facts: Unpack[Facts]) -> Repository:
         """Change what is said of a repository."""
-        return self._set(name, **facts)
+        changed = self._set(name, **facts)
+        if "archived" in facts:
+            return self._tell("archived" if changed.archived else "unarchived", changed)
+        return self._tell("edited", changed, changes={})
 
     def set_properties(self, name: str, properties: Mapping[str, str]) -> Repository:
         """Replace a repository's custom property values."""
@@ -261,7 +297,7 @@ class Organisation:
 
     def set_topics(self, name: str, topics: Sequence[str]) -> Repository:
         """Replace a repository's topics."""
-        return self._set(name, topics=topics)
+        return self._tell("edited", self._set(name, topics=topics), changes={})
 
     def rename_organisation(self, login: str) -> None:
         """Give the organisation another login; the former one leads to it."""
@@ -281,13 +317,18 @@ class Organisation:
             inspect.signature(method).bind(**arguments)
         except TypeError as error:
             raise OrganisationError(f"{change}: {error}.") from None
-        for key in ("name", "to", "login"):
+        for key in ("name", "to", "login", "identity"):
             if not isinstance(arguments.get(key, ""), str):
                 raise OrganisationError(f"{change}: {key} is a text, not {arguments[key]!r}.")
         changed: Repository | None = method(**arguments)
         return changed
 
     # How
+
+    def _tell(self, action: str, repository: Repository, **more: Any) -> Repository:  # noqa: ANN401 - JSON
+        for told in self.told:
+            told(action, repository, **more)
+        return repository
 
     def _set(self, name: str, **facts: Unpack[Facts]) -> Repository:
         with self._lock:
@@ -329,6 +370,7 @@ class Organisation:
 CHANGES = frozenset(
     {
         "add",
+        "advise",
         "archive",
         "delete",
         "rename",

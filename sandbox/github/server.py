@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import socket
 import struct
 import sys
@@ -20,34 +21,36 @@ from socketserver import ThreadingTCPServer
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from sandbox.github.api import (
-    CLASSIC,
-    PREFIX,
-    TOKENS,
-    Api,
-    Reply,
-    Request,
-    conditional,
-    encoded,
-)
+from sandbox.github.api import Api, conditional
+from sandbox.github.exchange import PREFIX, Reply, Request, encoded
 from sandbox.github.faults import CATALOGUE, Call, FaultError, Faults
 from sandbox.github.organisation import Organisation, OrganisationError, as_json
+from sandbox.github.tokens import CLASSIC, TOKENS, Kind, Level, Token
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
     from email.message import Message
     from types import TracebackType
 
 CONTROL = "/_sandbox"
+_RESIDENCY = re.compile(r"api\.[a-z0-9-]+\.ghe\.com")
+_BEGINNINGS: dict[Kind, str] = {
+    "anonymous": "",
+    "classic": "ghp_",
+    "fine-grained": "github_pat_",
+    "installation": "ghs_",
+    "workflow": "ghs_",
+}
 _POLL_SECONDS = 0.02  # how long stopping waits at most for the accepting thread to look up
 
 
 class EmbeddedGitHub:
     """Context manager: the GitHub REST API of one organisation, on a free port of loopback.
 
-    ``token`` reads everything; the other tokens of ``api.TOKENS`` are known too and read less.
-    ``url`` is what the provider's ``base_url`` takes; the API is below its ``/api/v3``, and the
-    control endpoints (see ``client``) are below ``/_sandbox``.
+    ``token`` reads everything; the other tokens of ``tokens.TOKENS`` are known too and read less, and
+    ``issue`` makes more. ``url`` is what the provider's ``base_url`` takes; the API is below its
+    ``/api/v3``, as on a GitHub Enterprise Server, and without a prefix where the request is for
+    ``api.SUBDOMAIN.ghe.com``. The control endpoints (see ``client``) are below ``/_sandbox``.
     """
 
     url: str
@@ -56,14 +59,15 @@ class EmbeddedGitHub:
         self.organisation = organisation
         self.token = token
         self.faults = Faults()
+        self.tokens: list[Token] = [replace(CLASSIC, value=token), *TOKENS]
         self._calls: list[dict[str, Any]] = []
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
         self._server = _Server(self._answer)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/"
-        tokens = (replace(CLASSIC, value=self.token), *TOKENS)
-        self._api = Api(self.organisation, tokens, self.url)
+        self.api = Api(self.organisation, self.tokens, self.url)
+        self.organisation.told.append(self.api.hooks.happened)
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(_POLL_SECONDS,), name="embedded-github"
         )
@@ -76,9 +80,38 @@ class EmbeddedGitHub:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self.organisation.told.remove(self.api.hooks.happened)
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+
+    def issue(
+        self,
+        kind: Kind,
+        *,
+        repositories: Sequence[str] | None = None,
+        scopes: Sequence[str] = (),
+        permissions: Mapping[str, Level] | None = None,
+        owner: bool = False,
+        authorised: bool = True,
+    ) -> Token:
+        """Make a token of a kind, for all repositories or for those of these names."""
+        chosen = (
+            None
+            if repositories is None
+            else frozenset(self.organisation.get(name).id for name in repositories)
+        )
+        token = Token(
+            f"{_BEGINNINGS[kind]}issued{len(self.tokens)}",
+            kind,
+            scopes=tuple(scopes),
+            permissions=dict(permissions or {}),
+            repositories=chosen,
+            owner=owner,
+            authorised=authorised,
+        )
+        self.tokens.append(token)
+        return token
 
     def calls(self) -> list[dict[str, Any]]:
         """Return the API requests served so far: method, path, query, status, fault."""
@@ -97,8 +130,7 @@ class EmbeddedGitHub:
             return self._control(method, path.removeprefix(CONTROL), body)
         request = Request(
             method=method,
-            # Outside the API's prefix nothing exists, and no endpoint has this path.
-            path=path.removeprefix(PREFIX) if path.startswith(f"{PREFIX}/") else "",
+            path=_below(path, headers.get("Host", "")),
             query=dict(parse_qsl(parts.query)),
             authorization=headers.get("Authorization", ""),
             if_none_match=headers.get("If-None-Match", ""),
@@ -106,9 +138,9 @@ class EmbeddedGitHub:
         )
         fault = self.faults.take(request)
         if fault:
-            reply = fault.kind.act(Call(self._api, request), **fault.options)
+            reply = fault.kind.act(Call(self.api, request), **fault.options)
         else:
-            reply = self._api.answer(request)
+            reply = self.api.answer(request)
         reply = conditional(request, reply)
         with self._lock:
             self._calls.append(
@@ -129,6 +161,8 @@ class EmbeddedGitHub:
             "GET /faults": lambda: [kind.as_json() for kind in CATALOGUE.values()],
             "POST /faults": lambda: self._arm(**_command(body, "fault")),
             "DELETE /faults": self.faults.clear,
+            "POST /tokens": lambda: {"token": self.issue(**_command(body, "kind")).value},
+            "GET /dispatches": self.api.hooks.dispatches,
             "GET /calls": lambda: {"count": len(self.calls()), "calls": self.calls()},
             "DELETE /calls": self.forget_calls,
         }
@@ -138,7 +172,7 @@ class EmbeddedGitHub:
             return _json(404, {"error": f"There is no {command} below {CONTROL}, only {known}."})
         try:
             return _json(200, commands[command]())
-        except (OrganisationError, FaultError) as error:
+        except (OrganisationError, FaultError, TypeError, KeyError, ValueError) as error:
             return _json(422, {"error": str(error)})
 
     def _state(self) -> object:
@@ -159,6 +193,17 @@ class EmbeddedGitHub:
 
     def _arm(self, fault: str, **how: Any) -> object:  # noqa: ANN401 - checked by arm
         return self.faults.arm(fault, **how).as_json()
+
+
+def _below(path: str, host: str) -> str:
+    """Return the API's own path, empty where the API is not: at its prefix, or at a host of its own.
+
+    GitHub Enterprise Cloud with data residency answers at api.SUBDOMAIN.ghe.com (GitHub Docs, "Network
+    details for GHE.com"), a GitHub Enterprise Server below /api/v3 ("REST API endpoints").
+    """
+    if _RESIDENCY.fullmatch(host.rpartition(":")[0] or host):
+        return path
+    return path.removeprefix(PREFIX) if path.startswith(f"{PREFIX}/") else ""
 
 
 def _command(body: bytes, key: str) -> dict[str, Any]:

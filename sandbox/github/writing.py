@@ -1,21 +1,22 @@
-"""What a program writes to the embedded GitHub: repositories, their settings, their variables.
+"""What a program writes to the embedded GitHub of repositories: they themselves and their settings.
 
-Owns the endpoints that change something, and what the model does not hold: a repository's settings
-and its Actions variables, by its id. Only what GitHub's own provider sends is taken. Never decides
-who may see a repository: see ``api``.
+Owns the endpoints that change a repository, and what the model does not hold: its settings, by its id.
+Only what GitHub's own provider sends is taken. Never decides who may see a repository: see ``api``.
+
+Source, at docs.github.com: "REST API endpoints for repositories".
 """
 
 from __future__ import annotations
 
-import json
-import re
 import threading
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING
 
-from sandbox.github.organisation import Organisation, OrganisationError, Repository
+from sandbox.github.exchange import Document, RefusedError, Request
+from sandbox.github.tokens import Need
 
-Document = dict[str, Any]
+if TYPE_CHECKING:
+    from sandbox.github.organisation import Organisation, Repository
 
 DEFAULTS: Document = {
     "has_issues": True,
@@ -39,9 +40,12 @@ DEFAULTS: Document = {
 }
 """A new repository's settings (GitHub REST API, "Create an organization repository")."""
 
+CREATE_PUBLIC = Need("administration", "write", ("public_repo", "repo"))
+CREATE_PRIVATE = Need("administration", "write", ("repo",))
+UPDATE = Need("administration", "write", ("public_repo", "repo"))
+DELETE = Need("administration", "write", ("delete_repo",))
+
 _FACTS = ("visibility", "description", "archived", "is_template")
-_VARIABLE = re.compile(r"(?!GITHUB_)[A-Z_][A-Z0-9_]*")
-_WRITTEN_AT = "2026-11-22T00:00:00Z"
 
 
 @dataclass
@@ -50,7 +54,6 @@ class Writing:
 
     organisation: Organisation
     _settings: dict[int, Document] = field(default_factory=dict)
-    _variables: dict[int, dict[str, str]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def settings(self, repository: Repository) -> Document:
@@ -58,18 +61,8 @@ class Writing:
         with self._lock:
             return dict(self._settings.get(repository.id, {}))
 
-    def variable(self, repository: Repository, name: str) -> Document | None:
-        """Return a variable (schema: actions-variable)."""
-        with self._lock:
-            value = self._variables.get(repository.id, {}).get(name.upper())
-        if value is None:
-            return None
-        times = {"created_at": _WRITTEN_AT, "updated_at": _WRITTEN_AT}
-        return {"name": name.upper(), "value": value, **times}
-
-    def create(self, body: bytes) -> Repository:
+    def create(self, said: Document) -> Repository:
         """Create a repository."""
-        said = _said(body)
         facts = {key: said[key] for key in _FACTS if said.get(key) is not None}
         if said.get("private") and "visibility" not in facts:
             facts["visibility"] = "private"
@@ -77,9 +70,11 @@ class Writing:
         self._set(repository, {**DEFAULTS, **said})
         return repository
 
-    def update(self, repository: Repository, body: bytes) -> Repository:
-        """Change a repository's facts, settings or name."""
-        said = _said(body)
+    def update(self, repository: Repository, request: Request) -> Repository:
+        """Change a repository's facts, settings or name. One that is archived has to be unarchived."""
+        said = request.said()
+        if repository.archived and said.get("archived") is not False:
+            raise RefusedError(403, "Repository was archived so is read-only.")
         name = str(said.get("name") or repository.name)
         if name != repository.name:
             repository = self.organisation.rename(repository.name, name)
@@ -90,52 +85,11 @@ class Writing:
         return repository
 
     def delete(self, repository: Repository) -> None:
-        """Delete a repository, with its variables."""
+        """Delete a repository, archived or not."""
         self.organisation.delete(repository.name)
         with self._lock:
             self._settings.pop(repository.id, None)
-            self._variables.pop(repository.id, None)
-
-    def set_variable(self, repository: Repository, name: str | None, body: bytes) -> None:
-        """Create a variable, or change the one of this name."""
-        said = _said(body)
-        key = (name or str(said.get("name"))).upper()
-        if not _VARIABLE.fullmatch(key) or not isinstance(said.get("value"), str):
-            raise OrganisationError(f"{key!r} is no variable with a text for a value.")
-        with self._lock:
-            held = self._variables.setdefault(repository.id, {})
-            if name is None and key in held:
-                raise OrganisationError("Already exists - Variable already exists.")
-            held[key] = said["value"]
-
-    def delete_variable(self, repository: Repository, name: str) -> None:
-        """Delete a variable."""
-        with self._lock:
-            self._variables.get(repository.id, {}).pop(name.upper(), None)
 
     def _set(self, repository: Repository, said: Document) -> None:
         with self._lock:
             self._settings[repository.id] = {key: said[key] for key in DEFAULTS}
-
-
-def _said(body: bytes) -> Document:
-    try:
-        said = json.loads(body)
-    except ValueError:
-        said = None
-    if not isinstance(said, dict):
-        raise OrganisationError("Problems parsing JSON.")
-    return said
-
-
-def change_variable(
-    writing: Writing, method: str, repository: Repository, name: str | None, body: bytes
-) -> bool:
-    """Make a change of a variable; False where there is none of this name."""
-    if name is not None and writing.variable(repository, name) is None:
-        return False
-    if method == "DELETE" and name is not None:
-        writing.delete_variable(repository, name)
-    else:
-        writing.set_variable(repository, name, body)
-    return True

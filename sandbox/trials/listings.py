@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from sandbox.github import Organisation, api, synthetic_organisation
+from sandbox.github import Organisation, synthetic_organisation, tokens
 from sandbox.session import ORGANISATION
 from sandbox.trials.trial import QUIET, Ground, Stage, Trial, github
 from sandbox.trials.verdict import Expectation
@@ -186,7 +186,7 @@ def _transfer_api(stage: Stage) -> None:
 
 
 def _hide_private(stage: Stage) -> None:
-    stage.session.own_variables["GITHUB_TOKEN"] = api.REPO_ONLY.value
+    stage.session.own_variables["GITHUB_TOKEN"] = tokens.REPO_ONLY.value
     stage.session.github.faults.arm("private-hidden", times=None)
 
 
@@ -204,14 +204,14 @@ def _tokens() -> Iterator[Trial]:
     yield trial(
         "a token with the scope public_repo",
         stops("would see public repositories only"),
-        api.PUBLIC_ONLY.value,
+        tokens.PUBLIC_ONLY.value,
     )
-    yield trial("a token without the organisation's counts", goes_on(), api.REPO_ONLY.value)
-    yield trial("a fine-grained token", goes_on(), api.FINE_GRAINED.value)
+    yield trial("a token without the organisation's counts", goes_on(), tokens.REPO_ONLY.value)
+    yield trial("a fine-grained token", goes_on(), tokens.FINE_GRAINED.value)
     blind = trial(
         "a fine-grained token that sees public repositories only",
         goes_on("the token may not read how many private ones there are"),
-        api.FINE_GRAINED_PUBLIC.value,
+        tokens.FINE_GRAINED_PUBLIC.value,
     )
     yield replace(blind, spoils=True, states={"billing": "kept", "audit": "kept", "web": "active"})
 

@@ -114,6 +114,30 @@ def test_push_roles_settle_follow_a_rename_and_end_with_their_repository(
     assert iam(session).list_open_id_connect_providers()["OpenIDConnectProviderList"]
 
 
+def test_variables_of_other_hands_are_left_alone_and_ours_follow_their_role(
+    open_session: Open,
+) -> None:
+    roles = {"createProvider": True, "variables": True}
+    session = open_session("api", "web", lambdaReplicas=None, pushRoles=roles)
+    organisation = session.github.organisation
+    variables = session.github.api.actions
+    api, web = organisation.get("api"), organisation.get("web")
+    variables.held(api)["ECR_REGION"] = "us-east-1"
+    shown = session.preview()
+    assert "api has ECR_REGION with another value, by other hands" in " ".join(shown.output.split())
+    deploy(session)
+    assert variables.held(api)["ECR_REGION"] == "us-east-1"
+    assert set(variables.held(api)) == set(variables.held(web))
+    assert session.preview("--expect-no-changes").code == 0
+
+    session.configure({"lambdaReplicas": None, "pushRoles": roles, "names": {"web": "site"}})
+    deploy(session)
+    assert variables.held(web)["ECR_PUSH_ROLE"].endswith(f"/push-site-{web.id}")
+    assert variables.held(web)["ECR_REPOSITORY"].endswith("/site")
+    assert len(variables.held(web)) == 3
+    assert session.preview("--expect-no-changes").code == 0
+
+
 def written(session: Session) -> int:
     """How many Actions variables were made."""
     paths = [each["path"] for each in session.github.calls() if each["method"] == "POST"]

@@ -8,14 +8,14 @@ Sources: GitHub Docs, "OpenID Connect reference"; IAM User Guide, "Available key
 federation".
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ecr.errors import EstateError
 from ecr.plan.access.documents import one_or_list, policy_text
 from ecr.plan.access.registry_policies import PULL, PUSH
 from ecr.plan.architectures import Architecture
-from ecr.plan.model import PushRole
+from ecr.plan.model import PushRole, Variable, push_role_arn
 from ecr.plan.overrides import selects
 from ecr.plan.services import Service
 from ecr.registry.registry import Placement, Registry
@@ -47,10 +47,12 @@ def plan_push_roles(
     place: Architecture,
     *,
     owner_id: int | None,
+    standing: Mapping[int, Mapping[str, Variable]],
 ) -> tuple[PushRole, ...]:
     """Return the roles of the active services that the settings select; none without the setting.
 
-    ``owner_id`` is the organisation's id where GitHub was asked. Raises EstateError where nobody says.
+    ``owner_id`` is the organisation's id where GitHub was asked, and ``standing`` are the variables that
+    repositories have. Raises EstateError where nobody says the id.
     """
     chosen = settings.push_roles
     if chosen is None:
@@ -69,6 +71,7 @@ def plan_push_roles(
             each.name,
             [placement for image in each.images for placement in place(image)],
             chosen,
+            standing.get(each.github_id, {}),
         )
         for each in services
         if each.active and _has_role(each, chosen)
@@ -87,26 +90,59 @@ def _role(
     service: str,
     placements: Sequence[Placement],
     chosen: PushRoles,
+    standing: Mapping[str, Variable],
 ) -> PushRole:
     first = placements[0]
     # Images get to later stages by promotion, and not by being pushed there.
     mine = [each for each in placements if each.stage == first.stage]
     registry = first.registry
+    name = role_name(service, repository.id)
+    wanted = {
+        variable: value
+        for variable, value in zip(
+            variable_names(chosen),
+            (push_role_arn(registry, name), registry.region, f"{registry.host}/{first.name}"),
+            strict=True,
+        )
+        if chosen.variables
+    }
+    others = tuple(
+        variable
+        for variable, value in wanted.items()
+        if variable in standing and standing[variable].value not in {None, value}
+    )
+    variables = {key: value for key, value in wanted.items() if key not in others}
+    known = {key: standing[key] for key in variables if key in standing}
     return PushRole(
         registry=registry,
         service=service,
         repository=repository.name,
-        name=role_name(service, repository.id),
+        name=name,
         trust=push_trust(registry, repository, subjects(chosen)),
         policy=push_policy(mine),
         boundary=chosen.permissions_boundary,
-        variables={
-            "AWS_REGION": registry.region,
-            "ECR_REPOSITORY": f"{registry.host}/{first.name}",
-        }
-        if chosen.variables
-        else {},
+        variables=variables,
+        found=frozenset(key for key, each in known.items() if each.value is not None),
+        held={key: each.urn for key, each in known.items() if each.urn},
+        left_alone=others,
     )
+
+
+def variable_names(chosen: PushRoles) -> tuple[str, str, str]:
+    """Return the names of the variables: the role's ARN, the Region and the address of the images."""
+    prefix = chosen.variables_prefix
+    return f"{prefix}PUSH_ROLE", f"{prefix}REGION", f"{prefix}REPOSITORY"
+
+
+def variables_left_alone(roles: Iterable[PushRole]) -> Iterator[str]:
+    """Say which variables are not written because other hands have one of the same name."""
+    for role in roles:
+        if role.left_alone:
+            yield (
+                f"{role.repository} has {' and '.join(role.left_alone)} with another value, by other "
+                "hands, and it is left as it is; delete it there, or choose another "
+                "pushRoles.variablesPrefix"
+            )
 
 
 def role_name(service: str, number: int) -> str:
