@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from ecr.aws.session import read_estate
 from ecr.cli.main import main
+from ecr.cli.registries import selected_registries
 from ecr.errors import EstateError
 from ecr.registry.registry import ImageReference, Registry
 from tests.builders import outputs_file
@@ -65,7 +65,7 @@ def test_settings_of_aws_that_are_wrong_are_said(
 def test_registries_of_outputs_and_those_that_are_named_are_all_taken(tmp_path: Path) -> None:
     file = outputs_file(tmp_path, report={"registries": ["111122223333/eu-west-1"]})
     asked = Namespace(outputs=[file], registry=["111122223333/eu-west-1", "444455556666/eu-west-1"])
-    assert read_estate(asked).registries == (
+    assert selected_registries(asked).registries == (
         Registry("111122223333", "eu-west-1"),
         Registry("444455556666", "eu-west-1"),
     )
@@ -74,7 +74,7 @@ def test_registries_of_outputs_and_those_that_are_named_are_all_taken(tmp_path: 
 def test_digits_of_other_scripts_are_no_account(capsys: pytest.CaptureFixture[str]) -> None:
     account = "\u0661" * 12
     with pytest.raises(EstateError, match="write the account's 12 digits"):
-        read_estate(Namespace(outputs=[], registry=[f"{account}/eu-west-1"]))
+        selected_registries(Namespace(outputs=[], registry=[f"{account}/eu-west-1"]))
     assert ImageReference.parse(f"{account}.dkr.ecr.eu-west-1.amazonaws.com/api:v1") is None
-    assert main(["admission", "--registry", f"{account}/eu-west-1"]) == 1
+    assert main(["admission", "--registry", f"{account}/eu-west-1"]) == 2
     assert "There is no such registry." in capsys.readouterr().err

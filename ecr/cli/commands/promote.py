@@ -16,12 +16,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ecr.aws.session import Aws
 from ecr.engine.command import engine_output
 from ecr.engine.outputs import Outputs
 from ecr.errors import EstateError
 from ecr.plan.access.promotion_roles import promotion_documents
 from ecr.promotion import CREATED, PREFIX, Promotion, Request, Stage
-from ecr.promotion.aws import Aws
+from ecr.promotion.aws import Side
 from ecr.promotion.crane import crane
 from ecr.registry.registry import ImageReference, Placement
 
@@ -79,7 +80,7 @@ def run(options: argparse.Namespace) -> int:
     source, target = (
         Stage(name, chain.url(options.service, name)) for name in (options.source, options.target)
     )
-    here, there = Aws(), Aws(options.read_role)
+    here, there = Side(Aws()), Side(_reader(source.url, options.read_role))
     request = Request(
         source,
         target,
@@ -200,10 +201,16 @@ def _ill_named(options: argparse.Namespace) -> Iterator[str]:
         yield f"--digest {options.digest}: is no digest; sha256: and 64 hexadecimal digits"
 
 
-def _who(aws: Aws, url: str) -> dict[str, str]:
+def _reader(url: str, role: str | None) -> Aws:
+    """Return the way into the first stage's account: in a role, or as the second stage's is."""
+    image = ImageReference.parse(url)
+    return Aws(roles={image.registry.account: role} if image and role else None)
+
+
+def _who(side: Side, url: str) -> dict[str, str]:
     """Say who promotes, and when, as annotations of the record."""
     about = {CREATED: datetime.now(UTC).isoformat(timespec="seconds")}
-    about[f"{PREFIX}by"] = aws.caller() if ImageReference.parse(url) else getpass.getuser()
+    about[f"{PREFIX}by"] = side.caller(url) or getpass.getuser()
     if "GITHUB_RUN_ID" in os.environ:
         named = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID", "GITHUB_ACTOR")
         server, repository, number, actor = (os.environ.get(each, "") for each in named)

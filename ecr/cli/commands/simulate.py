@@ -16,8 +16,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, get_args
 
-from ecr.aws import session as aws
-from ecr.cli.options import stop_where_ignored, whole
+from ecr.aws.images import images_of, names_of, policy_of
+from ecr.aws.session import Aws, aws_errors_as
+from ecr.cli.options import int_between, refuse_unused_options
+from ecr.cli.registries import add_name_options, add_registry_options, selected_registries
 from ecr.cli.table import table
 from ecr.errors import EstateError
 from ecr.lifecycle.policy import Policy, parse_policy
@@ -67,8 +69,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="images: what `aws ecr describe-images --output json` printed, or an entry a line; "
         "- for standard input",
     )
-    aws.configure(parser)
-    aws.configure_names(parser)
+    add_registry_options(parser)
+    add_name_options(parser)
     parser.add_argument(
         "--policy",
         metavar="FILE|PRESET",
@@ -79,14 +81,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--days",
-        type=whole(0, MOST_DAYS),
+        type=int_between(0, MOST_DAYS),
         default=0,
         metavar="N",
         help="how many days to look ahead (0)",
     )
     parser.add_argument(
         "--pushes",
-        type=whole(0, MOST_PUSHES),
+        type=int_between(0, MOST_PUSHES),
         default=0,
         metavar="N",
         help="tagged images expected each of these days in each image repository (0)",
@@ -95,7 +97,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--at", metavar="TIME", help="the moment to evaluate at, as ISO 8601, instead of now"
     )
     parser.add_argument(
-        "--show", type=whole(), default=20, metavar="N", help="how many lines a table has (20)"
+        "--show",
+        type=int_between(),
+        default=20,
+        metavar="N",
+        help="how many lines a table has (20)",
     )
     parser.add_argument("--all", action="store_true", help="also list the images that stay")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
@@ -118,7 +124,7 @@ def run(options: argparse.Namespace) -> int:
         raise EstateError(
             "A file cannot be checked against ECR.", ["give --registry, or leave --check out"]
         )
-    stop_where_ignored(
+    refuse_unused_options(
         (options.repository and not live, "--repository: is for live registries; leave it out"),
         (options.role_name and not live, "--role-name: is for live registries; leave it out"),
     )
@@ -218,14 +224,14 @@ def _live(
     options: argparse.Namespace,
 ) -> Iterable[tuple[str, list[Image], Policy | None, Any, str]]:
     """Read image repositories one by one, each with its own policy."""
-    estate, access = aws.read_estate(options), aws.Aws(options.role_name)
-    for registry in estate.registries:
+    selection, access = selected_registries(options), Aws(options.role_name)
+    for registry in selection.registries:
         ecr = access.ecr(registry)
-        for name in options.repository or aws.names_of(ecr):
+        for name in options.repository or names_of(ecr):
             where = f"{registry.key}/{name}"
-            text = None if options.policy else aws.policy_of(ecr, name)
+            text = None if options.policy else policy_of(ecr, name)
             own = parse_policy(text, f"the policy of {where}") if text else None
-            yield where, aws.images_of(ecr, name), own, ecr, name
+            yield where, images_of(ecr, name), own, ecr, name
 
 
 def _run(
@@ -251,7 +257,7 @@ def _run(
 
 def _check(run: Run, ecr: Any, name: str, policy: Policy) -> bool:  # noqa: ANN401 - boto3's client
     """Have ECR preview the policy, and say where it and the simulator do not agree."""
-    with aws.explained(f"previewing the lifecycle policy of {name}"):
+    with aws_errors_as(f"previewing the lifecycle policy of {name}"):
         ecr.start_lifecycle_policy_preview(
             repositoryName=name, lifecyclePolicyText=policy.to_json()
         )
