@@ -20,6 +20,10 @@ class EstateError(Exception):
         super().__init__("\n".join([problem, *(f"  - {offence}" for offence in self.offences)]))
 
 
+class UsageError(EstateError):
+    """Options of a command that contradict each other, or leave it nothing to do."""
+
+
 @dataclass(frozen=True, slots=True)
 class Guard:
     """One guard, and what it counted.

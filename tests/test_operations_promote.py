@@ -5,14 +5,16 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import yaml
+from botocore.exceptions import ClientError
 
+from ecr.aws.session import Aws
 from ecr.cli.commands import promote
 from ecr.cli.main import main
 from ecr.deploy.outputs import outputs
@@ -20,7 +22,7 @@ from ecr.errors import EstateError
 from ecr.ledger.ledger import Entry, Ledger
 from ecr.plan.access.promotion_roles import promotion_documents
 from ecr.promotion import RECORD, Outcome, Promotion, Request, Stage
-from ecr.promotion.aws import Aws, Scan
+from ecr.promotion.aws import Scan, Side
 from ecr.promotion.crane import PACKAGE, Answer, Crane, Login, crane, digest_of
 from ecr.registry.registry import Placement, Registry
 from tests.builders import outputs_file, plan, repositories, settings
@@ -92,11 +94,11 @@ class Registries:
         return Answer(0, b"", "")
 
 
-class Findings(Aws):
+class Findings(Side):
     """An ECR that has scanned, with the same result for every image."""
 
     def __init__(self, scan: Scan = CLEAN) -> None:
-        super().__init__()
+        super().__init__(Aws())
         self.result = scan
         self.asked: list[str] = []
 
@@ -326,15 +328,9 @@ ECR = "111111111111.dkr.ecr.eu-west-1.amazonaws.com/checkout-dev"
 class Client:
     """ECR's API with canned answers."""
 
-    class exceptions:  # noqa: N801 - as boto3 has it
-        class ScanNotFoundException(Exception): ...  # noqa: N818
-
     def __init__(self, *answers: Any) -> None:
         self.answers = list(answers)
         self.asked: list[dict[str, Any]] = []
-
-    def client(self, *_names: str, **_options: str) -> "Client":
-        return self
 
     def answer(self, **arguments: Any) -> Any:
         self.asked.append(arguments)
@@ -346,10 +342,10 @@ class Client:
     describe_image_scan_findings = list_image_referrers = get_authorization_token = answer
 
 
-def aws(*answers: Any) -> tuple[Aws, Client]:
-    client, side = Client(*answers), Aws()
-    side._session = cast("Any", client)
-    return side, client
+def aws(*answers: Any) -> tuple[Side, Client]:
+    client, access = Client(*answers), Aws()
+    access.client = lambda *_: client
+    return Side(access), client
 
 
 def test_the_findings_are_those_of_the_image_in_its_own_account() -> None:
@@ -370,7 +366,9 @@ def test_the_findings_are_those_of_the_image_in_its_own_account() -> None:
 
 
 def test_an_image_that_ecr_never_scanned_and_one_that_is_not_in_ecr_have_no_finished_scan() -> None:
-    side, _ = aws(Client.exceptions.ScanNotFoundException())
+    side, _ = aws(
+        ClientError({"Error": {"Code": "ScanNotFoundException"}}, "DescribeImageScanFindings")
+    )
     assert not side.scan(ECR, "sha256:1").finished
     assert not side.scan(DEV, "sha256:1").finished
 
@@ -480,17 +478,28 @@ def test_no_stage_is_skipped_and_none_is_gone_back_to(
     [
         (["gone", "--tag", "v1"], "gone: is kept"),
         (["unknown", "--tag", "v1"], "is it a service's name?"),
-        (["--tag", "v1"], "SERVICE: name it first"),
-        (["checkout", "--tag", "-rm"], "--tag"),
-        (["checkout", "--digest", "sha256:12"], "64 hexadecimal digits"),
     ],
 )
 def test_what_cannot_be_promoted_is_refused_before_anything_is_asked(
     capsys: pytest.CaptureFixture[str], stack: Path, arguments: list[str], reason: str
 ) -> None:
-    if arguments[-1] == "-rm":
-        arguments = [arguments[0], "--tag=-rm"]
     assert reason in refusal(capsys, stack, *arguments, source="dev", target="test")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--tag", "v1"], "SERVICE: is required"),
+        (["checkout", "--tag=-rm"], "--tag -rm: is not a tag"),
+        (["checkout", "--digest", "sha256:12"], "64 hexadecimal digits"),
+    ],
+)
+def test_what_no_image_can_be_called_is_a_wrong_option(
+    capsys: pytest.CaptureFixture[str], stack: Path, arguments: list[str], reason: str
+) -> None:
+    given = ["promote", *arguments, "--from", "dev", "--to", "test", "--outputs", str(stack)]
+    assert main(given) == 2
+    assert reason in capsys.readouterr().err
 
 
 def test_an_estate_without_stages_has_no_promotion(
@@ -527,8 +536,8 @@ def test_the_outcome_is_json_on_request_and_progress_does_not_disturb_it(
     stack.write_text(json.dumps(written))
 
     @contextmanager
-    def in_memory(logins: Sequence[Login]) -> Iterator[Crane]:
-        assert logins == []
+    def in_memory(logins: Iterable[Login]) -> Iterator[Crane]:
+        assert list(logins) == []
         yield Crane(registries)
 
     monkeypatch.setattr(promote, "crane", in_memory)

@@ -10,10 +10,11 @@ import botocore
 import pytest
 import yaml
 
-from ecr.aws.session import read_estate
+from ecr.aws.session import Aws
 from ecr.cli.commands import admission
+from ecr.cli.registries import selected_registries
 from ecr.errors import EstateError
-from ecr.promotion.aws import Aws
+from ecr.promotion.aws import Side
 from ecr.registry.regions import PATTERN, domain_of, dual_stack_domain_of, partition_of
 from ecr.registry.registry import ImageReference, Placement, Registry
 from tests.builders import outputs_file
@@ -109,9 +110,11 @@ def test_commands_take_a_registry_of_every_region_by_option_and_by_outputs(
     urls = {"api": [f"{registry.host}/api"]}
     report = {"registries": [registry.key]}
     file = outputs_file(tmp_path, report=report, imageRepositories=urls, replicas=urls)
-    estate = read_estate(Namespace(outputs=[file], registry=[]))
+    estate = selected_registries(Namespace(outputs=[file], registry=[]))
     assert estate.registries == estate.placements["api"] == estate.replicas["api"] == (registry,)
-    assert read_estate(Namespace(outputs=[], registry=[registry.key])).registries == (registry,)
+    assert selected_registries(Namespace(outputs=[], registry=[registry.key])).registries == (
+        registry,
+    )
     asked = Namespace(outputs=file, registry=None)
     assert admission._registries(asked) == {registry: ["api", "api"]}
     asked = Namespace(outputs=None, registry=[registry.key])
@@ -136,5 +139,5 @@ def test_a_host_of_somebody_else_is_no_registry_and_is_not_let_in_as_ours(host: 
 
 
 def test_an_image_of_somebody_else_has_no_logins_and_no_scan_of_ecr() -> None:
-    assert list(Aws().logins("registry.example.org/api")) == []
-    assert not Aws().scan("registry.example.org/api", f"sha256:{'0' * 64}").finished
+    assert list(Side(Aws()).logins("registry.example.org/api")) == []
+    assert not Side(Aws()).scan("registry.example.org/api", f"sha256:{'0' * 64}").finished

@@ -1,197 +1,175 @@
-"""AWS as the operator's commands see it: which registries there are, and clients for each.
+"""The one way into AWS for every command: clients by registry, with the right account's credentials.
 
-Owns credentials by account, the reading of images, and how a failure is said. Reads the stack's
-outputs, and AWS's API through boto3, which is imported only when a command needs it. Changes nothing
-in AWS: that is up to the command. No deployment uses it. Throttled calls are tried again by boto3.
+Owns credentials and their renewal, retries, the check that credentials are of the account that is
+worked in, and how a failure of AWS is reported. Reads the environment as boto3 does. boto3 is
+imported when the first client is needed, because some commands need none. Changes nothing in AWS:
+that is up to the command. No deployment uses it.
 """
 
-import argparse
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import cache
-from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ecr.engine.outputs import Outputs
 from ecr.errors import EstateError
-from ecr.lifecycle.simulator import Image, image_of
-from ecr.registry.registry import ImageReference, Registry
+from ecr.registry.registry import Registry
 
 if TYPE_CHECKING:
+    from boto3 import Session
+    from botocore.credentials import RefreshableCredentials
     from mypy_boto3_ecr import ECRClient
 
-LISTS = (
-    "application/vnd.oci.image.index.v1+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-)
-"""Media types of manifests that name other manifests."""
+SESSION_NAME = "ecr-estate"
+"""What the sessions of assumed roles are called in AWS CloudTrail."""
 
-MANIFESTS = (
-    *LISTS,
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.docker.distribution.manifest.v2+json",
-)
+CONNECTIONS = 10
+"""How many connections a client keeps, unless told otherwise: botocore's own default."""
 
-BATCH = 100
-"""Images of one BatchGetImage request (Amazon ECR API Reference)."""
+ADAPTIVE: Mapping[str, str | int] = {"mode": "adaptive", "max_attempts": 10}
+"""How a call is tried again where AWS throttles or does not answer: with growing pauses, and with
+fewer calls a second by the whole client (AWS SDKs and Tools Reference Guide, "Retry behavior")."""
 
 
-@dataclass(frozen=True, slots=True)
-class Estate:
-    """What a command is to look at.
-
-    ``placements`` and ``replicas`` map names to the registries that hold them; they are empty where
-    registries were given one by one.
-    """
-
-    registries: tuple[Registry, ...]
-    placements: Mapping[str, tuple[Registry, ...]] = field(default_factory=dict)
-    replicas: Mapping[str, tuple[Registry, ...]] = field(default_factory=dict)
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the options by which a command learns of the registries, and gets into them."""
-    which = parser.add_argument_group("registries")
-    which.add_argument(
-        "--outputs",
-        action="append",
-        default=[],
-        type=Path,
-        metavar="FILE",
-        help="all registries of the stack, from what `pulumi stack output --json` printed; of an "
-        "estate of several stacks, give the file of each",
-    )
-    which.add_argument(
-        "--registry",
-        action="append",
-        default=[],
-        metavar="ACCOUNT/REGION",
-        help="one registry; may be given several times",
-    )
-    which.add_argument(
-        "--role-name",
-        metavar="NAME",
-        help="the role to assume in each account; without it the environment's credentials are used",
-    )
-
-
-def configure_names(parser: argparse.ArgumentParser) -> None:
-    """Add the option by which a command is kept to some of a registry's image repositories."""
-    parser.add_argument(
-        "--repository",
-        action="append",
-        metavar="NAME",
-        help="of a registry only this image repository; may be given several times",
-    )
-
-
-def read_estate(options: argparse.Namespace) -> Estate:
-    """Give the registries that the options name. Raises EstateError where there is none."""
-    parts = [*map(_estate_of, options.outputs), Estate(registries_of(options.registry))]
-    estate = Estate(
-        tuple(dict.fromkeys(chain.from_iterable(part.registries for part in parts))),
-        {name: held for part in parts for name, held in part.placements.items()},
-        {name: held for part in parts for name, held in part.replicas.items()},
-    )
-    if not estate.registries:
-        raise EstateError(
-            "No registry is named.",
-            ["give --outputs with a file of `pulumi stack output --json`, or --registry"],
-        )
-    return estate
-
-
-def registries_of(texts: Iterable[str]) -> tuple[Registry, ...]:
-    """Read "ACCOUNT/REGION" of each text, once. Raises EstateError."""
-    return tuple(map(Registry.parse, dict.fromkeys(texts)))
-
-
-def _estate_of(file: Path) -> Estate:
-    outputs = Outputs.read(file)
-    return Estate(
-        outputs.registries, _located(outputs.image_repositories), _located(outputs.replicas)
-    )
-
-
-def _located(urls: Mapping[str, Sequence[str]]) -> dict[str, tuple[Registry, ...]]:
-    found = {name: [ImageReference.parse(url) for url in each] for name, each in urls.items()}
-    return {name: tuple(one.registry for one in each if one) for name, each in found.items()}
+ONCE: Mapping[str, str | int] = {"total_max_attempts": 1}
+"""How a call is made whose refusal must not be taken for throttling."""
 
 
 class Aws:
     """Clients by service and registry, with the credentials of the registry's account.
 
-    The endpoint, the credentials and the Region come from the environment as boto3 takes them. The
-    role to assume is the one called ``role_name`` in every account, or that of ``roles``, ARNs by
-    account. An account is only worked in with credentials that are its own.
+    The endpoint and the first credentials come from the environment, as boto3 takes them. The role
+    to assume is the one called ``role_name`` in every account, or that of ``roles``, which maps
+    accounts to ARNs; its credentials are renewed before they expire. An account is only worked in
+    with credentials that are its own. Clients are kept, and may be used by ``connections`` threads.
     """
 
     def __init__(
-        self, role_name: str | None = None, *, roles: Mapping[str, str] | None = None
+        self,
+        role_name: str | None = None,
+        *,
+        roles: Mapping[str, str] | None = None,
+        connections: int = CONNECTIONS,
     ) -> None:
-        try:
-            import boto3  # noqa: PLC0415 - see the module's docstring
-            from botocore.config import Config  # noqa: PLC0415
-        except ImportError:
-            raise EstateError(
-                "boto3 is not installed.",
-                ["commands that ask AWS need it: install the project's extra `sandbox`, or boto3"],
-            ) from None
         self._role_name = role_name
         self._roles = roles or {}
-        self._boto3 = boto3
-        self._once = Config(retries={"total_max_attempts": 1})
-        self._retries = Config(retries={"mode": "adaptive", "max_attempts": 10})
+        self._connections = connections
         self._session = cache(self._open)
         self.client: Callable[[str, Registry], Any] = cache(self._client)
 
     def ecr(self, registry: Registry) -> "ECRClient":
-        """Give the client of one registry."""
+        """Return the client of one registry."""
         client: ECRClient = self.client("ecr", registry)
         return client
 
     def ecr_once(self, registry: Registry) -> "ECRClient":
-        """Give a client that tries once: boto3 takes ECR's daily limit of scans for throttling."""
-        client: ECRClient = self._client("ecr", registry, self._once)
+        """Return a client that tries once: boto3 takes ECR's daily limit of scans for throttling."""
+        client: ECRClient = self._client("ecr", registry, ONCE)
         return client
 
-    def _client(self, service: str, registry: Registry, config: Any = None) -> Any:  # noqa: ANN401 - a service's client
-        with explained(f"connecting to {service} of {registry.key}"):
-            session = self._session(registry.account, registry.partition, registry.region)
-            return session.client(
-                service, region_name=registry.region, config=config or self._retries
-            )
+    def caller(self, registry: Registry) -> str:
+        """Return the ARN of whoever works in a registry's account."""
+        sts = self.client("sts", registry)
+        with aws_errors_as(f"asking who works in account {registry.account}"):
+            arn: str = sts.get_caller_identity()["Arn"]
+        return arn
 
-    def _open(self, account: str, partition: str, region: str) -> Any:  # noqa: ANN401 - boto3's
-        own = self._boto3.Session()
-        sts = own.client("sts", region_name=region, config=self._retries)
-        role = self._roles.get(account)
+    def _client(
+        self, service: str, registry: Registry, retries: Mapping[str, str | int] | None = None
+    ) -> Any:  # noqa: ANN401 - a service's client
+        session = self._session(registry)
+        with aws_errors_as(f"connecting to {service} of {registry.key}"):
+            return self._made(session, service, registry, retries or ADAPTIVE)
+
+    def _made(self, session: Any, service: str, registry: Registry, retries: Any) -> Any:  # noqa: ANN401 - boto3's
+        from botocore.config import Config  # noqa: PLC0415 - see the module's docstring
+
+        config = Config(retries=retries, max_pool_connections=self._connections)
+        return session.client(service, region_name=registry.region, config=config)
+
+    def _open(self, registry: Registry) -> "Session":
+        boto3 = _boto3()
+        with aws_errors_as(f"connecting to sts of {registry.key}"):
+            own: Session = boto3.Session()
+            sts = self._made(own, "sts", registry, ADAPTIVE)
+        role = self._roles.get(registry.account)
         if self._role_name:
-            role = f"arn:{partition}:iam::{account}:role/{self._role_name}"
+            role = registry.role(self._role_name)
         if role:
-            with explained(f"assuming {role}"):
-                given = sts.assume_role(RoleArn=role, RoleSessionName="ecr-estate")["Credentials"]
-            return self._boto3.Session(
-                aws_access_key_id=given["AccessKeyId"],
-                aws_secret_access_key=given["SecretAccessKey"],
-                aws_session_token=given["SessionToken"],
-            )
-        with explained(f"asking whose credentials these are, for account {account}"):
-            held = sts.get_caller_identity()["Account"]
-        if held != account:
+            return _assumed(sts, role, registry)
+        with aws_errors_as(f"asking whose credentials these are, for account {registry.account}"):
+            account = sts.get_caller_identity()["Account"]
+        if account != registry.account:
             raise EstateError(
                 "The credentials are of another account.",
-                [f"account {account}: these are of {held}; use its own, or name a role"],
+                [
+                    f"account {registry.account}: these are of {account}; use its own, or name a role"
+                ],
             )
         return own
 
 
+class _RoleProvider:
+    """What botocore asks for the credentials of a role: one of its credential providers, by shape."""
+
+    METHOD = "ecr-estate-role"
+
+    def __init__(self, credentials: "RefreshableCredentials") -> None:
+        self._credentials = credentials
+
+    def load(self) -> "RefreshableCredentials":
+        """Return the credentials, which renew themselves."""
+        return self._credentials
+
+
+def _assumed(sts: Any, role: str, registry: Registry) -> "Session":  # noqa: ANN401 - boto3's
+    """Return a session in a role. botocore assumes the role again before the credentials expire."""
+    from botocore.credentials import (  # noqa: PLC0415 - see the module's docstring
+        CredentialResolver,
+        RefreshableCredentials,
+    )
+    from botocore.session import get_session  # noqa: PLC0415
+
+    def assume() -> dict[str, Any]:
+        with aws_errors_as(f"assuming {role}"):
+            answer = sts.assume_role(RoleArn=role, RoleSessionName=SESSION_NAME)
+        account = answer["AssumedRoleUser"]["Arn"].split(":")[4]
+        if account != registry.account:
+            raise EstateError(
+                "The role is of another account.",
+                [f"account {registry.account}: {role} is of {account}; name a role of its own"],
+            )
+        keys = answer["Credentials"]
+        return {
+            "access_key": keys["AccessKeyId"],
+            "secret_key": keys["SecretAccessKey"],
+            "token": keys["SessionToken"],
+            "expiry_time": keys["Expiration"].isoformat(),
+        }
+
+    credentials = RefreshableCredentials.create_from_metadata(
+        assume(), refresh_using=assume, method=_RoleProvider.METHOD
+    )
+    session = get_session()
+    provider: Any = _RoleProvider(credentials)
+    session.register_component("credential_provider", CredentialResolver([provider]))
+    opened: Session = _boto3().Session(botocore_session=session)
+    return opened
+
+
+def _boto3() -> Any:  # noqa: ANN401 - a module
+    try:
+        import boto3  # noqa: PLC0415 - see the module's docstring
+    except ImportError as error:
+        raise EstateError(
+            "boto3 is not installed.",
+            ["what asks AWS needs it: `python -m pip install boto3` in this environment"],
+        ) from error
+    return boto3
+
+
 @contextmanager
-def explained(doing: str) -> Iterator[None]:
-    """Say what AWS refuses as an EstateError: what was being done, what it said, the remedy."""
+def aws_errors_as(doing: str) -> Iterator[None]:
+    """Raise what AWS refuses as an EstateError: what was being done, the answer, the remedy."""
     from botocore import exceptions  # noqa: PLC0415 - see the module's docstring
 
     try:
@@ -214,81 +192,20 @@ def explained(doing: str) -> Iterator[None]:
         ) from error
 
 
+_BAD_CREDENTIALS = ("Expired", "InvalidClientToken", "UnrecognizedClient", "Signature")
+
+
 def _remedy(code: str) -> str:
-    if "AccessDenied" in code or "UnrecognizedClient" in code or "Unauthorized" in code:
+    if any(sign in code for sign in _BAD_CREDENTIALS):
+        return "log in again, or correct the credentials"
+    if "AccessDenied" in code or "Unauthorized" in code:
         return "let the role do it, or name another"
-    if "Expired" in code or "InvalidClientToken" in code:
-        return "log in again"
     if code == "RepositoryNotFoundException":
         return "name an image repository of this registry"
     return "correct what it names and run the command again"
 
 
-def is_refusal(error: BaseException | None, *codes: str) -> bool:
-    """Whether AWS refused with one of the error codes."""
-    response: Mapping[str, Any] = getattr(error, "response", {})
+def is_refusal(error: EstateError, *codes: str) -> bool:
+    """Return whether an error of ``aws_errors_as`` is a refusal of AWS with one of these codes."""
+    response: Mapping[str, Any] = getattr(error.__cause__, "response", {})
     return response.get("Error", {}).get("Code") in codes
-
-
-def names_of(ecr: "ECRClient") -> list[str]:
-    """Give the names of all image repositories of a registry."""
-    with explained("listing image repositories"):
-        pages = ecr.get_paginator("describe_repositories").paginate()
-        return [each["repositoryName"] for page in pages for each in page["repositories"]]
-
-
-def details_of(ecr: "ECRClient", name: str) -> list[Any]:
-    """Give ECR's description of each image of an image repository."""
-    with explained(f"reading the images of {name}"):
-        pages = ecr.get_paginator("describe_images").paginate(repositoryName=name)
-        return [detail for page in pages for detail in page["imageDetails"]]
-
-
-def images_of(ecr: "ECRClient", name: str) -> list[Image]:
-    """Give the images of an image repository, manifest lists with their parts."""
-    details = details_of(ecr, name)
-    lists = [
-        detail["imageDigest"] for detail in details if detail.get("imageManifestMediaType") in LISTS
-    ]
-    parts = {
-        digest: tuple(each["digest"] for each in json.loads(manifest).get("manifests", ()))
-        for digest, manifest in manifests_of(ecr, name, lists).items()
-    }
-    return [
-        image_of(detail)._replace(parts=parts.get(detail["imageDigest"], ())) for detail in details
-    ]
-
-
-def images_if_there(ecr: "ECRClient", name: str) -> list[Image] | None:
-    """Give the images of an image repository; None where there is no such image repository."""
-    try:
-        return images_of(ecr, name)
-    except EstateError as error:
-        if is_refusal(error.__cause__, "RepositoryNotFoundException"):
-            return None
-        raise
-
-
-def manifests_of(ecr: "ECRClient", name: str, digests: Sequence[str]) -> dict[str, str]:
-    """Give the manifests of images by digest, as they were pushed; what is gone is left out."""
-    found: dict[str, str] = {}
-    for start in range(0, len(digests), BATCH):
-        with explained(f"reading manifests of {name}"):
-            answer = ecr.batch_get_image(
-                repositoryName=name,
-                imageIds=[{"imageDigest": digest} for digest in digests[start : start + BATCH]],
-                acceptedMediaTypes=list(MANIFESTS),
-            )
-        found |= {
-            each["imageId"]["imageDigest"]: each["imageManifest"] for each in answer["images"]
-        }
-    return found
-
-
-def policy_of(ecr: "ECRClient", name: str) -> str | None:
-    """Give the text of an image repository's lifecycle policy; None where it has none."""
-    with explained(f"reading the lifecycle policy of {name}"):
-        try:
-            return ecr.get_lifecycle_policy(repositoryName=name)["lifecyclePolicyText"]
-        except ecr.exceptions.LifecyclePolicyNotFoundException:
-            return None

@@ -1,4 +1,4 @@
-"""Options of commands: numbers within bounds, and options that would be ignored.
+"""Options of commands: numbers within bounds, and options that would have no effect.
 
 Owns how they are refused. Reads nothing, and imports nothing that a command's --help would wait for.
 """
@@ -6,11 +6,11 @@ Owns how they are refused. Reads nothing, and imports nothing that a command's -
 import argparse
 from collections.abc import Callable
 
-from ecr.errors import EstateError
+from ecr.errors import UsageError
 
 
-def whole(least: int = 0, most: int = 1_000_000) -> Callable[[str], int]:
-    """Give the type of an option that is a whole number from ``least`` to ``most``."""
+def int_between(least: int = 0, most: int = 1_000_000) -> Callable[[str], int]:
+    """Return the type of an option that is a whole number from ``least`` to ``most``."""
 
     def read(text: str) -> int:
         number = int(text) if text.isascii() else least - 1
@@ -24,8 +24,8 @@ def whole(least: int = 0, most: int = 1_000_000) -> Callable[[str], int]:
     return read
 
 
-def number(least: float, most: float, *, zero: bool = False) -> Callable[[str], float]:
-    """Give the type of an option that is a number from ``least`` to ``most``, or with ``zero`` 0."""
+def float_between(least: float, most: float, *, zero: bool = False) -> Callable[[str], float]:
+    """Return the type of an option that is a number from ``least`` to ``most``, or with ``zero`` 0."""
 
     def read(text: str) -> float:
         found = float(text)
@@ -40,8 +40,8 @@ def number(least: float, most: float, *, zero: bool = False) -> Callable[[str], 
     return read
 
 
-def stop_where_ignored(*offences: tuple[object, str]) -> None:
-    """Raise EstateError where an option was given that the others leave nothing to do."""
-    said = [text for given, text in offences if given]
-    if said:
-        raise EstateError("An option would be ignored.", said)
+def refuse_unused_options(*offences: tuple[object, str]) -> None:
+    """Raise UsageError where an option was given that the others leave nothing to do."""
+    unused = [text for given, text in offences if given]
+    if unused:
+        raise UsageError("An option would have no effect.", unused)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ecr.errors import EstateError
-from ecr.promotion.aws import Aws, Scan
+from ecr.promotion.aws import Scan, Side
 from ecr.promotion.crane import EMPTY, Crane, digest_of
 
 RECORD = "application/vnd.ecr-estate.promotion.v1+json"
@@ -92,7 +92,9 @@ class Outcome:
 class Promotion:
     """One promotion between two image repositories."""
 
-    def __init__(self, request: Request, crane: Crane, source: Aws, target: Aws, say: Say) -> None:
+    def __init__(
+        self, request: Request, crane: Crane, source: Side, target: Side, say: Say
+    ) -> None:
         self._request = request
         self._crane = crane
         self._sides = {request.source.url: source, request.target.url: target}

@@ -18,8 +18,12 @@ from typing import TYPE_CHECKING, Any
 from ecr.admission import cluster
 from ecr.admission.decisions import decide
 from ecr.admission.lists import lists, run_record, to_yaml
+from ecr.admission.registries import Reader
 from ecr.admission.waivers import read_waivers
-from ecr.cli.options import number
+from ecr.aws.session import Aws
+from ecr.cli.exit_codes import FOUND
+from ecr.cli.options import float_between
+from ecr.cli.registries import registries_of
 from ecr.engine.outputs import Outputs
 from ecr.errors import EstateError
 from ecr.registry.registry import ImageReference, Registry
@@ -48,7 +52,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     what.add_argument(
         "--check-age",
-        type=number(0, 1_000_000),
+        type=float_between(0, 1_000_000),
         metavar="HOURS",
         help="read nothing: fail if the list in the cluster is older",
     )
@@ -76,7 +80,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--rate",
-        type=number(0.001, 1_000_000),
+        type=float_between(0.001, 1_000_000),
         default=50.0,
         metavar="CALLS",
         help="calls a second to each registry, at most (default: 50)",
@@ -88,12 +92,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=8,
         metavar="1-64",
         help="calls at the same time (default: 8)",
-    )
-    parser.add_argument(
-        "--resume",
-        type=Path,
-        metavar="FILE",
-        help="keep in this file what was read, and go on from it after an interruption",
     )
     to = parser.add_mutually_exclusive_group()
     to.add_argument("--output", type=Path, metavar="FILE", help="write the lists as YAML")
@@ -138,33 +136,25 @@ def run(options: argparse.Namespace) -> int:
 def _check_age(hours: float) -> int:
     age = datetime.now(UTC) - cluster.written()
     if age > timedelta(hours=hours):
-        raise EstateError(
-            f"The list of denied images is {age.total_seconds() / 3600:.1f} hours old.",
-            ["See why its job fails: docs/guides/admission.md, When the list is old."],
-        )
+        hours_old = age.total_seconds() / 3600
+        _say(f"The list of denied images is {hours_old:.1f} hours old.")
+        _say("  - See why its job fails: docs/guides/admission.md, When the list is old.")
+        return FOUND
     return 0
 
 
 def _decide(
     options: argparse.Namespace, registries: Mapping[Registry, Sequence[str]]
 ) -> "tuple[Decision, tuple[Held, ...], int]":
-    try:
-        from ecr.admission.registries import Progress, Reader, connect_with  # noqa: PLC0415
-    except ImportError as error:
-        raise EstateError(
-            f"{error.name} is not installed.", ["Install it: pip install boto3"]
-        ) from error
     waivers = read_waivers(options.waivers) if options.waivers else ()
-    with Progress(options.resume, options.threshold) as progress:
-        reader = Reader(
-            connect_with(options.role_name, workers=options.workers),
-            threshold=options.threshold,
-            rate=options.rate,
-            workers=options.workers,
-            progress=progress,
-            said=_say,
-        )
-        held = reader.read(registries)
+    reader = Reader(
+        Aws(options.role_name, connections=options.workers).ecr,
+        threshold=options.threshold,
+        rate=options.rate,
+        workers=options.workers,
+        said=_say,
+    )
+    held = reader.read(registries)
     decision = decide(
         held, waivers, today=datetime.now(UTC).date(), deny_unscanned=options.deny_unscanned
     )
@@ -174,7 +164,7 @@ def _decide(
 def _registries(options: argparse.Namespace) -> dict[Registry, Sequence[str]]:
     """Give each registry with the names that the outputs say it has."""
     if options.registry:
-        return dict.fromkeys(map(Registry.parse, options.registry), ())
+        return dict.fromkeys(registries_of(options.registry), ())
     outputs = Outputs.read(options.outputs)
     found: dict[Registry, list[str]] = {registry: [] for registry in outputs.registries}
     for urls in (outputs.image_repositories, outputs.replicas):

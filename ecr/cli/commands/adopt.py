@@ -17,7 +17,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ecr.aws.session import Aws, details_of, explained, names_of, policy_of
+from ecr.aws.images import details_of, names_of, policy_of
+from ecr.aws.session import Aws, aws_errors_as
 from ecr.cli.table import table
 from ecr.deploy.adoption import Adoption, Difference, Standing, import_file, settings_that_keep
 from ecr.deploy.observation import observe
@@ -87,7 +88,7 @@ def reading(aws: Aws) -> "Read":
         if function == "getImages":
             return {"imageIds": details_of(ecr, arguments["repositoryName"])}
         name = arguments["name"]
-        with explained(f"reading the tags of {registry.key}/{name}"):
+        with aws_errors_as(f"reading the tags of {registry.key}/{name}"):
             answer = ecr.list_tags_for_resource(resourceArn=registry.arn(name))
         return {"tags": {each["Key"]: each["Value"] for each in answer["tags"]}}
 
@@ -96,7 +97,7 @@ def reading(aws: Aws) -> "Read":
 
 def standing(ecr: "ECRClient", name: str, tags: Mapping[str, str]) -> Standing:
     """Describe one image repository."""
-    with explained(f"reading {name}"):
+    with aws_errors_as(f"reading {name}"):
         (held,) = ecr.describe_repositories(repositoryNames=[name])["repositories"]
         try:
             policy = ecr.get_repository_policy(repositoryName=name)["policyText"]

@@ -19,17 +19,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from ecr.aws import session as aws
-from ecr.aws.session import Aws, explained
-from ecr.cli.options import whole
+from ecr.aws.images import images_if_there, manifests_of, policy_of
+from ecr.aws.session import Aws, aws_errors_as
+from ecr.cli.exit_codes import FOUND
+from ecr.cli.options import int_between, refuse_unused_options
+from ecr.cli.registries import add_registry_options, registries_of, selected_registries
 from ecr.cli.table import table
 from ecr.errors import EstateError
 from ecr.lifecycle.policy import Policy, parse_policy
 from ecr.lifecycle.simulator import DAY, MOST_DAYS, Image, Verdict, explain, simulate
 from ecr.registry.registry import ImageReference, Registry
-
-FOUND = 3
-"""The exit code where an image in use is gone, archived or in danger."""
 
 PACE = 30
 """Days over which pushes are counted, to say when a count takes an image."""
@@ -77,7 +76,7 @@ class Finding:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    aws.configure(parser)
+    add_registry_options(parser)
     parser.add_argument(
         "--workloads",
         action="append",
@@ -95,7 +94,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--days",
-        type=whole(0, MOST_DAYS),
+        type=int_between(0, MOST_DAYS),
         default=PACE,
         metavar="N",
         help=f"how many days ahead an image counts as in danger ({PACE})",
@@ -109,19 +108,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Audit, pin where asked, and give 3 where something in use is gone, archived or in danger."""
-    if options.yes and not options.pin:
-        raise EstateError("There is nothing to say yes to.", ["give --pin --yes, or neither"])
-    estate, access = aws.read_estate(options), Aws(options.role_name)
-    elsewhere = aws.registries_of(options.workloads)
-    used = list(_uses(access, dict.fromkeys((*estate.registries, *elsewhere)), options.kubeconfig))
-    findings, foreign = _audit(access, estate.registries, used, options.days)
+    refuse_unused_options(
+        (options.yes and not options.pin, "--yes: is for --pin; give both, or neither")
+    )
+    selection, access = selected_registries(options), Aws(options.role_name)
+    elsewhere = registries_of(options.workloads)
+    used = list(
+        _uses(access, dict.fromkeys((*selection.registries, *elsewhere)), options.kubeconfig)
+    )
+    findings, foreign = _audit(access, selection.registries, used, options.days)
     pinned: list[Finding] = []
     if options.pin:
         pinned = [each for each in findings if each.state == "goes"]
         for each in pinned if options.yes else ():
             _pin(access, each)
         if options.yes and pinned:
-            findings, _ = _audit(access, estate.registries, used, options.days)
+            findings, _ = _audit(access, selection.registries, used, options.days)
     if options.json:
         _print_json(findings, pinned, done=options.yes)
     else:
@@ -150,7 +152,7 @@ def _use(who: str, image: str, digest: str = "") -> Iterator[Use]:
 def _functions(access: Aws, place: Registry) -> Iterator[Use]:
     """Yield every version of every function; an alias is a name for one or two of them."""
     client = access.client("lambda", place)
-    with explained(f"listing the functions of {place.key}"):
+    with aws_errors_as(f"listing the functions of {place.key}"):
         pages = client.get_paginator("list_functions").paginate(FunctionVersion="ALL")
         versions = [
             each
@@ -161,7 +163,7 @@ def _functions(access: Aws, place: Registry) -> Iterator[Use]:
     aliases = {name: _aliases(client, name) for name in {each["FunctionName"] for each in versions}}
     for each in versions:
         name, version = each["FunctionName"], each["Version"]
-        with explained(f"reading the function {name}:{version} of {place.key}"):
+        with aws_errors_as(f"reading the function {name}:{version} of {place.key}"):
             code = client.get_function(FunctionName=name, Qualifier=version)["Code"]
         called = ", ".join(aliases[name].get(version, ()))
         who = f"lambda {place.key} {name}:{version}" + (f" ({called})" if called else "")
@@ -173,7 +175,7 @@ def _functions(access: Aws, place: Registry) -> Iterator[Use]:
 
 def _aliases(client: Any, name: str) -> dict[str, list[str]]:  # noqa: ANN401 - boto3's client
     found: dict[str, list[str]] = defaultdict(list)
-    with explained(f"listing the aliases of the function {name}"):
+    with aws_errors_as(f"listing the aliases of the function {name}"):
         for page in client.get_paginator("list_aliases").paginate(FunctionName=name):
             for alias in page["Aliases"]:
                 routed = alias.get("RoutingConfig", {}).get("AdditionalVersionWeights", {})
@@ -185,7 +187,7 @@ def _aliases(client: Any, name: str) -> dict[str, list[str]]:  # noqa: ANN401 - 
 def _services(access: Aws, place: Registry) -> Iterator[Use]:
     """Yield what ECS services would start, and what tasks run."""
     client = access.client("ecs", place)
-    with explained(f"reading the ECS services of {place.key}"):
+    with aws_errors_as(f"reading the ECS services of {place.key}"):
         for cluster in _paged(client, "list_clusters", "clusterArns"):
             where = f"ecs {place.key} {cluster.rpartition('/')[2]}"
             definitions: dict[str, list[str]] = defaultdict(list)
@@ -274,9 +276,9 @@ def _audit(
 def _findings(access: Aws, place: Place, uses: Sequence[Use], days: int) -> Iterator[Finding]:
     registry, name = place
     ecr = access.ecr(registry)
-    held = aws.images_if_there(ecr, name)
+    held = images_if_there(ecr, name)
     images = held or []
-    text = None if held is None else aws.policy_of(ecr, name)
+    text = None if held is None else policy_of(ecr, name)
     policy = parse_policy(text, f"the policy of {registry.key}/{name}") if text else Policy(())
     judge = _Judge(images, policy, days)
     tagged = {tag: image.digest for image in images for tag in image.tags}
@@ -357,7 +359,7 @@ def _pin(access: Aws, finding: Finding) -> None:
     """Tag an image so that its policy spares it; refuse where the policy would not."""
     registry, name = finding.place
     ecr = access.ecr(registry)
-    text = aws.policy_of(ecr, name)
+    text = policy_of(ecr, name)
     image = Image(finding.digest, time.time(), (*finding.tags, finding.pin))
     policy = parse_policy(text, f"the policy of {registry.key}/{name}") if text else Policy(())
     (verdict,) = simulate([image], policy, now=image.pushed_at).verdicts
@@ -371,8 +373,8 @@ def _pin(access: Aws, finding: Finding) -> None:
                 )
             ],
         )
-    manifest = aws.manifests_of(ecr, name, [finding.digest])[finding.digest]
-    with explained(f"tagging {finding.address} {finding.pin}"):
+    manifest = manifests_of(ecr, name, [finding.digest])[finding.digest]
+    with aws_errors_as(f"tagging {finding.address} {finding.pin}"):
         ecr.put_image(repositoryName=name, imageManifest=manifest, imageTag=finding.pin)
 
 

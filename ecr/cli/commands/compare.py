@@ -12,7 +12,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ecr.cli.options import whole
+from ecr.cli.options import int_between
 from ecr.engine.outputs import Outputs
 from ecr.engine.stack_file import checked, read_stack_file, read_text
 from ecr.github.model import Inventory, Repository, matches_any
@@ -75,7 +75,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="a stack's outputs, from `pulumi stack output --json`",
     )
     organisation.add_argument(
-        "--count", type=whole(1, 100_000), metavar="N", help="so many repositories"
+        "--count", type=int_between(1, 100_000), metavar="N", help="so many repositories"
     )
     parser.add_argument(
         "--settings", type=Path, metavar="FILE", help="a stack's file; without it a sample"

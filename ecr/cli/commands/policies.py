@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ecr.access_proof.matrix import matrix_tables
-from ecr.cli.options import stop_where_ignored
+from ecr.cli.options import refuse_unused_options
 from ecr.engine.outputs import Outputs
 from ecr.engine.stack import Stack, inventory_of
 from ecr.engine.stack_file import checked, read_stack_file
@@ -62,7 +62,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the documents, or the matrix."""
     file = options.settings is not None
-    stop_where_ignored(
+    refuse_unused_options(
         (options.outputs and not file, "--outputs: is for --settings; a stack has its own"),
         (file and options.stack, "--stack: --settings is read instead; give one of the two"),
         (file and options.config_file, "--config-file: --settings is read instead; give one"),

@@ -6,6 +6,7 @@ refused when a stage would be skipped. What is copied, and in which order, is `e
 
 import argparse
 import getpass
+import itertools
 import json
 import os
 import re
@@ -16,12 +17,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ecr.aws.session import Aws
 from ecr.engine.command import engine_output
 from ecr.engine.outputs import Outputs
-from ecr.errors import EstateError
+from ecr.errors import EstateError, UsageError
 from ecr.plan.access.promotion_roles import promotion_documents
 from ecr.promotion import CREATED, PREFIX, Promotion, Request, Stage
-from ecr.promotion.aws import Aws
+from ecr.promotion.aws import Side
 from ecr.promotion.crane import crane
 from ecr.registry.registry import ImageReference, Placement
 
@@ -79,7 +81,7 @@ def run(options: argparse.Namespace) -> int:
     source, target = (
         Stage(name, chain.url(options.service, name)) for name in (options.source, options.target)
     )
-    here, there = Aws(), Aws(options.read_role)
+    here, there = Side(Aws()), Side(_reader(source.url, options.read_role))
     request = Request(
         source,
         target,
@@ -90,7 +92,7 @@ def run(options: argparse.Namespace) -> int:
         dry_run=options.dry_run,
     )
     progress = sys.stderr if options.json else sys.stdout
-    with crane([*there.logins(source.url), *here.logins(target.url)]) as tool:
+    with crane(itertools.chain(there.logins(source.url), here.logins(target.url))) as tool:
         promotion = Promotion(
             request, tool, there, here, lambda line: print(line, file=progress, flush=True)
         )
@@ -134,7 +136,7 @@ class Chain:
     def url(self, service: str | None, stage: str) -> str:
         """Give the image repository of a service for a stage. Raises EstateError if it has none."""
         if service is None:
-            raise EstateError("Which service is not said.", ["SERVICE: name it first"])
+            raise UsageError("No service is named.", ["SERVICE: is required, before the options"])
         if service in self.idle:
             raise EstateError(
                 "The service is not active; nothing was changed.",
@@ -190,20 +192,26 @@ def _policies(chain: Chain, options: argparse.Namespace) -> dict[str, dict[str, 
 def _stop_unless_well_named(options: argparse.Namespace) -> None:
     offences = list(_ill_named(options))
     if offences:
-        raise EstateError("The image is not well named; nothing was changed.", offences)
+        raise UsageError("The image is not named as images are; nothing was changed.", offences)
 
 
 def _ill_named(options: argparse.Namespace) -> Iterator[str]:
     if options.tag is not None and not TAG.fullmatch(options.tag):
-        yield f"--tag {options.tag}: is no tag; letters, digits, `_`, `.` and `-`, at most 128"
+        yield f"--tag {options.tag}: is not a tag; write letters, digits, `_`, `.` and `-`, at most 128"
     if options.digest is not None and not DIGEST.fullmatch(options.digest):
-        yield f"--digest {options.digest}: is no digest; sha256: and 64 hexadecimal digits"
+        yield f"--digest {options.digest}: is not a digest; write sha256: and 64 hexadecimal digits"
 
 
-def _who(aws: Aws, url: str) -> dict[str, str]:
+def _reader(url: str, role: str | None) -> Aws:
+    """Return the way into the first stage's account: in a role, or as the second stage's is."""
+    image = ImageReference.parse(url)
+    return Aws(roles={image.registry.account: role} if image and role else None)
+
+
+def _who(side: Side, url: str) -> dict[str, str]:
     """Say who promotes, and when, as annotations of the record."""
     about = {CREATED: datetime.now(UTC).isoformat(timespec="seconds")}
-    about[f"{PREFIX}by"] = aws.caller() if ImageReference.parse(url) else getpass.getuser()
+    about[f"{PREFIX}by"] = side.caller(url) or getpass.getuser()
     if "GITHUB_RUN_ID" in os.environ:
         named = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID", "GITHUB_ACTOR")
         server, repository, number, actor = (os.environ.get(each, "") for each in named)

@@ -22,14 +22,19 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ecr.aws import session as aws
-from ecr.aws.session import Aws, Estate, explained
+from ecr.aws.images import images_if_there, images_of, manifests_of
+from ecr.aws.session import Aws, aws_errors_as
+from ecr.cli.exit_codes import FOUND
+from ecr.cli.options import refuse_unused_options
+from ecr.cli.registries import (
+    RegistrySelection,
+    add_name_options,
+    add_registry_options,
+    selected_registries,
+)
 from ecr.cli.table import table
 from ecr.errors import EstateError
 from ecr.registry.registry import Registry
-
-MISSING = 3
-"""The exit code where an image is missing, or is not what its digest says."""
 
 SHORT = 19
 TOOLS = ("crane", "skopeo")
@@ -49,8 +54,8 @@ class Gap:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    aws.configure(parser)
-    aws.configure_names(parser)
+    add_registry_options(parser)
+    add_name_options(parser)
     parser.add_argument(
         "--verify",
         action="store_true",
@@ -68,33 +73,34 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Compare, fill where asked, and give 3 where something is missing or damaged."""
-    if options.yes and not options.fill:
-        raise EstateError("There is nothing to say yes to.", ["give --fill and --yes, or neither"])
-    estate, access = aws.read_estate(options), Aws(options.role_name)
-    if not estate.replicas:
+    refuse_unused_options(
+        (options.yes and not options.fill, "--yes: is for --fill; give both, or neither")
+    )
+    selection, access = selected_registries(options), Aws(options.role_name)
+    if not selection.replicas:
         raise EstateError(
             "No replicas are known.",
             ["give --outputs with those of a stack that has lambdaReplicas"],
         )
-    unknown = [each for each in options.repository or () if each not in estate.replicas]
+    unknown = [each for each in options.repository or () if each not in selection.replicas]
     if unknown:
         raise EstateError(
             "Not every image repository that is named has a replica.",
             [f"--repository {each}: is none of those that the outputs name" for each in unknown],
         )
-    gaps = _gaps(access, estate, options.repository)
+    gaps = _gaps(access, selection, options.repository)
     filled: list[str] = []
     if options.fill and gaps:
         if options.yes:
             _fill(access, gaps, options.fill)
             before = len(gaps)
-            gaps = _gaps(access, estate, options.repository)
+            gaps = _gaps(access, selection, options.repository)
             filled.append(f"{before - len(gaps)} of {before} gaps are filled")
             if gaps and options.fill == "backfill":
                 filled.append("a backfill takes its time: run the command again without --fill")
         else:
             filled = [*_intended(gaps, options.fill), "nothing was changed; add --yes to do it"]
-    damaged = list(_damaged(access, estate, options.repository)) if options.verify else []
+    damaged = list(_damaged(access, selection, options.repository)) if options.verify else []
     if options.json:
         found = [
             {
@@ -115,21 +121,21 @@ def run(options: argparse.Namespace) -> int:
         ]
         sys.stdout.write(table(("replica", "name", "image", "tags", "missing"), rows))
         sys.stdout.write("".join(f"{line}\n" for line in (*damaged, *filled)))
-    replicas = sum(map(len, estate.replicas.values()))
+    replicas = sum(map(len, selection.replicas.values()))
     sys.stderr.write(f"{replicas} replicas, {len(gaps)} gaps, {len(damaged)} damaged\n")
-    return MISSING if gaps or damaged else 0
+    return FOUND if gaps or damaged else 0
 
 
 def _pairs(
-    access: Aws, estate: Estate, chosen: Sequence[str] | None
+    access: Aws, selection: RegistrySelection, chosen: Sequence[str] | None
 ) -> Iterator[tuple[str, Registry, Registry]]:
     """Yield each replica: its name, where it is filled from, and where it is.
 
     Where a name is in several registries, it is the one that replicates there that counts.
     """
     rules = cache(_rules)
-    for name, destinations in estate.replicas.items():
-        sources = estate.placements.get(name, ())
+    for name, destinations in selection.replicas.items():
+        sources = selection.placements.get(name, ())
         if not sources or (chosen and name not in chosen):
             continue
         for destination in destinations:
@@ -140,7 +146,7 @@ def _pairs(
 
 
 def _rules(access: Aws, source: Registry) -> Sequence[Any]:
-    with explained(f"reading the replication of {source.key}"):
+    with aws_errors_as(f"reading the replication of {source.key}"):
         return access.ecr(source).describe_registry()["replicationConfiguration"]["rules"]
 
 
@@ -156,12 +162,12 @@ def _fills(rules: Sequence[Any], name: str, destination: Registry) -> bool:
     )
 
 
-def _gaps(access: Aws, estate: Estate, chosen: Sequence[str] | None) -> list[Gap]:
+def _gaps(access: Aws, selection: RegistrySelection, chosen: Sequence[str] | None) -> list[Gap]:
     found: list[Gap] = []
-    for name, source, destination in _pairs(access, estate, chosen):
-        copies = aws.images_if_there(access.ecr(destination), name) or ()
+    for name, source, destination in _pairs(access, selection, chosen):
+        copies = images_if_there(access.ecr(destination), name) or ()
         held = {each.digest: each for each in copies}
-        for image in aws.images_of(access.ecr(source), name):
+        for image in images_of(access.ecr(source), name):
             copy = held.get(image.digest)
             lacking = tuple(sorted(set(image.tags) - set(copy.tags if copy else ())))
             if copy is None or lacking:
@@ -170,11 +176,13 @@ def _gaps(access: Aws, estate: Estate, chosen: Sequence[str] | None) -> list[Gap
     return found
 
 
-def _damaged(access: Aws, estate: Estate, chosen: Sequence[str] | None) -> Iterator[str]:
-    for name, _, destination in _pairs(access, estate, chosen):
+def _damaged(
+    access: Aws, selection: RegistrySelection, chosen: Sequence[str] | None
+) -> Iterator[str]:
+    for name, _, destination in _pairs(access, selection, chosen):
         ecr = access.ecr(destination)
-        digests = [each.digest for each in aws.images_if_there(ecr, name) or ()]
-        manifests = aws.manifests_of(ecr, name, digests)
+        digests = [each.digest for each in images_if_there(ecr, name) or ()]
+        manifests = manifests_of(ecr, name, digests)
         for digest in digests:
             text = manifests.get(digest)
             actual = text and f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
@@ -200,7 +208,7 @@ def _fill(access: Aws, gaps: Sequence[Gap], way: str) -> None:
         _copy(access, gaps, way)
         return
     for source, destination in _registries(gaps):
-        with explained(f"backfilling {destination.key} from {source.key}"):
+        with aws_errors_as(f"backfilling {destination.key} from {source.key}"):
             started = access.client("ecr", source).start_replication_backfill(
                 destination={"region": destination.region, "registryId": destination.account}
             )
@@ -243,6 +251,6 @@ def _copy(access: Aws, gaps: Sequence[Gap], tool: str) -> None:
 
 
 def _login(access: Aws, registry: Registry) -> dict[str, str]:
-    with explained(f"logging in to {registry.key}"):
+    with aws_errors_as(f"logging in to {registry.key}"):
         answer = access.client("ecr", registry).get_authorization_token()
     return {"auth": answer["authorizationData"][0]["authorizationToken"]}

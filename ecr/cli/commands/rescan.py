@@ -14,15 +14,15 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ecr.aws import session as aws
-from ecr.cli.options import number, whole
+from ecr.aws.images import details_of, is_index, names_of
+from ecr.aws.session import Aws, aws_errors_as, is_refusal
+from ecr.cli.exit_codes import FOUND
+from ecr.cli.options import float_between, int_between
+from ecr.cli.registries import add_name_options, add_registry_options, selected_registries
 from ecr.errors import EstateError
 
 AGAIN = timedelta(hours=24)
 """How often ECR scans an image (Amazon ECR User Guide, "Scan images for OS vulnerabilities")."""
-
-UNFINISHED = 3
-"""The exit code where --limit, or AWS, left images for another run."""
 
 _THROTTLED = ("ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded")
 _UNSCANNABLE = ("UnsupportedImageTypeException", "ImageNotFoundException", "ImageArchivedException")
@@ -30,25 +30,25 @@ _UNSCANNABLE = ("UnsupportedImageTypeException", "ImageNotFoundException", "Imag
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    aws.configure(parser)
-    aws.configure_names(parser)
+    add_registry_options(parser)
+    add_name_options(parser)
     parser.add_argument(
         "--newest",
-        type=whole(1),
+        type=int_between(1),
         default=10,
         metavar="N",
         help="of each image repository, the tagged images pushed last (10)",
     )
     parser.add_argument(
         "--limit",
-        type=whole(),
+        type=int_between(),
         default=1_000,
         metavar="N",
         help="scans to start in this run (1000); exit code 3 where more are due",
     )
     parser.add_argument(
         "--rate",
-        type=number(0.001, 1_000, zero=True),
+        type=float_between(0.001, 1_000, zero=True),
         default=2.0,
         metavar="N",
         help="scans to start in a second (2); 0 for as fast as it goes. What AWS throttles is left",
@@ -58,14 +58,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Start what is due, newest images first, and say how much of it was."""
-    estate, access = aws.read_estate(options), aws.Aws(options.role_name)
+    selection, access = selected_registries(options), Aws(options.role_name)
     done: Counter[str] = Counter(started=0, recent=0, unsupported=0, left=0)
-    for registry in estate.registries:
+    for registry in selection.registries:
         ecr, scanner = access.ecr(registry), access.ecr_once(registry)
         _expect_basic(ecr, registry.key)
-        names = options.repository or aws.names_of(ecr)
+        names = options.repository or names_of(ecr)
         for index, name in enumerate(names, 1):
-            for detail in _chosen(aws.details_of(ecr, name), options.newest):
+            for detail in _chosen(details_of(ecr, name), options.newest):
                 if _was_scanned(detail):
                     done["recent"] += 1
                 elif done["started"] >= options.limit:
@@ -85,11 +85,11 @@ def run(options: argparse.Namespace) -> int:
             f"{done['started']} scans started, {done['recent']} scanned within the day already, "
             f"{done['unsupported']} cannot be scanned, {done['left']} left for another run\n"
         )
-    return UNFINISHED if done["left"] else 0
+    return FOUND if done["left"] else 0
 
 
 def _expect_basic(ecr: Any, key: str) -> None:  # noqa: ANN401 - boto3's client
-    with aws.explained(f"reading the scanning of {key}"):
+    with aws_errors_as(f"reading the scanning of {key}"):
         found = ecr.get_registry_scanning_configuration()["scanningConfiguration"]
     if found.get("scanType") == "ENHANCED":
         raise EstateError(
@@ -104,7 +104,7 @@ def _chosen(details: list[Any], newest: int) -> Iterator[Any]:
         detail
         for detail in details
         if detail.get("imageTags")
-        and detail.get("imageManifestMediaType") not in aws.LISTS
+        and not is_index(detail)
         and not detail.get("subjectManifestDigest")
     ]
     images.sort(key=lambda detail: detail["imagePushedAt"], reverse=True)
@@ -119,14 +119,14 @@ def _was_scanned(detail: Any) -> bool:  # noqa: ANN401 - one of imageDetails
 def _start(ecr: Any, name: str, digest: str) -> str:  # noqa: ANN401 - boto3's client
     """Start a scan, and say what became of it."""
     try:
-        with aws.explained(f"scanning {name}@{digest}"):
+        with aws_errors_as(f"scanning {name}@{digest}"):
             ecr.start_image_scan(repositoryName=name, imageId={"imageDigest": digest})
     except EstateError as refused:
-        if aws.is_refusal(refused.__cause__, "LimitExceededException"):
+        if is_refusal(refused, "LimitExceededException"):
             return "recent"
-        if aws.is_refusal(refused.__cause__, *_THROTTLED):
+        if is_refusal(refused, *_THROTTLED):
             return "left"
-        if aws.is_refusal(refused.__cause__, *_UNSCANNABLE):
+        if is_refusal(refused, *_UNSCANNABLE):
             return "unsupported"
         raise
     return "started"

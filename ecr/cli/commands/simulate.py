@@ -16,10 +16,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, get_args
 
-from ecr.aws import session as aws
-from ecr.cli.options import stop_where_ignored, whole
+from ecr.aws.images import images_of, names_of, policy_of
+from ecr.aws.session import Aws, aws_errors_as
+from ecr.cli.exit_codes import FOUND
+from ecr.cli.options import int_between, refuse_unused_options
+from ecr.cli.registries import add_name_options, add_registry_options, selected_registries
 from ecr.cli.table import table
-from ecr.errors import EstateError
+from ecr.errors import EstateError, UsageError
 from ecr.lifecycle.policy import Policy, parse_policy
 from ecr.lifecycle.simulator import (
     DAY,
@@ -42,8 +45,6 @@ PRESETS = [
     for preset in get_args(LifecycleChoice.model_fields["preset"].annotation)
     if preset != "custom"
 ]
-DIFFERENT = 3
-"""The exit code where ECR's own preview, or the policies compared, do not agree."""
 
 SHORT = 19
 """Characters of a digest that a table shows: enough to tell images apart."""
@@ -67,8 +68,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="images: what `aws ecr describe-images --output json` printed, or an entry a line; "
         "- for standard input",
     )
-    aws.configure(parser)
-    aws.configure_names(parser)
+    add_registry_options(parser)
+    add_name_options(parser)
     parser.add_argument(
         "--policy",
         metavar="FILE|PRESET",
@@ -79,14 +80,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--days",
-        type=whole(0, MOST_DAYS),
+        type=int_between(0, MOST_DAYS),
         default=0,
         metavar="N",
         help="how many days to look ahead (0)",
     )
     parser.add_argument(
         "--pushes",
-        type=whole(0, MOST_PUSHES),
+        type=int_between(0, MOST_PUSHES),
         default=0,
         metavar="N",
         help="tagged images expected each of these days in each image repository (0)",
@@ -95,7 +96,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--at", metavar="TIME", help="the moment to evaluate at, as ISO 8601, instead of now"
     )
     parser.add_argument(
-        "--show", type=whole(), default=20, metavar="N", help="how many lines a table has (20)"
+        "--show",
+        type=int_between(),
+        default=20,
+        metavar="N",
+        help="how many lines a table has (20)",
     )
     parser.add_argument("--all", action="store_true", help="also list the images that stay")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
@@ -110,15 +115,17 @@ def run(options: argparse.Namespace) -> int:
     """Simulate, and print what was found."""
     live = bool(options.outputs or options.registry)
     if live == bool(options.images):
-        raise EstateError(
-            "It is not clear which images are meant.",
+        raise UsageError(
+            "It is not said which images are meant, or said twice.",
             ["give either a file of images, or registries by --outputs or --registry"],
         )
-    if options.check and not live:
-        raise EstateError(
-            "A file cannot be checked against ECR.", ["give --registry, or leave --check out"]
+    if not live and not options.policy:
+        raise UsageError(
+            "There is no policy to simulate.",
+            [f"give --policy with a file, or one of {', '.join(PRESETS)}"],
         )
-    stop_where_ignored(
+    refuse_unused_options(
+        (options.check and not live, "--check: is for live registries; leave it out"),
         (options.repository and not live, "--repository: is for live registries; leave it out"),
         (options.role_name and not live, "--role-name: is for live registries; leave it out"),
     )
@@ -145,11 +152,6 @@ def _simulate(options: argparse.Namespace, *, live: bool, started: float) -> int
             if options.check and policy:
                 agreed &= _check(runs[-1], ecr, repository, policy)
     else:
-        if not options.policy:
-            raise EstateError(
-                "There is no policy to simulate.",
-                [f"give --policy with a file, or one of {', '.join(PRESETS)}"],
-            )
         for name, images in _read(options.images).items():
             runs.append(_run(name, images, given, compared, options=options, now=now))
     if options.json:
@@ -161,7 +163,7 @@ def _simulate(options: argparse.Namespace, *, live: bool, started: float) -> int
     sys.stderr.write(
         f"{count:,} images in {time.monotonic() - started:.1f} s, {_peak():,.0f} MiB at the peak\n"
     )
-    return 0 if agreed else DIFFERENT
+    return 0 if agreed else FOUND
 
 
 def _peak() -> float:
@@ -179,7 +181,7 @@ def _moment(text: str | None) -> float:
     try:
         read = datetime.fromisoformat(text)
     except ValueError:
-        raise EstateError(
+        raise UsageError(
             "The moment cannot be read.", [f"--at {text}: write it as 2026-11-22T12:00:00+00:00"]
         ) from None
     return (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
@@ -218,14 +220,14 @@ def _live(
     options: argparse.Namespace,
 ) -> Iterable[tuple[str, list[Image], Policy | None, Any, str]]:
     """Read image repositories one by one, each with its own policy."""
-    estate, access = aws.read_estate(options), aws.Aws(options.role_name)
-    for registry in estate.registries:
+    selection, access = selected_registries(options), Aws(options.role_name)
+    for registry in selection.registries:
         ecr = access.ecr(registry)
-        for name in options.repository or aws.names_of(ecr):
+        for name in options.repository or names_of(ecr):
             where = f"{registry.key}/{name}"
-            text = None if options.policy else aws.policy_of(ecr, name)
+            text = None if options.policy else policy_of(ecr, name)
             own = parse_policy(text, f"the policy of {where}") if text else None
-            yield where, aws.images_of(ecr, name), own, ecr, name
+            yield where, images_of(ecr, name), own, ecr, name
 
 
 def _run(
@@ -251,7 +253,7 @@ def _run(
 
 def _check(run: Run, ecr: Any, name: str, policy: Policy) -> bool:  # noqa: ANN401 - boto3's client
     """Have ECR preview the policy, and say where it and the simulator do not agree."""
-    with aws.explained(f"previewing the lifecycle policy of {name}"):
+    with aws_errors_as(f"previewing the lifecycle policy of {name}"):
         ecr.start_lifecycle_policy_preview(
             repositoryName=name, lifecyclePolicyText=policy.to_json()
         )

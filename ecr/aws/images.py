@@ -1,0 +1,127 @@
+"""What a registry holds, as commands read it: image repositories, images, manifests, policies.
+
+Owns the calls that read ECR, and their pages. Every function takes the client of one registry, and
+raises EstateError where AWS refuses. Changes nothing.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ecr.aws.session import aws_errors_as, is_refusal
+from ecr.errors import EstateError
+from ecr.lifecycle.simulator import Image, image_of
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecr import ECRClient
+
+INDEXES = (
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+)
+"""Media types of manifests that name other manifests."""
+
+MANIFESTS = (
+    *INDEXES,
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+)
+
+BATCH = 100
+"""Images of one BatchGetImage request (Amazon ECR API Reference, "BatchGetImage")."""
+
+PAGES: Any = {"PageSize": 1000}
+"""The most that one page holds, of image repositories, images and findings (Amazon ECR API
+Reference, "DescribeRepositories", "DescribeImages", "DescribeImageScanFindings")."""
+
+
+def names_of(ecr: "ECRClient") -> list[str]:
+    """Return the names of all image repositories of a registry."""
+    with aws_errors_as("listing image repositories"):
+        pages = ecr.get_paginator("describe_repositories").paginate(PaginationConfig=PAGES)
+        return [each["repositoryName"] for page in pages for each in page["repositories"]]
+
+
+def details_of(ecr: "ECRClient", name: str) -> list[Any]:
+    """Return ECR's description of each image of an image repository."""
+    with aws_errors_as(f"reading the images of {name}"):
+        paginator = ecr.get_paginator("describe_images")
+        pages = paginator.paginate(repositoryName=name, PaginationConfig=PAGES)
+        return [detail for page in pages for detail in page["imageDetails"]]
+
+
+def is_index(detail: Mapping[str, Any]) -> bool:
+    """Return whether ECR describes an image index: a manifest that names other manifests."""
+    return detail.get("imageManifestMediaType") in INDEXES
+
+
+def images_of(ecr: "ECRClient", name: str) -> list[Image]:
+    """Return the images of an image repository, image indexes with their parts."""
+    details = details_of(ecr, name)
+    parts = parts_of(ecr, name, details)
+    return [
+        image_of(detail)._replace(parts=parts.get(detail["imageDigest"], ())) for detail in details
+    ]
+
+
+def images_if_there(ecr: "ECRClient", name: str) -> list[Image] | None:
+    """Return the images of an image repository; None where there is no such image repository."""
+    try:
+        return images_of(ecr, name)
+    except EstateError as error:
+        if is_refusal(error, "RepositoryNotFoundException"):
+            return None
+        raise
+
+
+def parts_of(
+    ecr: "ECRClient", name: str, details: Iterable[Mapping[str, Any]]
+) -> dict[str, tuple[str, ...]]:
+    """Return the digests that each image index names, by its own digest."""
+    indexes = [detail["imageDigest"] for detail in details if is_index(detail)]
+    return {
+        digest: tuple(each["digest"] for each in json.loads(manifest).get("manifests", ()))
+        for digest, manifest in manifests_of(ecr, name, indexes).items()
+    }
+
+
+def manifests_of(ecr: "ECRClient", name: str, digests: Sequence[str]) -> dict[str, str]:
+    """Return the manifests of images by digest, as they were pushed; what is gone is left out.
+
+    Raises EstateError for a manifest that is there and cannot be read: without it, what an image
+    index names would pass for what nothing names.
+    """
+    found: dict[str, str] = {}
+    unread: list[str] = []
+    for start in range(0, len(digests), BATCH):
+        wanted = digests[start : start + BATCH]
+        with aws_errors_as(f"reading manifests of {name}"):
+            answer = ecr.batch_get_image(
+                repositoryName=name,
+                imageIds=[{"imageDigest": digest} for digest in wanted],
+                acceptedMediaTypes=list(MANIFESTS),
+            )
+        found |= {
+            each["imageId"]["imageDigest"]: each["imageManifest"] for each in answer["images"]
+        }
+        why = {
+            each.get("imageId", {}).get("imageDigest"): each.get("failureCode", "")
+            for each in answer.get("failures", ())
+        }
+        unread += [
+            f"{name}@{digest}: its manifest cannot be read ({why.get(digest, 'no answer')})"
+            for digest in wanted
+            if digest not in found and why.get(digest) != "ImageNotFound"
+        ]
+    if unread:
+        raise EstateError("ECR did not return every manifest; run the command again.", unread)
+    return found
+
+
+def policy_of(ecr: "ECRClient", name: str) -> str | None:
+    """Return the text of an image repository's lifecycle policy; None where it has none."""
+    with aws_errors_as(f"reading the lifecycle policy of {name}"):
+        try:
+            return ecr.get_lifecycle_policy(repositoryName=name)["lifecyclePolicyText"]
+        except ecr.exceptions.LifecyclePolicyNotFoundException:
+            return None
