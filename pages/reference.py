@@ -50,6 +50,7 @@ FOUND = (
     ("an image in use is in danger, or gone", "audit", "operations/audit.md"),
     ("a replica lacks an image", "replicas", "operations/replicas.md"),
     ("images are left to scan", "rescan", "operations/rescan.md"),
+    ("the list of denied images is old", "admission", "guides/admission.md#when-the-list-is-old"),
     ("ECR judges otherwise", "simulate", "operations/simulate.md"),
     (
         "several Dockerfiles, and no further image declared",
@@ -90,7 +91,8 @@ def commands() -> str:
             "[installed](../guides/first-deployment.md#0-get-the-program).\n",
             "## The operator's commands { #ecr }\n",
             "An error is one line of what is wrong and a line for each place, with the remedy, and the",
-            "exit code 1. Exit code 3 says that something was found, which each command's page explains:\n",
+            "exit code 1, or 2 where the options are wrong. Exit code 3 says that something was found, which",
+            "each command's page explains:\n",
             *(f"- {meaning}: [`{name}`](../{page})" for meaning, name, page in FOUND),
             "",
             *_of_parser(command_line(), "###"),

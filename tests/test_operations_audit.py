@@ -259,5 +259,5 @@ def test_uses_of_other_registries_are_counted_and_not_looked_at(
 
 
 def test_yes_alone_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["audit", "--yes"]) == 1
-    assert "give --pin --yes, or neither" in capsys.readouterr().err
+    assert main(["audit", "--yes"]) == 2
+    assert "--yes: is for --pin; give both, or neither" in capsys.readouterr().err

@@ -111,8 +111,8 @@ def test_a_document_that_is_too_long_is_an_error_here_too(
         (["--matrix", "--json"], "--json: the matrix is Markdown only"),
     ],
 )
-def test_an_option_that_would_be_ignored_is_refused(
+def test_an_option_that_would_have_no_effect_is_refused(
     arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["policies", *arguments]) == 1
+    assert main(["policies", *arguments]) == 2
     assert said in capsys.readouterr().err

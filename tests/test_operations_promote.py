@@ -5,7 +5,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -478,17 +478,28 @@ def test_no_stage_is_skipped_and_none_is_gone_back_to(
     [
         (["gone", "--tag", "v1"], "gone: is kept"),
         (["unknown", "--tag", "v1"], "is it a service's name?"),
-        (["--tag", "v1"], "SERVICE: name it first"),
-        (["checkout", "--tag", "-rm"], "--tag"),
-        (["checkout", "--digest", "sha256:12"], "64 hexadecimal digits"),
     ],
 )
 def test_what_cannot_be_promoted_is_refused_before_anything_is_asked(
     capsys: pytest.CaptureFixture[str], stack: Path, arguments: list[str], reason: str
 ) -> None:
-    if arguments[-1] == "-rm":
-        arguments = [arguments[0], "--tag=-rm"]
     assert reason in refusal(capsys, stack, *arguments, source="dev", target="test")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--tag", "v1"], "SERVICE: is required"),
+        (["checkout", "--tag=-rm"], "--tag -rm: is not a tag"),
+        (["checkout", "--digest", "sha256:12"], "64 hexadecimal digits"),
+    ],
+)
+def test_what_no_image_can_be_called_is_a_wrong_option(
+    capsys: pytest.CaptureFixture[str], stack: Path, arguments: list[str], reason: str
+) -> None:
+    given = ["promote", *arguments, "--from", "dev", "--to", "test", "--outputs", str(stack)]
+    assert main(given) == 2
+    assert reason in capsys.readouterr().err
 
 
 def test_an_estate_without_stages_has_no_promotion(
@@ -525,8 +536,8 @@ def test_the_outcome_is_json_on_request_and_progress_does_not_disturb_it(
     stack.write_text(json.dumps(written))
 
     @contextmanager
-    def in_memory(logins: Sequence[Login]) -> Iterator[Crane]:
-        assert logins == []
+    def in_memory(logins: Iterable[Login]) -> Iterator[Crane]:
+        assert list(logins) == []
         yield Crane(registries)
 
     monkeypatch.setattr(promote, "crane", in_memory)

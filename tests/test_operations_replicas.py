@@ -173,18 +173,19 @@ def test_a_destination_without_a_rule_cannot_be_backfilled(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "code", "said"),
     [
-        (["--yes"], "give --fill and --yes, or neither"),
+        (["--yes"], 2, "--yes: is for --fill; give both, or neither"),
         (
             ["--registry", SOURCE.key],
+            1,
             "give --outputs with those of a stack that has lambdaReplicas",
         ),
-        ([], "give --outputs with a file"),
+        ([], 2, "give --outputs with a file"),
     ],
 )
 def test_what_cannot_be_done_is_said(
-    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], code: int, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["replicas", *arguments]) == 1
+    assert main(["replicas", *arguments]) == code
     assert said in capsys.readouterr().err

@@ -121,18 +121,31 @@ def test_a_long_table_says_how_much_is_missing(capsys: pytest.CaptureFixture[str
     [
         ([], "give either a file of images, or registries"),
         (["images.jsonl"], "give --policy with a file, or one of commit-sha"),
+        (["images.jsonl", "--policy", "none", "--at", "noon"], "--at noon: write it as"),
+        (["images.jsonl", "--policy", "none", "--check"], "--check: is for live registries"),
+        (["images.jsonl", "--policy", "none", "--repository", "api"], "--repository: is for live"),
+        (["--registry", "ireland"], "ireland: write the account's 12 digits"),
+    ],
+)
+def test_options_that_leave_nothing_to_do_are_said_with_the_remedy(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["simulate", *arguments]) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("files")
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
         (["images.jsonl", "--policy", "missing"], "missing: No such file or directory"),
         (["missing", "--policy", "none"], "missing: No such file or directory"),
         (["policy.json", "--policy", "none"], "line 1: give the output"),
-        (["images.jsonl", "--policy", "none", "--at", "noon"], "--at noon: write it as"),
-        (["images.jsonl", "--policy", "none", "--check"], "give --registry"),
         (["binary", "--policy", "none"], "binary: is not UTF-8"),
         ([".", "--policy", "none"], ".: Is a directory"),
         (["details.json", "--policy", "none"], "line 1: give the output"),
         (["images.jsonl", "--policy", "twice.json"], "has the key 'rules' twice"),
-        (["images.jsonl", "--policy", "none", "--repository", "api"], "--repository: is for live"),
         (["--outputs", "binary"], "binary: is not text in UTF-8"),
-        (["--registry", "ireland"], "ireland: write the account's 12 digits"),
         (["--outputs", "missing"], "missing: No such file or directory"),
         (["--outputs", "policy.json"], "write it anew by `pulumi stack output --json"),
     ],

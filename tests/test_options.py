@@ -1,5 +1,6 @@
 """Numbers of the command line are numbers within bounds, or refused with the bounds."""
 
+import sys
 from argparse import Namespace
 from pathlib import Path
 
@@ -36,6 +37,40 @@ def test_a_number_out_of_bounds_is_refused(
         main(arguments)
     assert ended.value.code == 2
     assert f"argument {arguments[-2]}: {arguments[-1]}: must be a" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["audit", *REGISTRY, "--yes"],
+        ["audit"],
+        ["rescan", "--registry", "nowhere"],
+        ["replicas", *REGISTRY, "--yes"],
+        ["simulate"],
+        ["simulate", "images", *REGISTRY],
+        ["simulate", "images"],
+        ["simulate", "images", "--policy", "none", "--check"],
+        ["simulate", "images", "--policy", "none", "--role-name", "any"],
+        ["simulate", "images", "--policy", "none", "--at", "noon"],
+        ["policies", "--roles", "--matrix"],
+        ["promote", "--from", "dev", "--to", "prod"],
+    ],
+)
+def test_options_that_contradict_each_other_have_the_exit_code_of_wrong_ones(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        sys.exit(main(arguments))
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("arguments", [[], ["audit"]])
+def test_help_says_what_the_exit_codes_mean(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main([*arguments, "--help"])
+    assert "Exit codes: 0, it was done; 1," in capsys.readouterr().out
 
 
 def test_what_is_no_number_is_said_in_words(capsys: pytest.CaptureFixture[str]) -> None:

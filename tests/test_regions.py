@@ -10,8 +10,8 @@ import botocore
 import pytest
 import yaml
 
-from ecr.aws.session import read_estate
 from ecr.cli.commands import admission
+from ecr.cli.registries import selected_registries
 from ecr.errors import EstateError
 from ecr.promotion.aws import Aws
 from ecr.registry.regions import PATTERN, domain_of, dual_stack_domain_of, partition_of
@@ -109,9 +109,11 @@ def test_commands_take_a_registry_of_every_region_by_option_and_by_outputs(
     urls = {"api": [f"{registry.host}/api"]}
     report = {"registries": [registry.key]}
     file = outputs_file(tmp_path, report=report, imageRepositories=urls, replicas=urls)
-    estate = read_estate(Namespace(outputs=[file], registry=[]))
+    estate = selected_registries(Namespace(outputs=[file], registry=[]))
     assert estate.registries == estate.placements["api"] == estate.replicas["api"] == (registry,)
-    assert read_estate(Namespace(outputs=[], registry=[registry.key])).registries == (registry,)
+    assert selected_registries(Namespace(outputs=[], registry=[registry.key])).registries == (
+        registry,
+    )
     asked = Namespace(outputs=file, registry=None)
     assert admission._registries(asked) == {registry: ["api", "api"]}
     asked = Namespace(outputs=None, registry=[registry.key])

@@ -30,6 +30,10 @@ ADAPTIVE: Mapping[str, str | int] = {"mode": "adaptive", "max_attempts": 10}
 fewer calls a second by the whole client (AWS SDKs and Tools Reference Guide, "Retry behavior")."""
 
 
+ONCE: Mapping[str, str | int] = {"total_max_attempts": 1}
+"""How a call is made whose refusal must not be taken for throttling."""
+
+
 class Aws:
     """Clients by service and registry, with the credentials of the registry's account.
 
@@ -59,7 +63,7 @@ class Aws:
 
     def ecr_once(self, registry: Registry) -> "ECRClient":
         """Return a client that tries once: boto3 takes ECR's daily limit of scans for throttling."""
-        client: ECRClient = self._client("ecr", registry, {"total_max_attempts": 1})
+        client: ECRClient = self._client("ecr", registry, ONCE)
         return client
 
     def caller(self, registry: Registry) -> str:
@@ -70,11 +74,11 @@ class Aws:
         return arn
 
     def _client(
-        self, service: str, registry: Registry, retries: Mapping[str, str | int] = ADAPTIVE
+        self, service: str, registry: Registry, retries: Mapping[str, str | int] | None = None
     ) -> Any:  # noqa: ANN401 - a service's client
         session = self._session(registry)
         with aws_errors_as(f"connecting to {service} of {registry.key}"):
-            return self._made(session, service, registry, retries)
+            return self._made(session, service, registry, retries or ADAPTIVE)
 
     def _made(self, session: Any, service: str, registry: Registry, retries: Any) -> Any:  # noqa: ANN401 - boto3's
         from botocore.config import Config  # noqa: PLC0415 - see the module's docstring

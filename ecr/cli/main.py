@@ -10,8 +10,9 @@ import sys
 from collections.abc import Sequence
 
 from ecr.cli.commands import command, summaries
+from ecr.cli.exit_codes import EXPLAINED, FAILED, MISUSED
 from ecr.cli.table import printable
-from ecr.errors import EstateError
+from ecr.errors import EstateError, UsageError
 
 
 def command_line(wanted: str | None = None) -> argparse.ArgumentParser:
@@ -20,11 +21,13 @@ def command_line(wanted: str | None = None) -> argparse.ArgumentParser:
     Only the command ``wanted`` is imported and gets its options; without it, every command is.
     """
     parser = argparse.ArgumentParser(
-        prog="python -m ecr", description="What an operator does beside deploying the estate."
+        prog="python -m ecr",
+        description="What an operator does beside deploying the estate.",
+        epilog=EXPLAINED,
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, about in summaries().items():
-        added = commands.add_parser(name, help=about, description=about)
+        added = commands.add_parser(name, help=about, description=about, epilog=EXPLAINED)
         if wanted in {None, name}:
             module = command(name)
             module.configure(added)
@@ -33,14 +36,18 @@ def command_line(wanted: str | None = None) -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and give its exit code; 1, and the error's text, for what an operator can mend."""
+    """Run one command and return its exit code; for an error, its text goes to standard error."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     wanted = next((each for each in given if not each.startswith("-")), "")
     options = command_line(wanted).parse_args(given)
+    failed = FAILED
     try:
         code: int = options.run(options)
         # What cannot be written any more is to be noticed here, and not when Python ends.
         sys.stdout.flush()
+    except UsageError as error:
+        failed = MISUSED
+        said = str(error)
     except EstateError as error:
         said = str(error)
     except KeyboardInterrupt:
@@ -48,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         _discard_output()
-        return 1
+        return FAILED
     except OSError as error:
         _discard_output()
         where = error.filename or "the output"
@@ -59,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         return code
     sys.stderr.write("".join(f"{printable(line)}\n" for line in said.splitlines()))
-    return 1
+    return failed
 
 
 def _discard_output() -> None:

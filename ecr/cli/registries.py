@@ -80,8 +80,11 @@ def selected_registries(options: argparse.Namespace) -> RegistrySelection:
 
 
 def registries_of(texts: Iterable[str]) -> tuple[Registry, ...]:
-    """Read "ACCOUNT/REGION" of each text, once. Raises EstateError."""
-    return tuple(Registry.parse(text) for text in dict.fromkeys(texts))
+    """Read "ACCOUNT/REGION" of each text of an option, once. Raises UsageError."""
+    try:
+        return tuple(Registry.parse(text) for text in dict.fromkeys(texts))
+    except EstateError as error:
+        raise UsageError(error.problem, error.offences) from error
 
 
 def _estate_of(file: Path) -> RegistrySelection:

@@ -21,6 +21,7 @@ from ecr.admission.lists import lists, run_record, to_yaml
 from ecr.admission.registries import Reader
 from ecr.admission.waivers import read_waivers
 from ecr.aws.session import Aws
+from ecr.cli.exit_codes import FOUND
 from ecr.cli.options import float_between
 from ecr.cli.registries import registries_of
 from ecr.engine.outputs import Outputs
@@ -135,10 +136,10 @@ def run(options: argparse.Namespace) -> int:
 def _check_age(hours: float) -> int:
     age = datetime.now(UTC) - cluster.written()
     if age > timedelta(hours=hours):
-        raise EstateError(
-            f"The list of denied images is {age.total_seconds() / 3600:.1f} hours old.",
-            ["See why its job fails: docs/guides/admission.md, When the list is old."],
-        )
+        hours_old = age.total_seconds() / 3600
+        _say(f"The list of denied images is {hours_old:.1f} hours old.")
+        _say("  - See why its job fails: docs/guides/admission.md, When the list is old.")
+        return FOUND
     return 0
 
 

@@ -21,16 +21,14 @@ from typing import Any, Literal
 
 from ecr.aws.images import images_if_there, manifests_of, policy_of
 from ecr.aws.session import Aws, aws_errors_as
-from ecr.cli.options import int_between
+from ecr.cli.exit_codes import FOUND
+from ecr.cli.options import int_between, refuse_unused_options
 from ecr.cli.registries import add_registry_options, registries_of, selected_registries
 from ecr.cli.table import table
 from ecr.errors import EstateError
 from ecr.lifecycle.policy import Policy, parse_policy
 from ecr.lifecycle.simulator import DAY, MOST_DAYS, Image, Verdict, explain, simulate
 from ecr.registry.registry import ImageReference, Registry
-
-FOUND = 3
-"""The exit code where an image in use is gone, archived or in danger."""
 
 PACE = 30
 """Days over which pushes are counted, to say when a count takes an image."""
@@ -110,8 +108,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Audit, pin where asked, and give 3 where something in use is gone, archived or in danger."""
-    if options.yes and not options.pin:
-        raise EstateError("There is nothing to say yes to.", ["give --pin --yes, or neither"])
+    refuse_unused_options(
+        (options.yes and not options.pin, "--yes: is for --pin; give both, or neither")
+    )
     selection, access = selected_registries(options), Aws(options.role_name)
     elsewhere = registries_of(options.workloads)
     used = list(

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ecr.cli.exit_codes import FOUND
 from ecr.cli.table import printable, table
 from ecr.engine.stack_file import checked, read_stack_file
 from ecr.errors import EstateError
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
     from ecr.github.listing import Fetch, Reply
     from ecr.github.model import Inventory, Repository
     from ecr.settings.models import Settings
-
-UNDECLARED = 3
-"""The exit code where a repository has several Dockerfiles and declares no further image."""
 
 AT_ONCE = 8
 """Repositories that are read side by side."""
@@ -73,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
         sys.stdout.write("\n")
     else:
         _print(len(read), several, unread)
-    return UNDECLARED if any(not each.declared for each in several) else 0
+    return FOUND if any(not each.declared for each in several) else 0
 
 
 async def _read(settings: "Settings") -> list[Found]:

@@ -15,15 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ecr.cli.comment import code, fitted, folded, listed, mark, number, plain
+from ecr.cli.exit_codes import FOUND
 from ecr.engine.preview import diff, run_and_parse
 from ecr.engine.types import WORDS
 from ecr.errors import EstateError
 
 if TYPE_CHECKING:
     from ecr.engine.preview import Step
-
-FOUND = 3
-"""The exit code when there is drift."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

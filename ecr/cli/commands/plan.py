@@ -14,14 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ecr.cli.comment import code, fitted, folded, listed, mark, number, plain
+from ecr.cli.exit_codes import FAILED, FOUND
 from ecr.engine.preview import counted, diff, run_and_parse
 from ecr.plan.changes import MEANINGS
 
 if TYPE_CHECKING:
     from ecr.engine.preview import EngineRun
-
-GUARDED = 3
-"""The exit code when a guard holds changes, which an approval may let pass."""
 
 FIRST = 5
 """How many reasons of a kind are shown."""
@@ -48,8 +46,8 @@ def run(options: argparse.Namespace) -> int:
     else:
         sys.stdout.write("".join(comment(plan, asked) if options.comment else text(plan)))
     if any(each["tripped"] for each in plan["guards"]):
-        return GUARDED
-    return 0 if plan["outcome"] == "previewed" and plan["agrees"] else 1
+        return FOUND
+    return 0 if plan["outcome"] == "previewed" and plan["agrees"] else FAILED
 
 
 def document(asked: "EngineRun") -> dict[str, Any]:

@@ -6,6 +6,7 @@ refused when a stage would be skipped. What is copied, and in which order, is `e
 
 import argparse
 import getpass
+import itertools
 import json
 import os
 import re
@@ -19,7 +20,7 @@ from typing import Any
 from ecr.aws.session import Aws
 from ecr.engine.command import engine_output
 from ecr.engine.outputs import Outputs
-from ecr.errors import EstateError
+from ecr.errors import EstateError, UsageError
 from ecr.plan.access.promotion_roles import promotion_documents
 from ecr.promotion import CREATED, PREFIX, Promotion, Request, Stage
 from ecr.promotion.aws import Side
@@ -91,7 +92,7 @@ def run(options: argparse.Namespace) -> int:
         dry_run=options.dry_run,
     )
     progress = sys.stderr if options.json else sys.stdout
-    with crane([*there.logins(source.url), *here.logins(target.url)]) as tool:
+    with crane(itertools.chain(there.logins(source.url), here.logins(target.url))) as tool:
         promotion = Promotion(
             request, tool, there, here, lambda line: print(line, file=progress, flush=True)
         )
@@ -135,7 +136,7 @@ class Chain:
     def url(self, service: str | None, stage: str) -> str:
         """Give the image repository of a service for a stage. Raises EstateError if it has none."""
         if service is None:
-            raise EstateError("Which service is not said.", ["SERVICE: name it first"])
+            raise UsageError("No service is named.", ["SERVICE: is required, before the options"])
         if service in self.idle:
             raise EstateError(
                 "The service is not active; nothing was changed.",
@@ -191,14 +192,14 @@ def _policies(chain: Chain, options: argparse.Namespace) -> dict[str, dict[str, 
 def _stop_unless_well_named(options: argparse.Namespace) -> None:
     offences = list(_ill_named(options))
     if offences:
-        raise EstateError("The image is not well named; nothing was changed.", offences)
+        raise UsageError("The image is not named as images are; nothing was changed.", offences)
 
 
 def _ill_named(options: argparse.Namespace) -> Iterator[str]:
     if options.tag is not None and not TAG.fullmatch(options.tag):
-        yield f"--tag {options.tag}: is no tag; letters, digits, `_`, `.` and `-`, at most 128"
+        yield f"--tag {options.tag}: is not a tag; write letters, digits, `_`, `.` and `-`, at most 128"
     if options.digest is not None and not DIGEST.fullmatch(options.digest):
-        yield f"--digest {options.digest}: is no digest; sha256: and 64 hexadecimal digits"
+        yield f"--digest {options.digest}: is not a digest; write sha256: and 64 hexadecimal digits"
 
 
 def _reader(url: str, role: str | None) -> Aws:

@@ -24,6 +24,8 @@ from typing import Any
 
 from ecr.aws.images import images_if_there, images_of, manifests_of
 from ecr.aws.session import Aws, aws_errors_as
+from ecr.cli.exit_codes import FOUND
+from ecr.cli.options import refuse_unused_options
 from ecr.cli.registries import (
     RegistrySelection,
     add_name_options,
@@ -33,9 +35,6 @@ from ecr.cli.registries import (
 from ecr.cli.table import table
 from ecr.errors import EstateError
 from ecr.registry.registry import Registry
-
-MISSING = 3
-"""The exit code where an image is missing, or is not what its digest says."""
 
 SHORT = 19
 TOOLS = ("crane", "skopeo")
@@ -74,8 +73,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Compare, fill where asked, and give 3 where something is missing or damaged."""
-    if options.yes and not options.fill:
-        raise EstateError("There is nothing to say yes to.", ["give --fill and --yes, or neither"])
+    refuse_unused_options(
+        (options.yes and not options.fill, "--yes: is for --fill; give both, or neither")
+    )
     selection, access = selected_registries(options), Aws(options.role_name)
     if not selection.replicas:
         raise EstateError(
@@ -123,7 +123,7 @@ def run(options: argparse.Namespace) -> int:
         sys.stdout.write("".join(f"{line}\n" for line in (*damaged, *filled)))
     replicas = sum(map(len, selection.replicas.values()))
     sys.stderr.write(f"{replicas} replicas, {len(gaps)} gaps, {len(damaged)} damaged\n")
-    return MISSING if gaps or damaged else 0
+    return FOUND if gaps or damaged else 0
 
 
 def _pairs(

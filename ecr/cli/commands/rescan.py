@@ -16,15 +16,13 @@ from typing import Any
 
 from ecr.aws.images import details_of, is_index, names_of
 from ecr.aws.session import Aws, aws_errors_as, is_refusal
+from ecr.cli.exit_codes import FOUND
 from ecr.cli.options import float_between, int_between
 from ecr.cli.registries import add_name_options, add_registry_options, selected_registries
 from ecr.errors import EstateError
 
 AGAIN = timedelta(hours=24)
 """How often ECR scans an image (Amazon ECR User Guide, "Scan images for OS vulnerabilities")."""
-
-UNFINISHED = 3
-"""The exit code where --limit, or AWS, left images for another run."""
 
 _THROTTLED = ("ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded")
 _UNSCANNABLE = ("UnsupportedImageTypeException", "ImageNotFoundException", "ImageArchivedException")
@@ -87,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
             f"{done['started']} scans started, {done['recent']} scanned within the day already, "
             f"{done['unsupported']} cannot be scanned, {done['left']} left for another run\n"
         )
-    return UNFINISHED if done["left"] else 0
+    return FOUND if done["left"] else 0
 
 
 def _expect_basic(ecr: Any, key: str) -> None:  # noqa: ANN401 - boto3's client

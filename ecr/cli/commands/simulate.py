@@ -18,10 +18,11 @@ from typing import Any, get_args
 
 from ecr.aws.images import images_of, names_of, policy_of
 from ecr.aws.session import Aws, aws_errors_as
+from ecr.cli.exit_codes import FOUND
 from ecr.cli.options import int_between, refuse_unused_options
 from ecr.cli.registries import add_name_options, add_registry_options, selected_registries
 from ecr.cli.table import table
-from ecr.errors import EstateError
+from ecr.errors import EstateError, UsageError
 from ecr.lifecycle.policy import Policy, parse_policy
 from ecr.lifecycle.simulator import (
     DAY,
@@ -44,8 +45,6 @@ PRESETS = [
     for preset in get_args(LifecycleChoice.model_fields["preset"].annotation)
     if preset != "custom"
 ]
-DIFFERENT = 3
-"""The exit code where ECR's own preview, or the policies compared, do not agree."""
 
 SHORT = 19
 """Characters of a digest that a table shows: enough to tell images apart."""
@@ -116,15 +115,17 @@ def run(options: argparse.Namespace) -> int:
     """Simulate, and print what was found."""
     live = bool(options.outputs or options.registry)
     if live == bool(options.images):
-        raise EstateError(
-            "It is not clear which images are meant.",
+        raise UsageError(
+            "It is not said which images are meant, or said twice.",
             ["give either a file of images, or registries by --outputs or --registry"],
         )
-    if options.check and not live:
-        raise EstateError(
-            "A file cannot be checked against ECR.", ["give --registry, or leave --check out"]
+    if not live and not options.policy:
+        raise UsageError(
+            "There is no policy to simulate.",
+            [f"give --policy with a file, or one of {', '.join(PRESETS)}"],
         )
     refuse_unused_options(
+        (options.check and not live, "--check: is for live registries; leave it out"),
         (options.repository and not live, "--repository: is for live registries; leave it out"),
         (options.role_name and not live, "--role-name: is for live registries; leave it out"),
     )
@@ -151,11 +152,6 @@ def _simulate(options: argparse.Namespace, *, live: bool, started: float) -> int
             if options.check and policy:
                 agreed &= _check(runs[-1], ecr, repository, policy)
     else:
-        if not options.policy:
-            raise EstateError(
-                "There is no policy to simulate.",
-                [f"give --policy with a file, or one of {', '.join(PRESETS)}"],
-            )
         for name, images in _read(options.images).items():
             runs.append(_run(name, images, given, compared, options=options, now=now))
     if options.json:
@@ -167,7 +163,7 @@ def _simulate(options: argparse.Namespace, *, live: bool, started: float) -> int
     sys.stderr.write(
         f"{count:,} images in {time.monotonic() - started:.1f} s, {_peak():,.0f} MiB at the peak\n"
     )
-    return 0 if agreed else DIFFERENT
+    return 0 if agreed else FOUND
 
 
 def _peak() -> float:
@@ -185,7 +181,7 @@ def _moment(text: str | None) -> float:
     try:
         read = datetime.fromisoformat(text)
     except ValueError:
-        raise EstateError(
+        raise UsageError(
             "The moment cannot be read.", [f"--at {text}: write it as 2026-11-22T12:00:00+00:00"]
         ) from None
     return (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
