@@ -19,6 +19,9 @@ PROJECT = Path(__file__).resolve().parent.parent
 MODULES = (
     "ecr",
     "ecr.errors",
+    "ecr.images",
+    "ecr.images.family",
+    "ecr.images.image",
     "ecr.lifecycle",
     "ecr.lifecycle.policy",
     "ecr.lifecycle.simulator",

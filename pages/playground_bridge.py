@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from ecr.errors import EstateError
+from ecr.images.image import Image
 from ecr.lifecycle.policy import parse_policy
 from ecr.lifecycle.simulator import (
     DAY,
     MOST_DAYS,
     MOST_PUSHES,
-    Image,
     described,
     read_images,
     simulate,

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from ecr.lifecycle.simulator import DAY, MOST_DAYS, MOST_PUSHES, Image
+from ecr.images.image import Image
+from ecr.lifecycle.simulator import DAY, MOST_DAYS, MOST_PUSHES
 from pages.playground import Example, examples, sources
 from pages.playground_bridge import play, play_as_json, written_images
 

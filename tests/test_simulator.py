@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecr.errors import EstateError
-from ecr.lifecycle.policy import Action, CountType, Policy, Rule, StorageClass, TagStatus
-from ecr.lifecycle.simulator import DAY, Image, Verdict, explain, read_images, simulate
+from ecr.images.image import Image, StorageClass
+from ecr.lifecycle.policy import Action, CountType, Policy, Rule, TagStatus
+from ecr.lifecycle.simulator import DAY, Verdict, explain, read_images, simulate
 from ecr.plan.lifecycle import lifecycle_policy
 from ecr.settings.models import Lifecycle
 from sandbox.aws.lifecycle_evaluation import evaluate

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from typing import Any, Literal, cast, get_args
 
 from ecr.errors import EstateError
+from ecr.images.image import StorageClass
 
 TagStatus = Literal["tagged", "untagged", "any"]
 CountType = Literal[
     "imageCountMoreThan", "sinceImagePushed", "sinceImagePulled", "sinceImageTransitioned"
 ]
-StorageClass = Literal["standard", "archive"]
 Action = Literal["expire", "transition"]
 
 MOST_RULES = 50

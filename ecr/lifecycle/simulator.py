@@ -20,14 +20,15 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import chain
 from math import floor
 from operator import itemgetter
 from typing import Any, Literal, NamedTuple
 
 from ecr.errors import EstateError
-from ecr.lifecycle.policy import Action, Policy, Rule, StorageClass
+from ecr.images.family import Families
+from ecr.images.image import Image, StorageClass, as_text, image_of
+from ecr.lifecycle.policy import Action, Policy, Rule
 
 MOST_DAYS = 3_650
 """Days that a forecast looks ahead at the most: each is an evaluation."""
@@ -44,24 +45,6 @@ Why = Literal[
     "shielded", "within the count", "young enough", "part of a list that stays",
     "its subject stays", "no rule selects it",
 ]  # fmt: skip
-
-
-class Image(NamedTuple):
-    """One image. Times are seconds since 1970; ``tags`` are empty for an untagged image.
-
-    ``parts`` are the digests of a manifest list's images; ``subject`` is what a signature or another
-    artifact refers to.
-    """
-
-    digest: str
-    pushed_at: float
-    tags: tuple[str, ...] = ()
-    pulled_at: float | None = None
-    storage_class: StorageClass = "standard"
-    archived_at: float | None = None
-    activated_at: float | None = None
-    subject: str | None = None
-    parts: tuple[str, ...] = ()
 
 
 class Verdict(NamedTuple):
@@ -154,9 +137,6 @@ _SINCE = {
     "sinceImagePulled": "last pulled",
     "sinceImageTransitioned": "archived",
 }
-_LATEST = 253_402_300_800
-"""The year 10000, which no date can show."""
-
 _HERE, _ARCHIVED, _GONE, _AHEAD = range(4)
 _CLASSES: tuple[StorageClass, ...] = ("standard", "archive")
 
@@ -207,12 +187,13 @@ class _Inventory:
         if not related:
             return
         index = {image.digest: each for each, image in enumerate(self.images)}
+        families = Families(image for _, image in related)
         for each, image in related:
             subject = index.get(image.subject or "")
             if subject is not None and subject != each:
                 self._follows[each] = subject
                 self._referrers[subject].append(each)
-            for part in image.parts:
+            for part in families.parts(image.digest):
                 if part in index and index[part] != each:
                     self._lists[index[part]].append(each)
 
@@ -473,54 +454,9 @@ def _read_one(
 ) -> None:
     try:
         detail = json.loads(entry) if isinstance(entry, str) else entry
-        found[_text(detail.get("repositoryName", ""))].append(image_of(detail))
+        found[as_text(detail.get("repositoryName", ""))].append(image_of(detail))
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as wrong:
         raise EstateError(
             f"{source} holds an entry that is no image.",
             [f"{place}: {type(wrong).__name__} {wrong}; it needs imageDigest and imagePushedAt"],
         ) from None
-
-
-def image_of(detail: Mapping[str, Any]) -> Image:
-    """Give the image of one entry of imageDetails (Amazon ECR API Reference, ImageDetail).
-
-    Raises KeyError, TypeError or ValueError for an entry that is no image.
-    """
-    get = detail.get
-    return Image(
-        _text(detail["imageDigest"]),
-        _moment(detail["imagePushedAt"]),
-        _texts(get("imageTags")),
-        _moment(pulled) if (pulled := get("lastRecordedPullTime")) is not None else None,
-        "archive" if get("imageStatus") == "ARCHIVED" else "standard",
-        _moment(archived) if (archived := get("lastArchivedAt")) is not None else None,
-        _moment(activated) if (activated := get("lastActivatedAt")) is not None else None,
-        _text(subject) if (subject := get("subjectManifestDigest")) is not None else None,
-        _texts(get("parts")),
-    )
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
-    return value
-
-
-def _texts(value: object) -> tuple[str, ...]:
-    if value is None:
-        return ()
-    if not isinstance(value, (list, tuple)):
-        raise TypeError(f"{value!r} is no list")
-    return tuple(map(_text, value))
-
-
-def _moment(value: datetime | str | float) -> float:
-    """Read a time as the SDKs and the command line give it; without a zone it is UTC."""
-    if isinstance(value, (int, float)):
-        moment = float(value)
-    else:
-        read = datetime.fromisoformat(value) if isinstance(value, str) else value
-        moment = (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
-    if not 0 <= moment < _LATEST:
-        raise ValueError(f"{value!r} is no time of this world")
-    return moment

@@ -12,7 +12,8 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import Field
 from pydantic.alias_generators import to_camel, to_snake
 
-from ecr.lifecycle.policy import Action, CountType, Rule, StorageClass, TagStatus, check_rules
+from ecr.images.image import StorageClass
+from ecr.lifecycle.policy import Action, CountType, Rule, TagStatus, check_rules
 from ecr.registry import regions
 from ecr.settings.checks import Contradiction, Place, SettingsModel, check, whole
 from ecr.settings.types import (
