@@ -19,6 +19,9 @@ PROJECT = Path(__file__).resolve().parent.parent
 MODULES = (
     "ecr",
     "ecr.errors",
+    "ecr.images",
+    "ecr.images.family",
+    "ecr.images.image",
     "ecr.lifecycle",
     "ecr.lifecycle.policy",
     "ecr.lifecycle.simulator",
@@ -86,10 +89,10 @@ def examples() -> tuple[Example, ...]:
     return (
         Example(
             "The default of this program",
-            "The preset commit-sha, here with 3 images to keep instead of 500: live-* and v* are "
-            "shielded, untagged images go after a week, and of the tagged ones the newest stay. "
-            "In the days ahead two are pushed a day.",
-            _preset("commit-sha", keepImages=3),
+            "The preset commit-sha, here with 3 images to keep instead of 500 and without room for "
+            "signatures: live-*, v*.* and what signs them are shielded, untagged images go after a "
+            "week, and of the tagged ones the newest stay. In the days ahead two are pushed a day.",
+            _preset("commit-sha", keepImages=3, companionsByTag=0),
             "f3a1  0.2d f3a1c9\n9b07  1d   9b07aa\n77c0  2d   77c0de\n41d8  9d   41d8ef v1.4.0\n"
             "0e2b 30d   0e2b6f live-eu\n8c55 31d   8c55b1\nu-1   3d\nu-2   8d\n",
             ("8c55", "u-2"),
@@ -106,7 +109,7 @@ def examples() -> tuple[Example, ...]:
         ),
         Example(
             "The same images under the default",
-            "The count is of tagged images only, so untagged ones push nothing out, and v* is "
+            "The count is of tagged images only, so untagged ones push nothing out, and v*.* is "
             "shielded as well.",
             _preset("commit-sha"),
             f"release 30d v1.0.0\n{_BURST}",
@@ -160,7 +163,7 @@ def examples() -> tuple[Example, ...]:
             "Releases by version",
             "The preset semver, with one image to keep: every version stays, and so does the "
             "candidate that became one.",
-            _preset("semver", keepImages=1),
+            _preset("semver", keepImages=1, companionsByTag=0),
             "A 90d 1.0.0 1.0.0-rc.2\nB 60d 1.1.0-rc.1\nC 20d 3f9a01\nD 10d 77aa12\n",
             ("C",),
         ),

@@ -10,26 +10,27 @@ from collections.abc import Iterator
 from typing import Any
 
 from ecr.errors import EstateError
+from ecr.images.image import Image
 from ecr.lifecycle.policy import parse_policy
 from ecr.lifecycle.simulator import (
     DAY,
     MOST_DAYS,
     MOST_PUSHES,
-    Image,
     described,
     read_images,
     simulate,
     to_come,
 )
 
-_AGE = re.compile(r"(\d+(?:\.\d+)?)d")
+_AGE = re.compile(r"(\d{1,5}(?:\.\d{1,9})?)d", re.ASCII)
 
 
 def play(policy: str, images: str, now: float, days: int = 0, pushes: int = 0) -> dict[str, Any]:
     """Simulate a policy's text on a text of images.
 
-    Gives ``images``, a verdict on each with its age in days, and ``forecast``, what happens on which
-    day. Where a text is wrong it gives ``problem`` and ``offences`` instead.
+    Returns ``images``, a verdict on each with its age in days, ``forecast``, what happens on which
+    day, and ``later``, how many images are dated in the future and arrive in the days ahead. Where a
+    text is wrong it returns ``problem`` and ``offences`` instead.
     """
     try:
         return _played(policy, images, now, days, pushes)
@@ -52,7 +53,8 @@ def _played(policy: str, images: str, now: float, days: int, pushes: int) -> dic
                 )
             ],
         )
-    held = [*written_images(images, now), *to_come(now, days, pushes)]
+    written = written_images(images, now)
+    held = [*written, *to_come(now, days, pushes)]
     result = simulate(held, rules, now=now, days=days)
     return {
         "images": [
@@ -68,6 +70,7 @@ def _played(policy: str, images: str, now: float, days: int, pushes: int) -> dic
             }
             for step in result.steps
         ],
+        "later": sum(image.pushed_at > now for image in written),
     }
 
 
@@ -77,6 +80,7 @@ def written_images(text: str, now: float) -> list[Image]:
     A line is a digest, or any name that stands for one; the age in days, as in "3d" or "0.5d"; and
     the tags. Empty lines do not count, nor does what begins with "#". Raises EstateError.
     """
+    text = text.removeprefix("\ufeff")
     if text.lstrip().startswith("{"):
         found = read_images(text.splitlines(keepends=True), "The text of images")
         return [image for images in found.values() for image in images]
@@ -95,7 +99,10 @@ def _lines(text: str, now: float, offences: list[str]) -> Iterator[Image]:
         if not digest:
             continue
         if age is None:
-            offences.append(f"line {number}: write a name, the age and the tags: image-1 3d v1.2.0")
+            offences.append(
+                f"line {number}: write a name, the age and the tags: image-1 3d v1.2.0; an age has at "
+                "most five digits before the point"
+            )
         elif digest in seen:
             offences.append(f"line {number}: {digest} stands on line {seen[digest]} already")
         else:

@@ -40,7 +40,7 @@ def test_every_limit_is_watched(monkeypatch: pytest.MonkeyPatch) -> None:
     for what in (
         "its policy has", "a scanning rule has 1 filters", "1 replication rules",
         "it replicates to 1 registries",
-        "image repositories are planned", "its lifecycle policy has 4 rules",
+        "image repositories are planned", "its lifecycle policy has 5 rules",
         "its lifecycle policy has", "it has 5 tags",
     ):  # fmt: skip
         assert what in notes

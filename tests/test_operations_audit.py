@@ -14,7 +14,9 @@ from tests.live import ARTIFACTS, LAMBDA, REGION, REGISTRY, ROLE, Live, live
 
 __all__ = ["live"]
 
-KEEP_TWO = lifecycle_document(Lifecycle.model_validate({"keepImages": 2})) or ""
+KEEP_TWO = (
+    lifecycle_document(Lifecycle.model_validate({"keepImages": 2, "companionsByTag": 0})) or ""
+)
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from ecr.lifecycle.simulator import DAY, MOST_DAYS, MOST_PUSHES, Image
+from ecr.images.image import Image
+from ecr.lifecycle.simulator import DAY, MOST_DAYS, MOST_PUSHES
 from pages.playground import Example, examples, sources
 from pages.playground_bridge import play, play_as_json, written_images
 
@@ -47,6 +48,7 @@ def test_images_may_be_what_the_command_line_of_aws_prints() -> None:
         ("A", "line 2: write a name, the age and the tags"),
         ("A soon v1", "line 2: write a name, the age and the tags"),
         ("A -3d v1", "line 2: write a name, the age and the tags"),
+        (f"A {'9' * 400}d v1", "line 2: write a name, the age and the tags"),
         ("Z 3d", "line 2: Z stands on line 1 already"),
     ],
 )
@@ -62,6 +64,27 @@ def test_a_policy_that_ecr_would_refuse_is_refused_with_its_line() -> None:
     assert answer["problem"] == "The policy is not a lifecycle policy that ECR would take."
     assert "line 1, rule 1: selection.tagStatus = 'every'" in answer["offences"][0]
     assert "problem" in play("no JSON", "A 1d\n", NOW)
+
+
+@pytest.mark.parametrize(
+    ("policy", "images"),
+    [
+        ('{"rules":' * 100_000, "A 1d\n"),
+        (ANY.replace('"countNumber":1', f'"countNumber":{"9" * 400}'), "A 1d\n"),
+        (ANY, '{"imageDetails":' * 100_000),
+        (ANY, json.dumps({"imageDetails": [{"imageDigest": "a", "imagePushedAt": 1}] * 2})),
+        (ANY, json.dumps({"imageDetails": [{"imageDigest": "a", "imagePushedAt": 10**400}]})),
+    ],
+    ids=["a deep policy", "a long number", "deep images", "one image twice", "a long date"],
+)
+def test_what_no_python_can_read_is_a_problem_in_words(policy: str, images: str) -> None:
+    assert play(policy, images, NOW)["offences"]
+
+
+def test_images_dated_in_the_future_are_said() -> None:
+    text = json.dumps({"imageDetails": [{"imageDigest": "a", "imagePushedAt": NOW + DAY}]})
+    answer = play(ANY, "\ufeff" + text, NOW)
+    assert (answer["images"], answer["later"]) == ([], 1)
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,7 @@ def tagged(priority: int = 1, **changes: Any) -> dict[str, Any]:
 
 TRANSITION = {"type": "transition", "targetStorageClass": "archive"}
 DAYS: dict[str, Any] = {"countUnit": "days"}
+AGED: dict[str, Any] = {"countType": "sinceImagePushed", **DAYS}
 ARCHIVED: dict[str, Any] = {
     "storageClass": "archive",
     "countType": "sinceImageTransitioned",
@@ -66,9 +67,19 @@ def lifecycle(*rules: Any) -> list[str]:
         pytest.param([rule(countType="sinceImagePushed", **DAYS)], id="untagged by age"),
         pytest.param([tagged(tagPatternList=["*a*b*c*", "d"])], id="four wildcards"),
         pytest.param([tagged(tagPatternList=None, tagPrefixList=["v"])], id="prefixes"),
-        pytest.param([tagged(1), tagged(2), rule(3), rule(4, tagStatus="any")], id="any is last"),
         pytest.param(
-            [rule(n, tagStatus="tagged", tagPatternList=["*"]) for n in range(1, 51)], id="50 rules"
+            [
+                tagged(1),
+                tagged(2, tagPatternList=["w*"]),
+                rule(3),
+                rule(4, tagStatus="any"),
+            ],
+            id="any is last",
+        ),
+        pytest.param([tagged(n, tagPatternList=[f"v{n}*"]) for n in range(1, 51)], id="50 rules"),
+        pytest.param(
+            [tagged(1, **AGED), tagged(2, countNumber=90, **ARCHIVED)],
+            id="a pattern in each storage class",
         ),
         pytest.param([rule(countType="sinceImagePulled", action=TRANSITION, **DAYS)], id="pulled"),
         pytest.param([rule(countNumber=90, **ARCHIVED)], id="transitioned"),
@@ -107,6 +118,17 @@ def test_a_lifecycle_policy_inside_the_grammar_is_accepted(rules: list[dict[str,
         ([rule(tagStatus="any", tagPrefixList=["v"])], "any takes no tagPrefixList"),
         ([rule(countNumber=0)], "countNumber"),
         ([rule(countNumber="5")], "countNumber"),
+        ([rule(countNumber=2**31)], "countNumber"),
+        ([rule(10**400)], "rulePriority"),
+        ([tagged(tagPatternList=["v?"])], "no tag can match"),
+        ([tagged(tagPatternList=["v[0-9]*"])], "no tag can match"),
+        ([tagged(tagPatternList=["-v"])], "no tag can match"),
+        ([tagged(tagPatternList=["v" * 129])], "no tag can match"),
+        ([tagged(tagPatternList=None, tagPrefixList=["v*"])], "no tag can match"),
+        (
+            [tagged(), tagged(2, tagPatternList=None, tagPrefixList=["v"])],
+            "unique set of prefixes",
+        ),
         ([rule(countType="sometimes")], "countType must be"),
         ([rule(countUnit="days")], "takes no countUnit"),
         ([rule(countType="sinceImagePushed")], "takes the countUnit days"),
@@ -120,6 +142,19 @@ def test_a_lifecycle_policy_inside_the_grammar_is_accepted(rules: list[dict[str,
         (
             [rule(countNumber=90, action=TRANSITION, **ARCHIVED)],
             "expiring the storageClass archive",
+        ),
+        (
+            [rule(storageClass="archive")],
+            "imageCountMoreThan is for the storageClass standard only",
+        ),
+        (
+            [rule(storageClass="archive", **AGED)],
+            "sinceImagePushed is for the storageClass standard",
+        ),
+        ([tagged(1), tagged(2)], "unique set of prefixes"),
+        (
+            [tagged(1, tagPatternList=["a", "b"]), tagged(2, tagPatternList=["b", "a"])],
+            "unique set of prefixes",
         ),
         ([rule(storageClass="glacier")], "standard or archive"),
         ([rule(action={"type": "keep"})], "expire or transition"),

@@ -95,6 +95,11 @@ def test_a_list_of_one_wrong_entry_is_not_called_short_as_well() -> None:
             'ecr-estate:lifecycle.overrides[0].rules[0].countType = "sinceImagePulled": is for',
         ),
         ({"lifecycle": {"protectedTags": ["a*b*c*"]}}, "at most two `*`"),
+        ({"lifecycle": {"protectedTags": ["*"]}}, "protects every tag; choose the preset none"),
+        (
+            {"lifecycle": {"protectedTags": ["v", "-x*"]}},
+            "is how no tag begins",
+        ),
         ({"images": {"mutableTags": [f"t{n}" for n in range(6)]}}, "write at most 5"),
         ({"images": {"mutableTags": ["x"], "immutable": False}}, "beside immutable: false"),
         (

@@ -4,15 +4,27 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ecr.errors import EstateError
-from ecr.lifecycle.policy import Action, CountType, Policy, Rule, StorageClass, TagStatus
-from ecr.lifecycle.simulator import DAY, Image, Verdict, explain, read_images, simulate
+from ecr.images.image import Image, StorageClass
+from ecr.lifecycle.policy import Action, CountType, Policy, Rule, TagStatus
+from ecr.lifecycle.simulator import (
+    DAY,
+    DOUBTS,
+    Doubt,
+    Verdict,
+    described,
+    explain,
+    read_images,
+    simulate,
+    without_their_images,
+)
 from ecr.plan.lifecycle import lifecycle_policy
 from ecr.settings.models import Lifecycle
 from sandbox.aws.lifecycle_evaluation import evaluate
@@ -132,7 +144,7 @@ def test_a_shield_spares_what_a_lower_rule_would_take_and_says_so() -> None:
 def test_an_age_is_passed_only_when_it_is_exceeded() -> None:
     images = [image("A", 7), image("B", 7.001)]
     assert acted(images, rule(1, days=7)) == "B"
-    assert explain(verdict(images, "A", rule(1, days=7))) == "goes in 1 days"
+    assert explain(verdict(images, "A", rule(1, days=7))) == "goes in 1 day"
 
 
 def test_what_was_never_pulled_counts_from_its_push() -> None:
@@ -176,20 +188,109 @@ def test_a_part_shared_by_two_lists_waits_for_both() -> None:
     assert acted(images, rule(1, days=7, tag_status="untagged"), rule(2, days=4)) == "LQ"
 
 
-def test_a_part_beyond_a_count_is_counted_anew_when_its_list_has_gone() -> None:
+def test_a_part_beyond_a_count_goes_when_its_list_does() -> None:
     images = [image("L", 2.5, "v1", parts=("P",)), image("P", 9)]
     rules = tagged(1, "v*", days=3), rule(2, more_than=1)
     assert acted(images, *rules) == ""
-    assert days(images, *rules, until=3) == {1: "L"}
+    assert days(images, *rules, until=3) == {1: "LP"}
 
 
-def test_what_refers_to_a_subject_goes_with_it_and_not_before() -> None:
-    images = [image("S", 5, "v1"), image("T", 9, subject="S"), image("U", 9, subject="elsewhere")]
+def doubts(images: list[Image], *rules: Rule) -> dict[str, str]:
+    """What each verdict rests on that Amazon does not say, by digest."""
+    verdicts = simulate(images, Policy(rules), now=NOW).verdicts
+    return {each.image.digest: each.doubt for each in verdicts if each.doubt}
+
+
+def test_what_refers_to_a_subject_goes_with_it() -> None:
+    images = [image("S", 5, "v1"), image("T", 1, subject="S"), image("U", 2, subject="T")]
+    aged = rule(1, days=4)
+    gone = verdict(images, "U", aged)
+    assert (gone.why, gone.rule, gone.doubt) == ("follows its subject", aged, None)
+    assert acted(images, aged) == "STU"
+    assert explain(verdict(images, "S", aged)) == "pushed more than 4 days ago"
+
+
+def test_whether_a_rule_takes_a_referrer_before_its_subject_is_not_known_so_it_goes() -> None:
+    images = [image("S", 5, "v1"), image("T", 9, subject="S"), image("U", 9, subject="elsewhere"),
+              image("V", 1, subject="S")]  # fmt: skip
     untagged = rule(1, days=7, tag_status="untagged")
-    assert acted(images, untagged) == "U"
-    assert verdict(images, "T", untagged).why == "its subject stays"
-    gone = verdict(images, "T", untagged, rule(2, days=4))
-    assert (gone.why, gone.rule and gone.rule.priority) == ("follows its subject", 2)
+    assert acted(images, untagged) == "TU"
+    assert doubts(images, untagged) == {"T": "referrer", "V": "referrer"}
+    assert described(verdict(images, "T", untagged))["doubt"] == "referrer"
+
+
+def test_what_refers_to_an_archived_image_is_archived_with_it_as_far_as_is_known() -> None:
+    images = [image("S", 9, "v1"), image("T", 1, subject="S")]
+    archive = rule(1, days=7, action="transition")
+    found = verdict(images, "T", archive)
+    assert (found.action, found.doubt) == ("transition", "archived with its subject")
+
+
+def test_a_referrer_expires_with_its_subject_rather_than_being_archived() -> None:
+    images = [image("S", 9, "v1"), image("T", 9, subject="S")]
+    rules = tagged(1, "v1", days=7), rule(2, days=7, action="transition")
+    assert [(each.image.digest, each.action) for each in simulate(images, Policy(rules), now=NOW).steps] == [
+        ("S", "expire"), ("T", "expire"),
+    ]  # fmt: skip
+
+
+def test_a_referrer_that_a_list_holds_goes_with_the_list() -> None:
+    images = [image("S", 9, "v1"), image("T", 1, subject="S"), image("L", 1, "w", parts=("T",))]
+    rules = tagged(1, "v1", days=7), tagged(2, "w", days=2)
+    assert days(images, *rules, until=3) == {0: "S", 2: "LT"}
+
+
+def test_referrers_that_fill_places_in_a_count_are_said() -> None:
+    images = [image("S", 5, "s"), image("T", 1, subject="S"), image("U", 9, "u")]
+    assert doubts(images, rule(1, more_than=2)) == {"U": "places of referrers", "T": "referrer"}
+    assert doubts(images, rule(1, more_than=1)) == {"S": "places of referrers"}
+
+
+def test_a_restored_image_is_the_youngest_in_a_count() -> None:
+    restored = image("A", 200, "a", archived_at=NOW - 90 * DAY, activated_at=NOW - DAY)
+    images = [restored, image("B", 100, "b")]
+    assert acted(images, tagged(1, "*", more_than=1)) == "B"
+    assert explain(verdict(images, "A", tagged(1, "*", more_than=1))).endswith("after 1 more")
+
+
+def test_the_age_of_a_restored_image_is_that_of_its_push_as_far_as_is_known() -> None:
+    restored = image("A", 200, "a", activated_at=NOW - DAY)
+    assert acted([restored], rule(1, days=30)) == "A"
+    assert doubts([restored], rule(1, days=30)) == {"A": "restored"}
+    assert doubts([restored._replace(activated_at=NOW - 60 * DAY)], rule(1, days=30)) == {}
+
+
+def test_images_pushed_at_one_moment_are_in_doubt_where_a_count_ends_between_them() -> None:
+    images = [image("A", 5, "a"), image("B", 5, "b"), image("C", 1, "c")]
+    assert doubts(images, rule(1, more_than=2)) == {"A": "same moment", "B": "same moment"}
+    assert doubts(images, rule(1, more_than=1)) == {}
+
+
+def test_what_is_said_of_parts_is_marked_for_reports_deny_it() -> None:
+    images = [LIST, image("P", 9), image("Q", 9)]
+    untagged = rule(1, days=7, tag_status="untagged")
+    assert doubts(images, untagged) == {"P": "held part", "Q": "held part"}
+    assert doubts(images, untagged, rule(2, days=4)) == {"P": "same day", "Q": "same day"}
+
+
+def test_untagged_images_beside_a_list_of_unknown_parts_go_and_are_marked() -> None:
+    images = [image("L", 5, "v1", parts=None), image("P", 9), image("M", 9, parts=None)]
+    untagged = rule(1, days=7, tag_status="untagged")
+    assert acted(images, untagged) == "MP"
+    assert doubts(images, untagged) == {"P": "unknown parts"}
+
+
+def test_an_image_that_is_being_restored_is_judged_as_archived_with_a_mark() -> None:
+    images = [image("A", 300, storage_class="archive", archived_at=NOW - 99 * DAY, restoring=True)]
+    old = rule(1, days=90, count_type="sinceImageTransitioned", storage_class="archive")
+    assert doubts(images, old) == {"A": "restoring"}
+
+
+def test_every_doubt_has_a_sentence_and_a_place_on_the_page() -> None:
+    page = Path("docs/operations/simulate.md").read_text(encoding="utf-8")
+    for doubt in get_args(Doubt):
+        assert DOUBTS[doubt]
+        assert f"| `{doubt}` |" in page
 
 
 def test_an_image_says_how_many_more_pushes_it_will_see() -> None:
@@ -362,14 +463,12 @@ def test_children_and_referrers_follow(
         if step.action == "expire":
             gone.add(step.image.digest)
     for each in related:
-        for part in each.parts:
+        for part in each.parts or ():
             if part in gone:
                 assert each.digest in gone
         if each.subject in gone:
-            held = [other for other in related if each.digest in other.parts]
+            held = [other for other in related if each.digest in (other.parts or ())]
             assert each.digest in gone or any(other.digest not in gone for other in held)
-        elif each.subject:
-            assert each.digest not in gone
 
 
 @given(IMAGES, RULES, st.integers(1, 15))
@@ -404,8 +503,12 @@ DETAIL = {
 
 @pytest.mark.parametrize(
     "text",
-    [json.dumps(DETAIL), json.dumps({"imageDetails": [DETAIL]}, indent=4)],
-    ids=["json lines", "aws ecr describe-images"],
+    [
+        json.dumps(DETAIL),
+        json.dumps({"imageDetails": [DETAIL]}, indent=4),
+        "\ufeff" + json.dumps({"imageDetails": [DETAIL]}),
+    ],
+    ids=["json lines", "aws ecr describe-images", "as Windows saves it"],
 )
 def test_images_are_read_in_amazons_own_keys(text: str) -> None:
     (read,) = read_images(text.splitlines(keepends=True), "it")["api"]
@@ -426,7 +529,14 @@ def test_images_are_read_in_amazons_own_keys(text: str) -> None:
     [
         ("", "line 1: give the output"),
         ('{"images": []}', "line 1: give the output"),
-        (json.dumps(DETAIL) + '\n{"imageDigest": "x"}', "line 2: KeyError 'imagePushedAt'"),
+        (json.dumps(DETAIL) + '\n{"imageDigest": "x"}', "line 2: imagePushedAt is missing; add it"),
+        (json.dumps(DETAIL) + '\n{"imageDigest": ', "line 2: is not JSON, from its character"),
+        (json.dumps(DETAIL) + "\n" + "[" * 100_000, "line 2: is no entry of imageDetails"),
+        ("[" * 100_000, "line 1: give the output"),
+        (
+            json.dumps({"imageDetails": [DETAIL, {**DETAIL, "imageDigest": "x"}, DETAIL]}),
+            "images 1 and 3 of api are both sha256:1; give each registry's images by themselves",
+        ),
         (json.dumps({"imageDetails": [DETAIL, 7]}), "image 2: "),
     ],
 )
@@ -434,6 +544,15 @@ def test_what_is_no_image_is_reported_with_its_place(text: str, said: str) -> No
     with pytest.raises(EstateError) as refused:
         read_images(text.splitlines(keepends=True), "images.json")
     assert said in refused.value.offences[0]
+
+
+def test_signatures_that_go_before_their_image_are_found() -> None:
+    of = f"sha256:{'a' * 64}"
+    images = [image(of, 1, "v1"), image("S", 9, f"{of.replace(':', '-')}.sig"), image("T", 9, "t")]
+    verdicts = simulate(images, Policy((tagged(1, "*", more_than=1),)), now=NOW).verdicts
+    assert [each.image.digest for each in without_their_images(verdicts)] == ["S"]
+    assert without_their_images([each for each in verdicts if each.action]) == []
+    assert without_their_images(verdicts[:1]) == []
 
 
 def test_it_needs_nothing_but_the_standard_library() -> None:

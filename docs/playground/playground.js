@@ -73,7 +73,8 @@
       return;
     }
     const gone = answer.images.filter((each) => each.action).length;
-    say(`${answer.images.length} images: ${gone} go today, ${answer.images.length - gone} stay.`);
+    const later = answer.later ? ` ${answer.later} more are dated in the future and arrive in the days ahead.` : "";
+    say(`${answer.images.length} images: ${gone} go today, ${answer.images.length - gone} stay.${later}`);
     const verdicts = element("verdicts");
     const heads = labels(verdicts);
     verdicts.tBodies[0].replaceChildren(
@@ -81,7 +82,7 @@
         const spared = each.action || !each.sparedFromRule ? "" : `; spared from rule ${each.sparedFromRule}`;
         const line = row(heads, [
           each.imageDigest, `${each.age} d`, each.imageTags.join(" ") || "-",
-          WORDS[each.action] ?? "stays", each.rule ?? "-", each.reason + spared,
+          WORDS[each.action] ?? "stays", each.rule ?? "-", each.reason + spared + (each.doubt ? ` (? ${each.doubt})` : ""),
         ]);
         line.className = each.action ? "playground-goes" : "";
         return line;

@@ -10,22 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from ecr.aws.session import aws_errors_as, is_refusal
 from ecr.errors import EstateError
-from ecr.lifecycle.simulator import Image, image_of
+from ecr.images.image import LISTS, MANIFESTS, Image, image_of
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
-
-INDEXES = (
-    "application/vnd.oci.image.index.v1+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-)
-"""Media types of manifests that name other manifests."""
-
-MANIFESTS = (
-    *INDEXES,
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.docker.distribution.manifest.v2+json",
-)
 
 BATCH = 100
 """Images of one BatchGetImage request (Amazon ECR API Reference, "BatchGetImage")."""
@@ -52,7 +40,7 @@ def details_of(ecr: "ECRClient", name: str) -> list[Any]:
 
 def is_index(detail: Mapping[str, Any]) -> bool:
     """Return whether ECR describes an image index: a manifest that names other manifests."""
-    return detail.get("imageManifestMediaType") in INDEXES
+    return detail.get("imageManifestMediaType") in LISTS
 
 
 def images_of(ecr: "ECRClient", name: str) -> list[Image]:

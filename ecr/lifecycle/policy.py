@@ -4,7 +4,8 @@ Owns the shape of a rule, what makes one or several of them wrong, and their JSO
 text and nothing else. Never says which rules are wise (ecr/plan/lifecycle.py) nor what they do to
 images (ecr/lifecycle/simulator.py). Needs only the standard library.
 
-Source: Amazon ECR User Guide, "Lifecycle policy properties in Amazon ECR".
+Sources: Amazon ECR User Guide, "Lifecycle policy properties in Amazon ECR" and "Lifecycle policy
+evaluation rules".
 """
 
 import json
@@ -14,12 +15,12 @@ from dataclasses import dataclass
 from typing import Any, Literal, cast, get_args
 
 from ecr.errors import EstateError
+from ecr.images.image import StorageClass
 
 TagStatus = Literal["tagged", "untagged", "any"]
 CountType = Literal[
     "imageCountMoreThan", "sinceImagePushed", "sinceImagePulled", "sinceImageTransitioned"
 ]
-StorageClass = Literal["standard", "archive"]
 Action = Literal["expire", "transition"]
 
 MOST_RULES = 50
@@ -33,6 +34,14 @@ MOST_WILDCARDS = 4
 
 LEAST_DAYS_ARCHIVED = 90
 """Days for which AWS bills an archived image at the least, and that a rule has to wait."""
+
+MOST_NUMBER = 2_147_483_647
+"""The highest priority, and the highest number of images or days.
+
+No page names a bound. It is that of the integers of ECR's own language, and the stricter reading."""
+
+MOST_TAG = 128
+"""Characters of a tag (Docker documentation, "docker image tag")."""
 
 Offence = tuple[int, str, str]
 """The index of the rule, the key within it ("selection.countNumber"), and what is wrong with it."""
@@ -70,7 +79,7 @@ class Rule:
         return f"image tagged {' and '.join(each)}"
 
     def to_json(self) -> dict[str, Any]:
-        """Give the rule as ECR takes it, its keys always in the same order."""
+        """Return the rule as ECR takes it, its keys always in the same order."""
         selection: dict[str, Any] = {"tagStatus": self.tag_status}
         if self.patterns:
             selection["tagPatternList"] = list(self.patterns)
@@ -101,7 +110,7 @@ class Policy:
     rules: tuple[Rule, ...]
 
     def to_json(self) -> str:
-        """Give the canonical document: the same rules always make the same text."""
+        """Return the canonical document: the same rules always make the same text."""
         return json.dumps({"rules": [rule.to_json() for rule in self.rules]}, separators=(",", ":"))
 
 
@@ -114,15 +123,29 @@ def check_rules(rules: Sequence[Rule]) -> Iterator[Offence]:
 
 
 def _rule(rule: Rule) -> Iterator[tuple[str, str]]:
-    if rule.priority < 1:
-        yield "rulePriority", f"= {rule.priority}: must be at least 1"
-    if rule.count < 1:
-        yield "selection.countNumber", f"= {rule.count}: must be at least 1"
+    for key, number in (("rulePriority", rule.priority), ("selection.countNumber", rule.count)):
+        if number < 1:
+            yield key, f"= {_shown(number)}: must be at least 1"
+        elif number > MOST_NUMBER:
+            yield key, f"= {_shown(number)}: must be at most {MOST_NUMBER:,}"
     yield from _tags(rule)
+    yield from _storage(rule)
+
+
+def _storage(rule: Rule) -> Iterator[tuple[str, str]]:
+    """Yield what does not fit the storage class: each way of counting is for one of them."""
     if rule.action == "transition" and rule.storage_class == "archive":
         yield (
             "selection.storageClass",
             "= 'archive': is where a transition leads; expire it instead",
+        )
+    elif rule.storage_class == "archive" and rule.count_type != "sinceImageTransitioned":
+        yield (
+            "selection.storageClass",
+            (
+                f"= 'archive': {rule.count_type} is for the storage class standard only; use "
+                "sinceImageTransitioned, or drop storageClass"
+            ),
         )
     if rule.count_type == "sinceImagePulled" and rule.action != "transition":
         yield (
@@ -146,26 +169,56 @@ def _rule(rule: Rule) -> Iterator[tuple[str, str]]:
 
 
 def _tags(rule: Rule) -> Iterator[tuple[str, str]]:
-    given = bool(rule.patterns) + bool(rule.prefixes)
-    if rule.tag_status == "tagged" and given != 1:
+    if rule.tag_status == "tagged" and not (rule.patterns or rule.prefixes):
         yield (
             "selection.tagPatternList",
-            "with tagStatus 'tagged' a rule needs one of tagPatternList and tagPrefixList; "
-            + ("drop one" if given else 'write ["*"] for every tag'),
+            "is missing: with tagStatus 'tagged' a rule needs it; write [\"*\"] for every tag",
         )
-    if rule.tag_status != "tagged" and given:
+    if rule.tag_status == "tagged" and rule.patterns and rule.prefixes:
+        yield "selection.tagPatternList", "stands beside tagPrefixList: a rule has one; drop one"
+    if rule.tag_status != "tagged" and (rule.patterns or rule.prefixes):
         yield (
             "selection.tagStatus",
             f"= {rule.tag_status!r}: takes no list of tags; drop the list, or write 'tagged'",
         )
     for pattern in rule.patterns:
+        yield from _entry("selection.tagPatternList", pattern, "*")
         if pattern.count("*") > MOST_WILDCARDS:
             yield (
                 "selection.tagPatternList",
-                f"= {pattern!r}: has more than {MOST_WILDCARDS} wildcards; write a shorter pattern",
+                (
+                    f"= {_shown(pattern)}: has more than {MOST_WILDCARDS} wildcards; write a "
+                    "shorter pattern"
+                ),
             )
-    if not all((*rule.patterns, *rule.prefixes)):
-        yield "selection.tagPatternList", "holds an empty text; remove it"
+    for prefix in rule.prefixes:
+        yield from _entry("selection.tagPrefixList", prefix, "")
+
+
+def _entry(key: str, entry: str, wildcard: str) -> Iterator[tuple[str, str]]:
+    """Yield what no tag can have, so that the rule would select nothing."""
+    letters = entry.replace(wildcard, "") if wildcard else entry
+    if not entry:
+        yield key, "holds an empty text; remove it"
+    elif found := next(iter(_NO_TAG.findall(letters)), ""):
+        means = "; in a pattern it means any letters" if found == "*" else ""
+        yield key, f"= {_shown(entry)}: has {found!r}, which no tag can have{means}; remove it"
+    elif entry[0] in ".-":
+        yield key, f"= {_shown(entry)}: no tag begins with {entry[0]!r}; write how the tag begins"
+    elif len(letters) > MOST_TAG:
+        yield key, f"= {_shown(entry)}: no tag has more than {MOST_TAG} characters; shorten it"
+
+
+_NO_TAG = re.compile(r"[^\w.-]", re.ASCII)
+_MOST_SHOWN = 40
+
+
+def _shown(value: object) -> str:
+    """Return a value as a message can show it: what somebody wrote may be of any length."""
+    if isinstance(value, int) and abs(value) >= 10**_MOST_SHOWN:
+        return "a number of more than 40 digits"
+    shown = repr(value)
+    return shown if len(shown) <= 4 * _MOST_SHOWN else f"{shown[:_MOST_SHOWN]}... (cut)"
 
 
 def _together(rules: Sequence[Rule]) -> Iterator[Offence]:
@@ -186,6 +239,7 @@ def _together(rules: Sequence[Rule]) -> Iterator[Offence]:
             for index, rule in enumerate(rules)
             if rule.storage_class == storage_class
         )
+        yield from _same_tags(rules, [index for _, index in ordered])
         untagged = [index for _, index in ordered if rules[index].tag_status == "untagged"]
         for index in untagged[1:]:
             yield (
@@ -212,17 +266,41 @@ def _together(rules: Sequence[Rule]) -> Iterator[Offence]:
         )
 
 
-def parse_policy(text: str, source: str) -> Policy:
+def _same_tags(rules: Sequence[Rule], indices: Sequence[int]) -> Iterator[Offence]:
+    """Yield the rules of one storage class that ask for the same tags as an earlier one.
+
+    "The set of all rules selecting a specific storage class must contain a unique set of prefixes"
+    (Amazon ECR User Guide, "Lifecycle policy evaluation rules"); the later could never act either.
+    """
+    first: dict[frozenset[str], int] = {}
+    for index in indices:
+        rule = rules[index]
+        asked = frozenset((*rule.patterns, *(f"{prefix}*" for prefix in rule.prefixes)))
+        earlier = first.setdefault(asked, index)
+        if rule.tag_status == "tagged" and earlier != index:
+            yield (
+                index,
+                f"selection.{'tagPatternList' if rule.patterns else 'tagPrefixList'}",
+                (
+                    f"asks for the same tags as rule {earlier + 1} of the storage class "
+                    f"{rule.storage_class}, and could never act; keep one of them"
+                ),
+            )
+
+
+def parse_policy(text: str, source: str, *, accepted: bool = False) -> Policy:
     """Read a policy as ECR would. ``source`` names it in errors.
 
-    Raises EstateError, with each offence's line, rule and key.
+    What `aws ecr get-lifecycle-policy` prints is read as well: its lifecyclePolicyText. Of a policy
+    that ECR has ``accepted`` only what has to be understood is asked for, and no rule that ECR may
+    read otherwise. Raises EstateError, with each offence's line, rule and key.
     """
+    text = text.removeprefix("\ufeff")
+    document = _json(text, source)
+    if isinstance(document, dict) and isinstance(document.get("lifecyclePolicyText"), str):
+        text, source = document["lifecyclePolicyText"], f"The lifecyclePolicyText of {source}"
+        document = _json(text, source)
     lines = _Lines(text, source)
-    try:
-        document = json.loads(text, object_pairs_hook=_once)
-    except ValueError as wrong:
-        place = f"line {wrong.lineno}: " if isinstance(wrong, json.JSONDecodeError) else ""
-        raise _malformed(source, [f"{place}is not JSON ({wrong}); correct it"]) from None
     if not isinstance(document, dict) or not isinstance(document.get("rules"), list):
         raise _malformed(source, ['line 1: must be an object with a list of rules: {"rules": []}'])
     if not document["rules"]:
@@ -238,19 +316,50 @@ def parse_policy(text: str, source: str) -> Policy:
     if shaped or extra:
         raise _malformed(source, [*extra, *map(lines.locate, shaped)])
     rules = [_typed(rule) for rule in document["rules"]]
-    if found := list(check_rules(rules)):
+    if not accepted and (found := list(check_rules(rules))):
         raise _malformed(source, [lines.locate(each) for each in found])
     return Policy(tuple(sorted(rules, key=lambda rule: rule.priority)))
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Give an object's map; json itself would keep the last of two values in silence."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"an object has the key {twice!r} twice")
-    return found
+def _json(text: str, source: str) -> Any:  # noqa: ANN401 - whatever somebody wrote
+    try:
+        document = json.loads(text)
+    except json.JSONDecodeError as wrong:
+        place = f"line {wrong.lineno}, column {wrong.colno}"
+        said = wrong.msg[:1].lower() + wrong.msg[1:]
+        raise _malformed(source, [f"{place}: is not JSON: {said}; correct it"]) from None
+    except RecursionError:
+        raise _malformed(
+            source, ["line 1: is nested too deeply; write rules as ECR has them"]
+        ) from None
+    except ValueError:
+        # Python turns no number of more than some thousand digits into one.
+        raise _malformed(source, ["a number has too many digits; write a shorter one"]) from None
+    if twice := list(_repeated(text)):
+        raise _malformed(source, twice)
+    return document
+
+
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]', re.DOTALL)
+
+
+def _repeated(text: str) -> Iterator[str]:
+    """Yield each key that an object of good JSON has twice; json keeps the last in silence."""
+    keys: list[set[str]] = []
+    last = None
+    for token in _TOKEN.finditer(text):
+        match token[0]:
+            case "{" | "[":
+                keys.append(set())
+            case "}" | "]":
+                keys.pop()
+            case ":" if last:
+                key = json.loads(last[0])
+                if key in keys[-1]:
+                    line = text.count("\n", 0, last.start()) + 1
+                    yield f"line {line}: the object has the key {key!r} twice; remove one"
+                keys[-1].add(key)
+        last = token
 
 
 def _malformed(source: str, offences: list[str]) -> EstateError:
@@ -277,7 +386,7 @@ class _Lines:
         return f"line {line}, rule {index + 1}: {key} {wrong}".replace(":  ", ": ")
 
     def _rules(self) -> list[tuple[int, int]]:
-        """Give where each rule of the top-level list begins and ends."""
+        """Return where each rule of the top-level list begins and ends."""
         decoder, text = json.JSONDecoder(), self._text
 
         def skipped(position: int, over: str = " \t\r\n,:") -> int:
@@ -352,31 +461,29 @@ def _selection(selection: Mapping[str, object]) -> Iterator[tuple[str, str]]:
         tags = selection.get(name, [""])
         if not isinstance(tags, list) or not tags or not all(isinstance(tag, str) for tag in tags):
             yield f"selection.{name}", "must be a list of at least one text"
-    unit = selection.get("countUnit")
     if selection.get("countType") == "imageCountMoreThan":
-        if unit is not None:
+        if "countUnit" in selection:
             yield "selection.countUnit", "is for ages only; remove it from a count of images"
-    elif unit != "days":
+    elif selection.get("countUnit") != "days":
         yield "selection.countUnit", "must be 'days' for an age"
 
 
 def _action(action: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     yield from _chosen("action.type", action.get("type", "expire"), Action)
-    target = action.get("targetStorageClass")
-    if action.get("type") == "transition" and target != "archive":
+    if action.get("type") == "transition" and action.get("targetStorageClass") != "archive":
         yield "action.targetStorageClass", "must be 'archive' for a transition"
-    if action.get("type") == "expire" and target is not None:
+    if action.get("type") == "expire" and "targetStorageClass" in action:
         yield "action.targetStorageClass", "is for transitions only; remove it"
 
 
 def _chosen(key: str, value: object, words: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - a Literal has no type of its own
     if value not in get_args(words):
-        yield key, f"= {value!r}: must be one of {', '.join(get_args(words))}"
+        yield key, f"= {_shown(value)}: must be one of {', '.join(get_args(words))}"
 
 
 def _whole(key: str, value: object) -> Iterator[tuple[str, str]]:
     if type(value) is not int:
-        yield key, f"= {value!r}: must be a whole number"
+        yield key, f"= {_shown(value)}: must be a whole number"
 
 
 def _typed(rule: Mapping[str, Any]) -> Rule:

@@ -7,10 +7,10 @@ standard library, so that it runs wherever Python does, a browser included.
 The rules of the evaluation (Amazon ECR User Guide, "Lifecycle policy evaluation rules"): every rule
 identifies images over the whole inventory of its storage class; an image can be acted on by the first
 rule alone whose tagging requirement it meets, also where that rule keeps it; rules further down still
-count it. A part of a manifest list goes no earlier than the list, and what refers to a subject goes
-with it. Where Amazon does not say, images go rather sooner here than later: among images pushed at
-the same moment the lower digest counts as younger, parts can go on the day of their list, and what
-refers to a subject fills places in a count.
+count it. The order is by the push, or by the return of an image that came back from the archive. A
+part of a manifest list goes no earlier than the list, and what refers to a subject goes with it.
+Where Amazon does not say, images go rather sooner here than later, and the verdict says what it rests
+on: see `Doubt`.
 
 O(n log n) for n images, and O(n) more for each day on which a rule that counts has something to do.
 """
@@ -20,14 +20,15 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import chain
 from math import floor
 from operator import itemgetter
 from typing import Any, Literal, NamedTuple
 
 from ecr.errors import EstateError
-from ecr.lifecycle.policy import Action, Policy, Rule, StorageClass
+from ecr.images.family import Families, companion_of
+from ecr.images.image import Image, StorageClass, as_text, image_of
+from ecr.lifecycle.policy import Action, Policy, Rule
 
 MOST_DAYS = 3_650
 """Days that a forecast looks ahead at the most: each is an evaluation."""
@@ -42,26 +43,28 @@ MOST_IMAGES = 100_000
 Why = Literal[
     "beyond the count", "too old", "follows its subject",
     "shielded", "within the count", "young enough", "part of a list that stays",
-    "its subject stays", "no rule selects it",
+    "no rule selects it",
 ]  # fmt: skip
 
+Doubt = Literal[
+    "referrer", "places of referrers", "held part", "same day", "unknown parts",
+    "same moment", "restored", "restoring", "archived with its subject",
+]  # fmt: skip
 
-class Image(NamedTuple):
-    """One image. Times are seconds since 1970; ``tags`` are empty for an untagged image.
+DOUBTS: dict[Doubt, str] = {
+    "referrer": "whether a rule takes an artifact while its subject stays",
+    "places of referrers": "whether artifacts that refer to an image fill places in a count",
+    "held part": "said that a part goes no earlier than its list, but reports deny it",
+    "same day": "whether a part goes on the same day as its list, or later",
+    "unknown parts": "is known by ECR alone: whether a list holds it, of which the parts are not known",
+    "same moment": "which of two images pushed at the same moment counts as the younger",
+    "restored": "whether the age of an image that came back is counted from its push",
+    "restoring": "to which storage class an image belongs while it comes back",
+    "archived with its subject": "whether what refers to an image is archived with it",
+}
+"""What a verdict rests on that Amazon does not say, or that reports deny: the list of the guesses.
 
-    ``parts`` are the digests of a manifest list's images; ``subject`` is what a signature or another
-    artifact refers to.
-    """
-
-    digest: str
-    pushed_at: float
-    tags: tuple[str, ...] = ()
-    pulled_at: float | None = None
-    storage_class: StorageClass = "standard"
-    archived_at: float | None = None
-    activated_at: float | None = None
-    subject: str | None = None
-    parts: tuple[str, ...] = ()
+docs/operations/simulate.md has each of them with the check that would settle it."""
 
 
 class Verdict(NamedTuple):
@@ -70,7 +73,8 @@ class Verdict(NamedTuple):
     ``rule`` is the first whose tagging requirement it meets: no other can act on it. ``action`` is
     None for an image that stays. ``margin`` is how far a kept image is from going: the newer images
     that may still be pushed before a count takes it, or the days until an age does. ``spared_from``
-    is the first rule that would have acted had ``rule`` not protected it.
+    is the first rule that would have acted had ``rule`` not protected it. ``doubt`` is what the
+    verdict rests on where Amazon does not say.
     """
 
     image: Image
@@ -79,6 +83,7 @@ class Verdict(NamedTuple):
     why: Why
     margin: int | None = None
     spared_from: Rule | None = None
+    doubt: Doubt | None = None
 
 
 class Step(NamedTuple):
@@ -113,7 +118,7 @@ def simulate(images: Iterable[Image], policy: Policy, *, now: float, days: int =
 
 
 def explain(verdict: Verdict) -> str:
-    """Give the verdict's reason in a sentence."""
+    """Return the verdict's reason in a sentence."""
     rule = verdict.rule
     if rule is None:
         return verdict.why
@@ -121,9 +126,27 @@ def explain(verdict: Verdict) -> str:
         "beyond the count": f"beyond the newest {rule.count} of each {rule.selects}",
         "too old": f"{_SINCE.get(rule.count_type)} more than {rule.count} days ago",
         "within the count": f"among the newest {rule.count}; goes after {verdict.margin} more",
-        "young enough": f"goes in {verdict.margin} days",
+        "young enough": f"goes in {verdict.margin} day{'' if verdict.margin == 1 else 's'}",
         "shielded": "its tag is protected",
     }.get(verdict.why, verdict.why)
+
+
+def without_their_images(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """Return the companions by tag that a rule takes while what they are about stays.
+
+    ECR does not know them for what they are: a signature by tag is an image like any other to it.
+    """
+    taken = [
+        (verdict, named[0])
+        for verdict in verdicts
+        if verdict.action
+        for tag in verdict.image.tags
+        if tag.startswith("sha256-") and (named := companion_of(tag))
+    ]
+    if not taken:
+        return []
+    kept = {verdict.image.digest for verdict in verdicts if not verdict.action}
+    return [verdict for verdict, about in taken if about in kept]
 
 
 def described(verdict: Verdict) -> dict[str, Any]:
@@ -135,6 +158,7 @@ def described(verdict: Verdict) -> dict[str, Any]:
         "rule": verdict.rule.priority if verdict.rule else None,
         "reason": explain(verdict),
         "sparedFromRule": verdict.spared_from.priority if verdict.spared_from else None,
+        "doubt": verdict.doubt,
     }
 
 
@@ -154,9 +178,6 @@ _SINCE = {
     "sinceImagePulled": "last pulled",
     "sinceImageTransitioned": "archived",
 }
-_LATEST = 253_402_300_800
-"""The year 10000, which no date can show."""
-
 _HERE, _ARCHIVED, _GONE, _AHEAD = range(4)
 _CLASSES: tuple[StorageClass, ...] = ("standard", "archive")
 
@@ -169,7 +190,9 @@ class _Inventory:
 
     def __init__(self, images: Iterable[Image], policy: Policy, now: float, days: int) -> None:
         self.images = sorted(images, key=itemgetter(0))
-        self.images.sort(key=itemgetter(1), reverse=True)  # by digest among those pushed together
+        came_back = any(image.activated_at is not None for image in self.images)
+        # By digest among those pushed together, for the sort is stable.
+        self.images.sort(key=entered if came_back else itemgetter(1), reverse=True)
         self._rules = policy.rules
         self._now, self._days = now, days
         size = len(self.images)
@@ -181,12 +204,14 @@ class _Inventory:
         self._members: dict[int, list[int]] = {}
         self._spared: dict[int, int] = {}
         self._position: dict[int, int] = {}
-        self._due: dict[int, list[int]] = defaultdict(list)
+        self._due: dict[int, list[tuple[int, int]]] = defaultdict(list)
         self._arrivals: dict[int, list[int]] = defaultdict(list)
         self._held_back: list[tuple[int, int]] = []
         self._follows: dict[int, int] = {}
         self._referrers: dict[int, list[int]] = defaultdict(list)
         self._lists: dict[int, list[int]] = defaultdict(list)
+        self._unread = any(image.parts is None for image in self.images)
+        self._doubts: dict[int, Doubt] = {}
         self._moved = True
         self._relate()
         for by, rule in enumerate(self._rules):
@@ -207,18 +232,19 @@ class _Inventory:
         if not related:
             return
         index = {image.digest: each for each, image in enumerate(self.images)}
+        families = Families(image for _, image in related)
         for each, image in related:
             subject = index.get(image.subject or "")
             if subject is not None and subject != each:
                 self._follows[each] = subject
                 self._referrers[subject].append(each)
-            for part in image.parts:
+            for part in families.parts(image.digest):
                 if part in index and index[part] != each:
                     self._lists[index[part]].append(each)
 
     def _match(self, by: int, rule: Rule) -> None:
         """Find the images that meet a rule's tagging requirement, and claim those still free."""
-        meets = _requirement(rule)
+        meets = requirement(rule)
         matched = [each for each, image in enumerate(self.images) if meets(image.tags)]
         first = self._first[_CLASSES.index(rule.storage_class)]
         for each in matched:
@@ -246,7 +272,7 @@ class _Inventory:
                 image = image._replace(archived_at=archived_at)
             day = max(earliest, self._day_after(_due(image, rule)))
             if day <= self._days:
-                self._due[day].append(each)
+                self._due[day].append((each, by))
 
     def evaluate(self, day: int) -> list[tuple[int, int, int]]:
         """Evaluate all rules once; give (day, image, rule) for each image acted on."""
@@ -254,14 +280,17 @@ class _Inventory:
             self._state[each] = _CLASSES.index(self.images[each].storage_class)
             self._schedule(each, earliest=day)
             self._moved = True
+        # An image that followed its subject into the archive no longer meets the age that it had.
         aged = [
-            (each, self._first[self._state[each]][each])
-            for each in self._due.pop(day, ())
-            if self._state[each] < _GONE
+            (each, by)
+            for each, by in self._due.pop(day, ())
+            if self._state[each] < _GONE and self._first[self._state[each]][each] == by
         ]
         identified = [*self._held_back, *aged]
-        if self._moved:
+        if self._moved or (self._lists and identified):
             for by in self._members:
+                if day == 0:
+                    self._doubt_places(by)
                 identified.extend((each, by) for each in self._beyond(by, first_time=day == 0))
         acted = self._apply(identified, day)
         self._moved = bool(acted)
@@ -285,6 +314,25 @@ class _Inventory:
             elif first_time and count > limit:
                 self._spared.setdefault(each, by)
 
+    def _doubt_places(self, by: int) -> None:
+        """Note which images stay or go only by the order, or the counting, that Amazon leaves open."""
+        limit, state = self._rules[by].count, self._state
+        here = _CLASSES.index(self._rules[by].storage_class)
+        present = [each for each in self._members[by] if state[each] == here]
+        if len(present) <= limit:
+            return
+        if entered(self.images[present[limit - 1]]) == entered(self.images[present[limit]]):
+            moment = entered(self.images[present[limit]])
+            for each in present:
+                if entered(self.images[each]) == moment:
+                    self._doubts.setdefault(each, "same moment")
+        if self._follows:
+            certain = 0
+            for count, each in enumerate(present, 1):
+                certain += each not in self._follows
+                if count > limit >= certain:
+                    self._doubts.setdefault(each, "places of referrers")
+
     def _apply(self, identified: list[tuple[int, int]], day: int) -> list[tuple[int, int]]:
         """Act on what may go; what is held back by a list is tried again, lists being acted on too."""
         acted: list[tuple[int, int]] = []
@@ -292,60 +340,76 @@ class _Inventory:
             for each, by in identified:
                 self._act_alone(each, by, day, acted)
             return acted
-        waiting = [pair for pair in identified if self._is_still_here(*pair)]
-        later = [pair for pair in waiting if self._waits_for_subject(pair[0])]
-        waiting = [pair for pair in waiting if not self._waits_for_subject(pair[0])]
-        before = -1
-        while waiting and len(acted) > before:
-            before = len(acted)
-            waiting = [held for pair in waiting for held in self._act(*pair, day, acted)]
+        here = [pair for pair in identified if self._is_still_here(*pair)]
+        waiting: list[tuple[int, int]] = []
+        behind: list[tuple[int, int]] = []
+        # What expires comes first: what refers to it expires with it, and is not archived before.
+        for action in ("expire", "transition"):
+            waiting += (pair for pair in here if self._rules[pair[1]].action == action)
+            before = -1
+            while len(acted) > before:
+                before = len(acted)
+                waiting = [pair for pair in waiting if not self._act(*pair, day, acted)]
+                behind = [pair for pair in behind if not self._act(*pair, day, acted)]
+                behind += self._followers(acted[before:], day, acted)
         # A count is taken anew each time; an age, once passed, and a subject, once gone, stay so.
         self._held_back = [
             (each, by)
-            for each, by in (*waiting, *later)
-            if each in self._follows or not self._rules[by].by_count
+            for each, by in waiting
+            if self._is_left_behind(each) or not self._rules[by].by_count
         ]
+        self._held_back += (pair for pair in behind if self._is_left_behind(pair[0]))
         return acted
+
+    def _is_left_behind(self, each: int) -> bool:
+        """Whether the subject of an image has been deleted."""
+        subject = self._follows.get(each)
+        return subject is not None and self._state[subject] == _GONE
 
     def _is_still_here(self, each: int, by: int) -> bool:
         """Whether an image is where the rule looks, or left behind by its subject."""
         here = _CLASSES.index(self._rules[by].storage_class)
-        left = each in self._follows and not self._waits_for_subject(each)
-        return self._state[each] == here or (left and self._state[each] < _GONE)
-
-    def _waits_for_subject(self, each: int) -> bool:
-        subject = self._follows.get(each)
-        return subject is not None and self._state[subject] < _GONE
+        return self._state[each] == here or (
+            self._state[each] < _GONE and self._is_left_behind(each)
+        )
 
     def _in_a_list_that_stays(self, each: int, action: Action) -> bool:
         stays = _HERE if action == "transition" else _ARCHIVED
         return any(self._state[holder] <= stays for holder in self._lists.get(each, ()))
 
-    def _act(
-        self, each: int, by: int, day: int, acted: list[tuple[int, int]]
-    ) -> Iterator[tuple[int, int]]:
-        """Act on an image and on whatever refers to it; yield the parts of lists that stay."""
-        following = [each]
-        while following:
-            each = following.pop()
-            if self._in_a_list_that_stays(each, self._rules[by].action):
-                yield each, by
-            elif self._act_alone(each, by, day, acted):
-                following.extend(self._referrers.get(each, ()))
+    def _act(self, each: int, by: int, day: int, acted: list[tuple[int, int]]) -> bool:
+        """Act on an image, and say whether that is done with: a list that stays holds its parts."""
+        if self._in_a_list_that_stays(each, self._rules[by].action):
+            return False
+        self._act_alone(each, by, day, acted)
+        return True
 
-    def _act_alone(self, each: int, by: int, day: int, acted: list[tuple[int, int]]) -> bool:
-        """Act on an image, and say whether it was still there to be acted on."""
+    def _followers(
+        self, acted: Sequence[tuple[int, int]], day: int, all_acted: list[tuple[int, int]]
+    ) -> list[tuple[int, int]]:
+        """Act on all that refers to what was acted on; return what a list that stays holds back."""
+        held: list[tuple[int, int]] = []
+        following = list(acted)
+        for each, by in following:
+            for referrer in self._referrers.get(each, ()):
+                done = len(all_acted)
+                if not self._act(referrer, by, day, all_acted):
+                    held.append((referrer, by))
+                following += all_acted[done:]
+        return held
+
+    def _act_alone(self, each: int, by: int, day: int, acted: list[tuple[int, int]]) -> None:
+        """Act on an image, if it is still there to be acted on."""
         target = _GONE if self._rules[by].action == "expire" else _ARCHIVED
         if self._state[each] >= target:
-            return False
+            return
         self._state[each] = target
         acted.append((each, by))
         if target == _ARCHIVED:
             self._schedule(each, earliest=day + 1, archived_at=self._now + day * DAY)
-        return True
 
     def verdicts(self, steps: Sequence[tuple[int, int, int]]) -> Iterator[Verdict]:
-        """Give today's verdict on every image that is there, after today's evaluation."""
+        """Yield today's verdict on every image that is there, after today's evaluation."""
         acted = {each: by for _, each, by in steps}
         rules = (*self._rules, None)
         shields = [_is_shield(rule, len(self.images)) for rule in self._rules]
@@ -355,11 +419,7 @@ class _Inventory:
             by = self._first[_CLASSES.index(image.storage_class)][each]
             rule = rules[by]
             if each in acted:
-                taken = self._rules[acted[each]]
-                why: Why = "beyond the count" if taken.by_count else "too old"
-                if acted[each] != by or each in self._follows:
-                    why = "follows its subject"
-                yield Verdict(image, taken, taken.action, why)
+                yield self._acted_on(each, image, acted[each], by, acted)
                 continue
             spared = self._spared.get(each)
             spared_from = None if spared is None else self._rules[spared]
@@ -370,19 +430,62 @@ class _Inventory:
             else:
                 yield self._kept(each, image, rule, spared_from)
 
+    def _acted_on(
+        self, each: int, image: Image, by: int, first: int, acted: Mapping[int, int]
+    ) -> Verdict:
+        rule = self._rules[by]
+        subject = self._follows.get(each)
+        followed = subject in acted and acted[subject] == by if subject is not None else False
+        doubt: Doubt | None = self._doubts.get(each)
+        if by != first or (followed and not self._acts_by_itself(each, rule)):
+            archived = rule.action == "transition"
+            doubt = "archived with its subject" if archived else None
+            return Verdict(image, rule, rule.action, "follows its subject", doubt=doubt)
+        if subject is not None and not followed:
+            doubt = "referrer"
+        elif each in self._lists:
+            doubt = "same day"
+        elif self._unread and not image.tags and image.parts == ():
+            doubt = "unknown parts"
+        elif image.restoring:
+            doubt = "restoring"
+        elif rule.count_type == "sinceImagePushed" and (
+            self._now <= entered(image) + rule.count * DAY
+        ):
+            doubt = "restored"
+        why: Why = "beyond the count" if rule.by_count else "too old"
+        return Verdict(image, rule, rule.action, why, doubt=doubt)
+
+    def _acts_by_itself(self, each: int, rule: Rule) -> bool:
+        """Whether the rule takes the image for what it is, and not for its subject."""
+        if rule.by_count:
+            return each not in self._position
+        return self._now > _due(self.images[each], rule)
+
     def _kept(self, each: int, image: Image, rule: Rule, spared_from: Rule | None) -> Verdict:
-        if self._waits_for_subject(each):
-            return Verdict(image, rule, None, "its subject stays", None, spared_from)
+        doubt: Doubt | None = "referrer" if each in self._follows else self._doubts.get(each)
+        held = Verdict(
+            image, rule, None, "part of a list that stays", None, spared_from, "held part"
+        )
         if rule.by_count:
             position = self._position.get(each)
             if position is None:
-                return Verdict(image, rule, None, "part of a list that stays", None, spared_from)
+                return held
             margin = rule.count - position + 1
-            return Verdict(image, rule, None, "within the count", margin, spared_from)
+            return Verdict(image, rule, None, "within the count", margin, spared_from, doubt)
         days = self._day_after(_due(image, rule))
         if not days:
-            return Verdict(image, rule, None, "part of a list that stays", None, spared_from)
-        return Verdict(image, rule, None, "young enough", days, spared_from)
+            return held
+        return Verdict(image, rule, None, "young enough", days, spared_from, doubt)
+
+
+def entered(image: Image) -> float:
+    """Return the moment by which images are ordered: that of a return from the archive, if any.
+
+    Amazon ECR User Guide, "Lifecycle policy evaluation rules": the time of the last activation is
+    used instead of that of the push.
+    """
+    return image.pushed_at if image.activated_at is None else image.activated_at
 
 
 def _is_shield(rule: Rule, size: int) -> bool:
@@ -400,8 +503,8 @@ def _due(image: Image, rule: Rule) -> float:
     return since + rule.count * DAY
 
 
-def _requirement(rule: Rule) -> Callable[[tuple[str, ...]], bool]:
-    """Give the rule's tagging requirement: every entry is met, each by any of the tags."""
+def requirement(rule: Rule) -> Callable[[tuple[str, ...]], bool]:
+    """Return the rule's tagging requirement: every entry is met, each by any of the tags."""
     if rule.tag_status == "untagged":
         return lambda tags: not tags
     if rule.tag_status == "any":
@@ -436,11 +539,29 @@ def read_images(text: Iterable[str], source: str) -> dict[str, list[Image]]:
     Lines). Beyond Amazon's keys an entry may have `parts`, the digests of a manifest list's images.
     Entries without a repositoryName are of the image repository "". Raises EstateError.
     """
+    found = _read_all(text, source)
+    for name, images in found.items():
+        if len({image.digest for image in images}) < len(images):
+            raise EstateError(f"{source} has an image twice.", [_twins(name, images)])
+    return found
+
+
+def _twins(name: str, images: Sequence[Image]) -> str:
+    seen: dict[str, int] = {}
+    for number, image in enumerate(images, 1):
+        if image.digest in seen:
+            break
+        seen[image.digest] = number
+    which = f"images {seen[image.digest]} and {number}" + (f" of {name}" if name else "")
+    return f"{which} are both {image.digest}; give each registry's images by themselves"
+
+
+def _read_all(text: Iterable[str], source: str) -> dict[str, list[Image]]:
     lines = iter(text)
-    first = next((line for line in lines if line.strip()), "")
+    first = next((line for line in lines if line.strip("\ufeff \t\r\n")), "").removeprefix("\ufeff")
     try:
         whole = json.loads(first)
-    except ValueError:
+    except (ValueError, RecursionError):
         whole = None
     found: dict[str, list[Image]] = defaultdict(list)
     if isinstance(whole, dict) and "imageDigest" in whole:
@@ -451,7 +572,7 @@ def read_images(text: Iterable[str], source: str) -> dict[str, list[Image]]:
     try:
         whole = json.loads("".join(chain([first], lines)))
         details = whole["imageDetails"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         details = None
     if not isinstance(details, list):
         raise EstateError(
@@ -473,54 +594,17 @@ def _read_one(
 ) -> None:
     try:
         detail = json.loads(entry) if isinstance(entry, str) else entry
-        found[_text(detail.get("repositoryName", ""))].append(image_of(detail))
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as wrong:
-        raise EstateError(
-            f"{source} holds an entry that is no image.",
-            [f"{place}: {type(wrong).__name__} {wrong}; it needs imageDigest and imagePushedAt"],
-        ) from None
+        found[as_text(detail.get("repositoryName", ""))].append(image_of(detail))
+    except KeyError as missing:
+        raise _no_image(source, f"{place}: {missing.args[0]} is missing; add it") from None
+    except json.JSONDecodeError as wrong:
+        said = f"is not JSON, from its character {wrong.pos + 1} on"
+        raise _no_image(source, f"{place}: {said}; write an entry a line") from None
+    except (AttributeError, OverflowError, RecursionError):
+        raise _no_image(source, f"{place}: is no entry of imageDetails; remove it") from None
+    except (ValueError, TypeError) as wrong:
+        raise _no_image(source, f"{place}: {wrong}; correct it") from None
 
 
-def image_of(detail: Mapping[str, Any]) -> Image:
-    """Give the image of one entry of imageDetails (Amazon ECR API Reference, ImageDetail).
-
-    Raises KeyError, TypeError or ValueError for an entry that is no image.
-    """
-    get = detail.get
-    return Image(
-        _text(detail["imageDigest"]),
-        _moment(detail["imagePushedAt"]),
-        _texts(get("imageTags")),
-        _moment(pulled) if (pulled := get("lastRecordedPullTime")) is not None else None,
-        "archive" if get("imageStatus") == "ARCHIVED" else "standard",
-        _moment(archived) if (archived := get("lastArchivedAt")) is not None else None,
-        _moment(activated) if (activated := get("lastActivatedAt")) is not None else None,
-        _text(subject) if (subject := get("subjectManifestDigest")) is not None else None,
-        _texts(get("parts")),
-    )
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
-    return value
-
-
-def _texts(value: object) -> tuple[str, ...]:
-    if value is None:
-        return ()
-    if not isinstance(value, (list, tuple)):
-        raise TypeError(f"{value!r} is no list")
-    return tuple(map(_text, value))
-
-
-def _moment(value: datetime | str | float) -> float:
-    """Read a time as the SDKs and the command line give it; without a zone it is UTC."""
-    if isinstance(value, (int, float)):
-        moment = float(value)
-    else:
-        read = datetime.fromisoformat(value) if isinstance(value, str) else value
-        moment = (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
-    if not 0 <= moment < _LATEST:
-        raise ValueError(f"{value!r} is no time of this world")
-    return moment
+def _no_image(source: str, offence: str) -> EstateError:
+    return EstateError(f"{source} holds an entry that is no image.", [offence])

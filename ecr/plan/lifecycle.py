@@ -9,6 +9,7 @@ touched by a rule of lower priority, which is how tags are protected here (Amazo
 from collections.abc import Iterable, Iterator
 
 from ecr.github.model import Repository
+from ecr.images.family import COMPANION_TAGS
 from ecr.lifecycle.policy import Policy, Rule
 from ecr.plan.overrides import is_for
 from ecr.settings.models import Lifecycle, LifecycleChoice, LifecycleOverride
@@ -81,8 +82,10 @@ def _laid_over(lifecycle: Lifecycle, override: LifecycleOverride) -> LifecycleCh
 
 def _shielded(protected: Iterable[str], choice: LifecycleChoice) -> Iterator[Rule]:
     priority = 0
-    # One rule a pattern: the entries of one list must all be met.
-    for priority, pattern in enumerate(protected, 1):
+    # One rule a pattern: the entries of one list must all be met. A signature by tag is an image like
+    # any other to ECR, and pushed before the images that it would outlive: it needs a shield too.
+    shields = dict.fromkeys((*protected, COMPANION_TAGS))
+    for priority, pattern in enumerate(shields, 1):
         yield Rule(
             priority=priority,
             tag_status="tagged",
@@ -91,16 +94,18 @@ def _shielded(protected: Iterable[str], choice: LifecycleChoice) -> Iterator[Rul
             count=NEVER,
             description=f"protect {pattern}: a match here shields from the rules below",
         )
-    days, kept = choice.untagged_days, choice.keep_images
+    days, kept, beside = choice.untagged_days, choice.keep_images, choice.companions_by_tag
     yield _untagged(priority + 1, days, f"untagged images go after {days} days")
-    # Not `any`: untagged pushes would then use up the count of tagged images.
+    # Not `any`: untagged pushes would then use up the count of tagged images. A rule counts what a
+    # higher one shields as well, so that there have to be places for what signs the images kept.
+    room = f", with room for {beside} by tag beside each" if beside else ""
     yield Rule(
         priority=priority + 2,
         tag_status="tagged",
         patterns=("*",),
         count_type="imageCountMoreThan",
-        count=kept,
-        description=f"keep {kept} tagged images",
+        count=kept * (1 + beside),
+        description=f"keep {kept} tagged images{room}",
     )
 
 

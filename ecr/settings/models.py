@@ -12,7 +12,8 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import Field
 from pydantic.alias_generators import to_camel, to_snake
 
-from ecr.lifecycle.policy import Action, CountType, Rule, StorageClass, TagStatus, check_rules
+from ecr.images.image import StorageClass
+from ecr.lifecycle.policy import Action, CountType, Rule, TagStatus, check_rules
 from ecr.registry import regions
 from ecr.settings.checks import Contradiction, Place, SettingsModel, check, whole
 from ecr.settings.types import (
@@ -298,11 +299,16 @@ class LifecycleChoice(SettingsModel):
     keep_images: Annotated[Whole, Field(ge=1, le=100_000)] = 500
     """Under commit-sha and semver, how many tagged images are kept. Protected images fill places
     too."""
+    companions_by_tag: Annotated[Whole, Field(ge=0, le=10)] = 2
+    """Under commit-sha and semver, how many signatures, attestations and the like are pushed by tag for
+    each image (`sha256-DIGEST.sig`, `.att`). ECR counts them as images, so the count has room for as
+    many beside each image that is kept. 0 where nothing is signed, or signed by referrers."""
     protected_tags: Annotated[tuple[TagPattern, ...], Field(max_length=40), EachOnce()] = (
         "live-*",
-        "v*",
+        "v*.*",
     )
-    """Under commit-sha and semver, patterns for tags whose images never go."""
+    """Under commit-sha and semver, patterns for tags whose images never go. `sha256-*`, what signs
+    them, is protected beside these."""
     rules: Annotated[tuple[LifecycleRule, ...], Field(max_length=50)] = ()
     """Under custom, the rules in order of priority."""
 
@@ -325,6 +331,15 @@ class LifecycleChoice(SettingsModel):
                 ("rules", index, name) if known else ("rules", index),
                 (text or value).replace(". ", " "),
             )
+
+    @check
+    def _protected_tags_can_be(self) -> Iterator[Contradiction]:
+        for index, pattern in enumerate(self.protected_tags):
+            place = ("protected_tags", index)
+            if pattern == "*" and self.preset in ("commit-sha", "semver"):
+                yield Contradiction(place, "protects every tag; choose the preset none")
+            if pattern[:1] in (".", "-"):
+                yield Contradiction(place, "is how no tag begins; correct it")
 
     def typed_rules(self) -> Iterator[Rule]:
         """Give the rules of one's own as the lifecycle grammar has them."""

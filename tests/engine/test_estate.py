@@ -115,7 +115,9 @@ def test_a_new_repository_adds_its_own_resources_and_touches_no_other(open_sessi
 def test_a_lifecycle_policy_that_changes_is_there_afterwards(open_session: Open) -> None:
     session = open_session("api", lambdaReplicas=None)
     deploy(session)
-    session.configure({"lambdaReplicas": None, "lifecycle": {"keepImages": 7}})
+    session.configure(
+        {"lambdaReplicas": None, "lifecycle": {"keepImages": 7, "companionsByTag": 0}}
+    )
     deploy(session)
     ecr = Registries(session.environment).client(*ARTIFACTS)
     policy = ecr.get_lifecycle_policy(repositoryName="api")["lifecyclePolicyText"]

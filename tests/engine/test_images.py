@@ -35,7 +35,7 @@ def test_alerts_and_overrides_settle_and_reach_a_topic(open_session: Open) -> No
         "api",
         "nightly-build",
         alerts={"severities": ["CRITICAL", "HIGH"]},
-        lifecycle={"overrides": [{"names": ["nightly-*"], "keepImages": 20}]},
+        lifecycle={"overrides": [{"names": ["nightly-*"], "keepImages": 20, "companionsByTag": 0}]},
         lambdaReplicas=ONE_LAMBDA_ACCOUNT,
     )
     deploy(session)
@@ -54,7 +54,9 @@ def test_alerts_and_overrides_settle_and_reach_a_topic(open_session: Open) -> No
 def test_a_replica_whose_image_runs_is_found_pinned_and_safe(
     open_session: Open, tmp_path: Path
 ) -> None:
-    session = open_session("api", lifecycle={"keepImages": 1}, lambdaReplicas=ONE_LAMBDA_ACCOUNT)
+    session = open_session(
+        "api", lifecycle={"keepImages": 1, "companionsByTag": 0}, lambdaReplicas=ONE_LAMBDA_ACCOUNT
+    )
     deploy(session)
     central = Registries(session.environment).client(*ARTIFACTS)
     digests = [

@@ -26,8 +26,9 @@ from ecr.cli.options import int_between, refuse_unused_options
 from ecr.cli.registries import add_registry_options, registries_of, selected_registries
 from ecr.cli.table import table
 from ecr.errors import EstateError
+from ecr.images.image import Image
 from ecr.lifecycle.policy import Policy, parse_policy
-from ecr.lifecycle.simulator import DAY, MOST_DAYS, Image, Verdict, explain, simulate
+from ecr.lifecycle.simulator import DAY, MOST_DAYS, Verdict, explain, simulate
 from ecr.registry.registry import ImageReference, Registry
 
 PACE = 30
@@ -302,7 +303,7 @@ class _Judge:
         self._steps = {each.image.digest: each for each in reversed(simulation.steps)}
         self._lists: dict[str, list[str]] = defaultdict(list)
         for image in images:
-            for part in image.parts:
+            for part in image.parts or ():
                 self._lists[part].append(image.digest)
         recent = [each for each in images if each.tags and each.pushed_at > now - PACE * DAY]
         self._pushes_a_day = len(recent) / PACE

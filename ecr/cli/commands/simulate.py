@@ -23,12 +23,12 @@ from ecr.cli.options import int_between, refuse_unused_options
 from ecr.cli.registries import add_name_options, add_registry_options, selected_registries
 from ecr.cli.table import table
 from ecr.errors import EstateError, UsageError
+from ecr.images.image import Image
 from ecr.lifecycle.policy import Policy, parse_policy
 from ecr.lifecycle.simulator import (
     DAY,
     MOST_DAYS,
     MOST_PUSHES,
-    Image,
     Simulation,
     Verdict,
     described,
