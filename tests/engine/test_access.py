@@ -15,7 +15,7 @@ from ecr.plan.access.documents import Document
 from ecr.plan.access.push_roles import ISSUER
 from ecr.plan.alerts import KEY_TAGS
 from sandbox.aws.embedded import ApiCall
-from sandbox.estate import Registries
+from sandbox.aws.hands import credentials_of
 from sandbox.session import ORGANISATION, Session
 from tests.engine.conftest import Open
 from tests.engine.test_estate import ARTIFACTS, LAMBDA, ONE_LAMBDA_ACCOUNT, deploy, held
@@ -51,14 +51,11 @@ def iam(session: Session) -> Any:
 
 def client(session: Session, service: Any, account: str) -> Any:
     """A service of an account, as somebody else would use it, in the estate's Region."""
-    given = Registries(session.environment)._credentials(account)
     return boto3.client(
         service,
         endpoint_url=session.aws.url,
         region_name=ARTIFACTS[1],
-        aws_access_key_id=given["AccessKeyId"],
-        aws_secret_access_key=given["SecretAccessKey"],
-        aws_session_token=given["SessionToken"],
+        **credentials_of(account),
     )
 
 
