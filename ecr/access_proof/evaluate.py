@@ -260,7 +260,7 @@ def _resource(
         pattern = _filled(wanted, variables)
         if pattern is None and "NotResource" in statement:
             raise UnknownPolicyError(f"{wanted} has a variable without a value in NotResource")
-        return pattern is not None and (pattern == "*" or arn_like(resource, pattern))
+        return pattern is not None and resource_like(resource, pattern)
 
     return _one_of(statement, "Resource", about)
 
@@ -372,17 +372,46 @@ def like(value: str, pattern: str) -> bool:
 
 @cache
 def _pattern(pattern: str) -> re.Pattern[str]:
-    wild = {"*": ".*", "?": "."}
-    parts = re.split(r"([*?])", pattern)
-    return re.compile(
-        "".join(wild.get(part) or re.escape(_verbatim(part)) for part in parts), re.DOTALL
-    )
+    return re.compile(_translated(pattern, "."), re.DOTALL)
 
 
 def arn_like(value: str, pattern: str) -> bool:
     """Whether an ARN matches a pattern, each of its six parts by itself."""
     parts, wanted = value.split(":", 5), pattern.split(":", 5)
     return len(parts) == len(wanted) and all(map(like, parts, wanted))
+
+
+def resource_like(value: str, pattern: str) -> bool:
+    """Whether an ARN matches the pattern of a Resource element.
+
+    A ``*`` at the end of a segment may go on beyond its colon, and one within a segment may not (IAM
+    User Guide, "IAM JSON policy elements: Resource").
+    """
+    return bool(_resource_pattern(pattern).fullmatch(value))
+
+
+@cache
+def _resource_pattern(pattern: str) -> re.Pattern[str]:
+    # What comes after the fifth colon is one segment, in which colons are text.
+    segments = pattern.split(":", 5)
+    whole = len(segments) > 5  # noqa: PLR2004 - the colons of an ARN
+    last = len(segments) - 1
+    parts = []
+    for index, segment in enumerate(segments):
+        if whole and index == last:
+            parts.append(_translated(segment, "."))
+        elif segment.endswith("*"):
+            parts.append(_translated(segment[:-1], "[^:]") + ".*")
+        else:
+            parts.append(_translated(segment, "[^:]"))
+    return re.compile(":".join(parts), re.DOTALL)
+
+
+def _translated(text: str, within: str) -> str:
+    wild = {"*": f"{within}*", "?": within}
+    return "".join(
+        wild.get(part) or re.escape(_verbatim(part)) for part in re.split(r"([*?])", text)
+    )
 
 
 _COMPARISONS: Mapping[str, Callable[[str, str], bool]] = {

@@ -172,6 +172,7 @@ def names(session: Session) -> set[str]:
 
 def test_the_roles_allow_what_the_providers_call_and_nothing_else(open_session: Open) -> None:
     session = open_session("api", "web", **EVERYTHING)
+    stands_already(session)
     granted: dict[str, set[str]] = defaultdict(set)
     called: dict[str, set[str]] = defaultdict(set)
     before = documents(session)
@@ -200,6 +201,7 @@ def test_the_roles_allow_what_the_providers_call_and_nothing_else(open_session: 
 def test_a_preview_reads_what_its_role_allows_and_nothing_else(open_session: Open) -> None:
     session = open_session("api", "web", **EVERYTHING)
     deploy(session)
+    stands_already(session)
     session.aws.forget_calls()
     for arguments in ((), ("--refresh",)):
         assert session.preview(*arguments).code == 0
@@ -210,6 +212,12 @@ def test_a_preview_reads_what_its_role_allows_and_nothing_else(open_session: Ope
         assert {action(call) for call in mine} == {each for text in texts for each in actions(text)}
     changing = ("Create", "Put", "Set", "Delete", "Update", "Tag", "Untag", "Enable", "Schedule")
     assert not [call for call in calls(session) if call.action.startswith(changing)]
+
+
+def stands_already(session: Session) -> None:
+    """Have other hands make an image repository in each account; its tags are looked at."""
+    for account in (ARTIFACTS[0], LAMBDA[0]):
+        client(session, "ecr", account).create_repository(repositoryName="of-others")
 
 
 def documents(session: Session) -> dict[str, list[tuple[Document, Document]]]:
