@@ -64,11 +64,24 @@ class Judgement:
     identity: Identity | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A permission that was needed and given: to whom, with the context of the request."""
+
+    caller: Caller
+    need: Need
+
+
 class Authorisation:
-    """Decides requests. Not safe in many threads: the server asks one at a time."""
+    """Decides requests. Not safe in many threads: the server asks one at a time.
+
+    ``grants`` has the last of each principal and action, so that a test can take the action away from
+    the documents and see that it was needed.
+    """
 
     def __init__(self, identities: Identities) -> None:
         self._identities = identities
+        self.grants: dict[tuple[str, str], Grant] = {}
 
     def judge(self, asked: Asked, key: str, token: str | None) -> Judgement:
         """Decide one request; raises UnknownRequestError where it is not known what it is about."""
@@ -97,32 +110,13 @@ class Authorisation:
     def _judged(self, identity: Identity, needed: list[Need], asked: Asked) -> Judgement:
         account, who = needed[0].account, identity.caller
         for need in needed:
-            verdict = self._verdict(who, need, asked)
+            caller = _with_context(who, need, asked)
+            verdict = _verdict(caller, need)
             if verdict.decision != "allowed":
                 denial = _denial(asked.service, identity.arn, need, verdict)
                 return Judgement(account, who.name, verdict.decision, denial, identity)
+            self.grants[who.name, need.action] = Grant(caller, need)
         return Judgement(account, who.name, "allowed", None, identity)
-
-    @staticmethod
-    def _verdict(who: Caller, need: Need, asked: Asked) -> Verdict:
-        now = datetime.now(UTC)
-        general: dict[str, Values] = {
-            "aws:RequestedRegion": asked.region,
-            "aws:SecureTransport": "true",
-            "aws:SourceIp": "127.0.0.1",
-            "aws:CurrentTime": now.isoformat(timespec="seconds"),
-            "aws:EpochTime": str(int(now.timestamp())),
-            "aws:ViaAWSService": "false",
-            "aws:ResourceAccount": need.account,
-        }
-        return explain(
-            replace(who, context={**general, **who.context, **need.context}),
-            need.action,
-            need.resource,
-            need.policies,
-            account=need.account,
-            resource_decides=need.resource_decides,
-        )
 
     def _sts(self, asked: Asked, identity: Identity) -> Judgement:
         who = identity.caller
@@ -168,9 +162,35 @@ class Authorisation:
         context: dict[str, Values] = {"sts:RoleSessionName": asked.text("RoleSessionName")}
         action = "sts:AssumeRoleWithWebIdentity"
         need = Need(action, arn, account, context, (trust,) if trust else ())
-        verdict = self._verdict(who, need, asked)
+        verdict = _verdict(_with_context(who, need, asked), need)
         allowed = verdict.decision == "allowed"
         return Judgement(account, who.name, verdict.decision, None if allowed else refused)
+
+
+def _with_context(who: Caller, need: Need, asked: Asked) -> Caller:
+    """Add what every request says of itself (IAM User Guide, "AWS global condition context keys")."""
+    now = datetime.now(UTC)
+    general: dict[str, Values] = {
+        "aws:RequestedRegion": asked.region,
+        "aws:SecureTransport": "true",
+        "aws:SourceIp": "127.0.0.1",
+        "aws:CurrentTime": now.isoformat(timespec="seconds"),
+        "aws:EpochTime": str(int(now.timestamp())),
+        "aws:ViaAWSService": "false",
+        "aws:ResourceAccount": need.account,
+    }
+    return replace(who, context={**general, **who.context, **need.context})
+
+
+def _verdict(caller: Caller, need: Need) -> Verdict:
+    return explain(
+        caller,
+        need.action,
+        need.resource,
+        need.policies,
+        account=need.account,
+        resource_decides=need.resource_decides,
+    )
 
 
 _PARTS = 5

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from sandbox.aws.authorisation import Grant
     from sandbox.aws.identity import Organisation
 
 
@@ -219,6 +220,14 @@ class EmbeddedAws:
     def forget_calls(self) -> None:
         """Start the journal anew."""
         self._journal.clear()
+
+    def grants(self) -> dict[tuple[str, str], Grant]:
+        """Return, of each principal and action, the last permission that was needed and given.
+
+        Those that AWS asks for beside a call are among them.
+        """
+        with self._one_at_a_time:
+            return dict(self._authorisation.grants)
 
     def web_token(self, claims: Mapping[str, str]) -> str:
         """Return a token of the identity provider, as GitHub gives a job one."""

@@ -3,12 +3,13 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import boto3
 import pytest
 
-from ecr.access_proof.evaluate import Caller, Values, decide, statements
+from ecr.access_proof.evaluate import Caller, Values, Verdict, decide, explain, statements
 from ecr.engine.stack_file import checked, read_stack_file
 from ecr.plan.access.deploy_roles import UNCALLED, deployment_documents
 from ecr.plan.access.documents import Document
@@ -196,20 +197,55 @@ def test_the_roles_allow_what_the_providers_call_and_nothing_else(open_session: 
         before = after
     for account in (ARTIFACTS[0], LAMBDA[0]):
         assert called[account] == granted[account] - UNCALLED
+        # Those that are asked for beside a call are decided, too: there is no exception.
+        assert needed(session, f"arn:aws:iam::{account}:role/ecr-estate-deploy") == granted[account]
+
+
+def needed(session: Session, role: str) -> set[str]:
+    """The actions that a role was given, each of which is taken away in turn and missed."""
+    found = {action: grant for (who, action), grant in session.aws.grants().items() if who == role}
+    for wanted, grant in found.items():
+        less = tuple(without(text, wanted) for text in grant.caller.policies)
+        need = grant.need
+        verdict = explain(
+            replace(grant.caller, policies=less),
+            need.action,
+            need.resource,
+            need.policies,
+            account=need.account,
+            resource_decides=need.resource_decides,
+        )
+        assert verdict == Verdict("not allowed", "identity"), wanted
+    return set(found)
+
+
+def without(text: str, wanted: str) -> str:
+    """A document that does not allow one action."""
+    document = json.loads(text)
+    for statement in document["Statement"]:
+        listed = statement["Action"]
+        if statement["Effect"] == "Allow" and isinstance(listed, list):
+            statement["Action"] = [each for each in listed if each != wanted]
+    return json.dumps(document)
 
 
 def test_a_preview_reads_what_its_role_allows_and_nothing_else(open_session: Open) -> None:
-    session = open_session("api", "web", **EVERYTHING)
+    session = open_session("api", "web", **EVERYTHING, previewRole="ecr-estate-read")
     deploy(session)
     stands_already(session)
     session.aws.forget_calls()
-    for arguments in ((), ("--refresh",)):
-        assert session.preview(*arguments).code == 0
+    for arguments in ((), ("--refresh", "--run-program")):
+        done = session.preview(*arguments)
+        assert done.code == 0, done.output
     for account, pairs in documents(session).items():
         mine = [call for call in calls(session) if call.account == account]
         (texts,) = [[pair[1].text for pair in pairs]]
         assert all(may(texts, call, {}) for call in mine)
-        assert {action(call) for call in mine} == {each for text in texts for each in actions(text)}
+        reads = {each for text in texts for each in actions(text)}
+        assert {action(call) for call in mine} == reads
+        role = f"arn:aws:iam::{account}:role/ecr-estate-read"
+        assert {call.principal for call in mine} == {role}
+        assert needed(session, role) == reads
     changing = ("Create", "Put", "Set", "Delete", "Update", "Tag", "Untag", "Enable", "Schedule")
     assert not [call for call in calls(session) if call.action.startswith(changing)]
 
