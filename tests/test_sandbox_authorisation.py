@@ -399,6 +399,32 @@ def test_the_conditions_of_a_trust_policy_hold(
         assert refusal(lambda: assume(aws, keys, target, **more))[0] == "AccessDenied"
 
 
+@pytest.mark.parametrize(
+    ("most", "asked", "by_a_role", "said"),
+    [
+        (7200, 7200, False, ""),
+        (3600, 3601, False, "the MaxSessionDuration set for this role"),
+        (7200, 3601, True, "the 1 hour session limit for roles assumed by role chaining"),
+    ],
+)
+def test_no_session_is_longer_than_its_role_allows(
+    aws: EmbeddedAws,
+    most: int,
+    asked: int,
+    by_a_role: bool,  # noqa: FBT001 - a parameter of the test
+    said: str,
+) -> None:
+    keys = working(aws, allow("sts:AssumeRole")) if by_a_role else credentials_of(OURS)
+    target = f"arn:aws:iam::{OURS}:role/deploy"
+    aws.put_role(target, trusting({"AWS": OURS}), {}, seconds=most)
+    if not said:
+        assert assume(aws, keys, target, DurationSeconds=asked)
+        return
+    refused = refusal(lambda: assume(aws, keys, target, DurationSeconds=asked))
+    message = f"The requested DurationSeconds exceeds {said}."
+    assert refused == ("ValidationError", message, 400)
+
+
 def test_a_root_assumes_no_role_and_may_everything_else(aws: EmbeddedAws) -> None:
     root = credentials_of(OURS, "root")
     client(aws, "ecr", root).create_repository(repositoryName="api")
@@ -500,6 +526,13 @@ def test_a_token_of_a_provider_that_the_account_does_not_have_is_refused(
     aws.put_role(WORKER, federated(StringEquals={"sub": SUBJECT}), {})
     said = f"No OpenIDConnect provider found in your account for https://{ISSUER}"
     assert refusal(lambda: by_token(aws, CLAIMS)) == ("InvalidIdentityToken", said, 400)
+
+
+def test_a_token_that_has_ended_is_refused(aws: EmbeddedAws) -> None:
+    aws.put_provider(PROVIDER, AUDIENCE)
+    aws.put_role(WORKER, federated(StringEquals={"sub": SUBJECT}), {})
+    code, _, status = refusal(lambda: by_token(aws, {**CLAIMS, "exp": "1767225600"}))
+    assert (code, status) == ("ExpiredTokenException", 400)
 
 
 @pytest.mark.parametrize("wrong", ["audience", "signature", "form"])

@@ -29,6 +29,7 @@ _UNASKED = {"sts:GetCallerIdentity"}
 """Of which AWS says that no permission is needed, and that none can be taken away."""
 
 _FORBIDDEN = 403
+_HOUR = 3600
 _BAD = 400
 
 _WORDS: Mapping[Layer, str] = {
@@ -145,7 +146,18 @@ class Authorisation:
         account = arn.split(":")[4]
         need = Need("sts:AssumeRole", arn, account, context, (trust,), resource_decides=True)
         judged = self._judged(identity, [need], asked)
-        return replace(judged, account=identity.account)
+        too_long = self._too_long(asked, identity)
+        return replace(judged, account=identity.account, denial=judged.denial or too_long)
+
+    def _too_long(self, asked: Asked, identity: Identity | None) -> Denial | None:
+        """Refuse a session that is longer than the role's sessions may be, or than a chained one."""
+        longest = self._identities.longest(asked.text("RoleArn"), identity)
+        if int(asked.text("DurationSeconds") or _HOUR) <= longest:
+            return None
+        limit = "the MaxSessionDuration set for this role"
+        if identity is not None and identity.assumed:
+            limit = "the 1 hour session limit for roles assumed by role chaining"
+        return Denial("ValidationError", f"The requested DurationSeconds exceeds {limit}.", _BAD)
 
     def _web_identity(self, asked: Asked) -> Judgement:
         arn, token = asked.text("RoleArn"), asked.text("WebIdentityToken")
@@ -164,7 +176,8 @@ class Authorisation:
         need = Need(action, arn, account, context, (trust,) if trust else ())
         verdict = _verdict(_with_context(who, need, asked), need)
         allowed = verdict.decision == "allowed"
-        return Judgement(account, who.name, verdict.decision, None if allowed else refused)
+        why_not = self._too_long(asked, None) if allowed else refused
+        return Judgement(account, who.name, verdict.decision, why_not)
 
 
 def _with_context(who: Caller, need: Need, asked: Asked) -> Caller:

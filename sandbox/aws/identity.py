@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from sandbox.aws.hands import Hand
 
+_HOUR = 3600
 _NOTHING = json.dumps({"Version": "2012-10-17", "Statement": []})
 _EVERYTHING = {"Effect": "Allow", "Action": "*", "Resource": "*"}
 ADMINISTRATOR_ACCESS = json.dumps({"Version": "2012-10-17", "Statement": [_EVERYTHING]})
@@ -195,6 +196,16 @@ class Identities:
             boundary = (_managed(managed[arn]) if arn in managed else _NOTHING,)
         return (*role.policies.values(), *attached), boundary
 
+    def longest(self, arn: str, asking: Identity | None) -> int:
+        """Return for how many seconds a role may be assumed; an hour from another role's session.
+
+        IAM User Guide, "Methods to assume a role": role chaining.
+        """
+        if asking is not None and asking.assumed:
+            return _HOUR
+        role = self.role(arn)
+        return int(role.max_session_duration or _HOUR) if role else _HOUR
+
     def trust(self, arn: str, asking: Identity | None) -> str | None:
         """Return the trust policy of a role; None where there is no such role."""
         if role := self.role(arn):
@@ -251,6 +262,8 @@ class Identities:
             )
         if claims.get("aud") not in held.client_id_list:
             raise UnknownCredentialsError("InvalidIdentityToken", "Incorrect token audience")
+        if float(claims.get("exp", "inf")) < _now():
+            raise UnknownCredentialsError("ExpiredTokenException", "Token expired")
         known = {"aud", "sub", *(_CLAIMS if partition == "aws" else ())}
         context = {f"{issuer}:{name}": str(claims[name]) for name in known & claims.keys()}
         return Caller("federated", provider, context=context)
