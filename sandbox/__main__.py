@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sandbox.aws import ApiCall
 from sandbox.session import (
     PROJECT,
     STACK,
@@ -24,6 +25,7 @@ from sandbox.session import (
 from sandbox.toolchain.commands import ToolchainError
 
 DIRECTORY = PROJECT / ".sandbox"
+_LET_THROUGH = {"allowed", "needs no permission"}
 OUTPUTS = "outputs.json"
 """What `make sandbox` leaves in that folder: the stack's outputs, for the site's estate page."""
 
@@ -150,6 +152,7 @@ def _run(options: argparse.Namespace) -> int:
         print(f"\npulumi up took {took:.1f} s and made {len(calls)} GitHub calls", end="; ")
         print(f"both runs together made {aws.total()} AWS calls.")
         print("pulumi preview: no changes.")
+        _print_decisions(session.aws.calls())
     return 0
 
 
@@ -158,7 +161,7 @@ def _print_estate(environment: dict[str, str], outputs: dict[str, Any]) -> None:
 
     from sandbox.estate import Registries, registries_table, services_table  # noqa: PLC0415
 
-    registries = Registries(environment)
+    registries = Registries(environment, "onlooker")
     contents = [
         registries.read(*key.split("/")) for key in outputs.get("report", {}).get("registries", [])
     ]
@@ -176,6 +179,16 @@ def _print_estate(environment: dict[str, str], outputs: dict[str, Any]) -> None:
         console.print(f"namespace {name}: {', '.join(below) or 'empty'}")
     for prefix, names in report["bleeding"].items():
         console.print(f"prefix {prefix}* also covers {', '.join(names)}: not copied, harmless")
+
+
+def _print_decisions(calls: Sequence[ApiCall]) -> None:
+    """Say how many calls IAM decided, and who made them."""
+    decided = [each for each in calls if each.decision]
+    refused = [each for each in decided if each.decision not in _LET_THROUGH]
+    print(f"Of {len(calls)} AWS calls, {len(decided)} were decided as IAM decides: ", end="")
+    print(f"{len(decided) - len(refused)} let through, {len(refused)} refused. Who made them:")
+    for principal, count in Counter(each.principal or "nobody known" for each in decided).items():
+        print(f"  {count:>6}  {principal}")
 
 
 def _serve(_: argparse.Namespace) -> int:

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from sandbox import processes
+from sandbox.deployers import Job
 from sandbox.session import PROJECT, STACK, Run, Session
 
 
@@ -31,7 +32,9 @@ class Checkout:
         """Write a stack's file as the session has it, with more settings laid over."""
         file = yaml.safe_load(self.session.config_file.read_text())
         file["config"] |= {f"ecr-estate:{key}": value for key, value in settings.items()}
-        (self.folder / f"Pulumi.{stack}.yaml").write_text(yaml.safe_dump(file))
+        written = self.folder / f"Pulumi.{stack}.yaml"
+        written.write_text(yaml.safe_dump(file))
+        self.session.roles.grant(stack, written)
 
     def environment(self, **more: str) -> Mapping[str, str]:
         """Give the environment of a job, with the engine on its PATH."""
@@ -51,7 +54,7 @@ class Checkout:
         return self.run("pulumi", "--non-interactive", *arguments)
 
     def script(self, name: str, **more: str) -> Run:
-        """Run one of the pipeline's scripts, as a step of a job does."""
+        """Run one of the pipeline's scripts, as a step of a job does: with its role and no other."""
         (self.out / "outputs").unlink(missing_ok=True)
         step = {
             "STACK": STACK,
@@ -59,7 +62,15 @@ class Checkout:
             "GITHUB_OUTPUT": str(self.out / "outputs"),
             "GITHUB_STEP_SUMMARY": str(self.out / "summary"),
         }
-        return self.run(str(self.folder / ".ci" / name), **step, **more)
+        role = self.session.roles.session_of(self._job(name))
+        return self.run(str(self.folder / ".ci" / name), **step, **role, **more)
+
+    def _job(self, name: str) -> Job:
+        """Say whose role a script has; without `previewRole` who previews needs those that write."""
+        if name == "deploy":
+            return "deployments"
+        file = yaml.safe_load((self.folder / f"Pulumi.{STACK}.yaml").read_text())
+        return "previews" if "ecr-estate:previewRole" in file["config"] else "pipeline"
 
     def output(self, name: str) -> str:
         """Give an output of the last script."""

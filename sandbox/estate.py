@@ -1,21 +1,21 @@
 """The estate as AWS holds it: read back through the API, never from the engine's state.
 
 Owns the table that `make sandbox` prints. Reads the registries of the accounts and Regions that it is
-given, by the same roles that the deployment assumes.
+given, as an onlooker of each account, and never by the roles of the estate.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.exceptions import ClientError
 from rich.table import Table
 
+from sandbox.aws.hands import Hand, credentials_of
+
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
-    from mypy_boto3_sts.type_defs import CredentialsTypeDef
 
 ROLE = "ecr-estate-deploy"
 
@@ -35,33 +35,20 @@ class RegistryContents:
 
 
 class Registries:
-    """Looks into registries at one endpoint; credentials are got once an account."""
+    """Looks into registries at one endpoint, or changes them, as other hands than the estate's."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], hand: Hand = "administrator") -> None:
         self._endpoint = environment["AWS_ENDPOINT_URL"]
-        self._session = boto3.Session(
-            aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
-            region_name=environment["AWS_REGION"],
-        )
-        self._credentials = cache(self._assume)
-
-    def _assume(self, account: str) -> "CredentialsTypeDef":
-        answer = self._session.client("sts", endpoint_url=self._endpoint).assume_role(
-            RoleArn=f"arn:aws:iam::{account}:role/{ROLE}", RoleSessionName="estate"
-        )
-        return answer["Credentials"]
+        self._session = boto3.Session(region_name=environment["AWS_REGION"])
+        self._hand = hand
 
     def client(self, account: str, region: str) -> "ECRClient":
-        """Give a client for one registry."""
-        given = self._credentials(account)
+        """Return a client for one registry."""
         return self._session.client(
             "ecr",
             region_name=region,
             endpoint_url=self._endpoint,
-            aws_access_key_id=given["AccessKeyId"],
-            aws_secret_access_key=given["SecretAccessKey"],
-            aws_session_token=given["SessionToken"],
+            **credentials_of(account, self._hand),
         )
 
     def read(self, account: str, region: str) -> RegistryContents:

@@ -19,6 +19,7 @@ import yaml
 
 from sandbox import processes
 from sandbox.aws import EmbeddedAws
+from sandbox.deployers import AWS_ORGANISATION, Roles
 from sandbox.github import EmbeddedGitHub, Organisation, seeded_organisation
 from sandbox.toolchain import Toolchain
 
@@ -80,7 +81,7 @@ class Session:
         self.directory = directory
         self.toolchain = toolchain
         self.mark = uuid.uuid4().hex
-        self.aws = EmbeddedAws()
+        self.aws = EmbeddedAws(strict=True, organisation=AWS_ORGANISATION)
         # One without repositories is an organisation too, and false.
         self.github = EmbeddedGitHub(
             seeded_organisation(ORGANISATION) if organisation is None else organisation
@@ -88,6 +89,7 @@ class Session:
         self.stack_file = stack_file
         self.config_file = stack_file
         self.own_variables: dict[str, str] = {}
+        self.roles = Roles(self.aws)
         self._settings = settings
         self._running = ExitStack()
 
@@ -106,6 +108,9 @@ class Session:
             # The engine writes into a stack's file; into a copy, where the file is somebody's own.
             if self._settings is not None or self.stack_file != STACK_FILE:
                 self.configure(self._settings or {})
+            else:
+                self.roles.grant(STACK, self.config_file)
+            self._credentials = self.roles.session_of("pipeline")
             created = self.pulumi("stack", "init", STACK)
             if created.code:
                 raise SessionError(f"the engine could not create the stack:\n{created.output}")
@@ -138,6 +143,7 @@ class Session:
         }
         self.config_file = self.directory / f"Pulumi.{STACK}.yaml"
         self.config_file.write_text(yaml.safe_dump(stack))
+        self.roles.grant(STACK, self.config_file)
 
     @property
     def variables(self) -> dict[str, str]:
@@ -152,8 +158,7 @@ class Session:
             "GITHUB_TOKEN": self.github.token,
             "GITHUB_BASE_URL": self.github.url,
             "AWS_ENDPOINT_URL": self.aws.url,
-            "AWS_ACCESS_KEY_ID": "AKIASANDBOX000000000",
-            "AWS_SECRET_ACCESS_KEY": "embedded-aws-takes-any-key",
+            **self._credentials,
             "AWS_REGION": "eu-west-1",
             "AWS_EC2_METADATA_DISABLED": "true",
             **self.own_variables,

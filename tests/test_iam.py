@@ -5,7 +5,16 @@ from typing import Any
 
 import pytest
 
-from ecr.access_proof.evaluate import Caller, Decision, UnknownPolicyError, arn_like, decide, like
+from ecr.access_proof.evaluate import (
+    Caller,
+    Decision,
+    UnknownPolicyError,
+    Verdict,
+    arn_like,
+    decide,
+    explain,
+    like,
+)
 
 OURS, THEIRS = "111111111111", "222222222222"
 REPOSITORY = f"arn:aws:ecr:eu-west-1:{OURS}:repository/api"
@@ -105,6 +114,15 @@ def test_what_is_not_meant_is_left_out_of_a_statement() -> None:
         ("Bool", "true", "true", True),
         ("Bool", "true", None, False),
         ("BoolIfExists", "false", None, True),
+        ("NumericLessThan", 5, "4", True),
+        ("NumericGreaterThanEquals", "5", "4", False),
+        ("NumericNotEquals", "5", "4", True),
+        ("DateGreaterThan", "2026-01-01T00:00:00Z", "2026-11-27T00:00:00Z", True),
+        ("DateLessThanEquals", "1767225600", "2026-11-27T00:00:00Z", False),
+        ("IpAddress", "10.0.0.0/8", "10.1.2.3", True),
+        ("NotIpAddress", ["10.0.0.0/8"], "10.1.2.3", False),
+        ("StringNotEqualsIgnoreCase", "A", "a", False),
+        ("Bool", True, "true", True),
         ("Null", "true", None, True),
         ("Null", "true", "a", False),
         ("Null", "false", "a", True),
@@ -152,7 +170,12 @@ def test_a_caller_says_who_it_is_in_its_requests() -> None:
     [
         document(Principal="*", Condition={"DateGreaterThan": {"aws:CurrentTime": "2026"}}),
         document(NotPrincipal="*"),
-        document(Resource="arn:aws:ecr:*:*:repository/${aws:PrincipalTag/team}"),
+        document(Principal="*", Condition={"StringAlmost": {"aws:CurrentTime": "2027"}}),
+        document(Principal="*", Condition={"DateLessThan": {"aws:CurrentTime": "soon"}}),
+        document(
+            Principal="*",
+            Condition={"StringNotEquals": {"aws:CurrentTime": "${aws:PrincipalTag/team}"}},
+        ),
         document(Principal=["*"]),
     ],
 )
@@ -174,3 +197,122 @@ def test_wildcards_match_whole_texts_and_the_parts_of_arns() -> None:
     assert arn_like(REPOSITORY, f"arn:aws:ecr:*:{OURS}:repository/*")
     assert not arn_like(REPOSITORY, "arn:aws:ecr:*:repository/api")
     assert not arn_like(REPOSITORY, "arn:*")
+
+
+ELSEWHERE = document(Action="ecr:PutImage")
+SESSION = f"arn:aws:sts::{OURS}:assumed-role/someone/job"
+
+
+def person(*policies: str, **facts: Any) -> Caller:
+    return Caller("user", f"arn:aws:iam::{OURS}:user/somebody", policies=policies, **facts)
+
+
+@pytest.mark.parametrize(
+    ("caller", "policies", "verdict"),
+    [
+        # Each kind that limits must allow, too, and says so where it does not.
+        (role(OURS, document(), boundary=(document(),)), (), Verdict("allowed")),
+        (
+            role(OURS, document(), boundary=(ELSEWHERE,)),
+            (),
+            Verdict("not allowed", "boundary"),
+        ),
+        (role(OURS, document(), sessions=(ELSEWHERE,)), (), Verdict("not allowed", "session")),
+        (role(OURS, ELSEWHERE), (), Verdict("not allowed", "identity")),
+        (role(THEIRS, document()), (), Verdict("not allowed", "resource")),
+        # A service control policy of every level must allow.
+        (role(OURS, document(), controls=((document(),), (document(),))), (), Verdict("allowed")),
+        (
+            role(OURS, document(), controls=((document(),), (ELSEWHERE,))),
+            (),
+            Verdict("not allowed", "service control"),
+        ),
+        (
+            Caller("root", f"arn:aws:iam::{OURS}:root", controls=((ELSEWHERE,),)),
+            (),
+            Verdict("not allowed", "service control"),
+        ),
+        (Caller("root", f"arn:aws:iam::{OURS}:root"), (), Verdict("allowed")),
+        # A service-linked role is limited by none of them.
+        (
+            Caller(
+                "role",
+                f"arn:aws:iam::{OURS}:role/aws-service-role/ecr/Replication",
+                policies=(document(),),
+                controls=((ELSEWHERE,),),
+            ),
+            (),
+            Verdict("allowed"),
+        ),
+        # Who denies is named.
+        (
+            role(OURS, document(), boundary=(document("Deny"),)),
+            (),
+            Verdict("denied", "boundary"),
+        ),
+        (role(OURS, document()), (NOBODY,), Verdict("denied", "resource")),
+        (role(OURS, document("Deny")), (), Verdict("denied", "identity")),
+        (
+            role(OURS, document(), controls=((document(), document("Deny")),)),
+            (),
+            Verdict("denied", "service control"),
+        ),
+        # What a resource policy gives to a role is within its boundary, and to its session is not.
+        (
+            role(boundary=(ELSEWHERE,)),
+            (document(Principal={"AWS": role().name}),),
+            Verdict("not allowed", "boundary"),
+        ),
+        (
+            role(session=SESSION, boundary=(ELSEWHERE,), sessions=(ELSEWHERE,)),
+            (document(Principal={"AWS": SESSION}),),
+            Verdict("allowed"),
+        ),
+        # To a user it is given outright.
+        (
+            person(boundary=(ELSEWHERE,)),
+            (document(Principal={"AWS": person().name}),),
+            Verdict("allowed"),
+        ),
+        (person(boundary=(ELSEWHERE,)), (EVERYONE,), Verdict("not allowed", "boundary")),
+    ],
+)
+def test_boundaries_sessions_and_service_control_policies_only_take_away(
+    caller: Caller, policies: tuple[str, ...], verdict: Verdict
+) -> None:
+    assert explain(caller, PULL, REPOSITORY, policies, account=OURS) == verdict
+
+
+def test_a_role_and_a_key_are_nobody_s_but_whom_their_own_policy_names() -> None:
+    def verdict(*policies: str) -> Verdict:
+        who = role(OURS, document())
+        return explain(who, PULL, REPOSITORY, policies, account=OURS, resource_decides=True)
+
+    assert verdict() == Verdict("not allowed", "resource")
+    assert verdict(OWN_ACCOUNT) == Verdict("allowed")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "context", "decision"),
+    [
+        ("repository/${aws:PrincipalTag/team}", {"aws:PrincipalTag/team": "api"}, "allowed"),
+        ("repository/${aws:PrincipalTag/team}", {"aws:PrincipalTag/team": "web"}, "not allowed"),
+        ("repository/${aws:PrincipalTag/team}", {}, "not allowed"),
+        ("repository/${aws:PrincipalTag/team, 'api'}", {}, "allowed"),
+        # A wildcard that comes with a request is none of the policy's.
+        ("repository/${aws:PrincipalTag/team}", {"aws:PrincipalTag/team": "*"}, "not allowed"),
+        ("repository/a${*}", {}, "not allowed"),
+    ],
+)
+def test_variables_are_filled_from_the_request(
+    pattern: str, context: dict[str, str], decision: Decision
+) -> None:
+    policy = document(Resource=f"arn:aws:ecr:eu-west-1:{OURS}:{pattern}")
+    assert decided(role(OURS, policy, context=context)) == decision
+
+
+def test_in_the_older_version_of_the_language_a_variable_is_text() -> None:
+    policy = document(Resource="*", Condition={"StringEquals": {"a": "${aws:username}"}})
+    older = policy.replace("2012-10-17", "2008-10-17")
+    for text, decision in ((policy, "not allowed"), (older, "allowed")):
+        assert decided(role(OURS, text, context={"a": "${aws:username}"})) == decision

@@ -169,7 +169,7 @@ def test_drift_names_what_aws_has_instead(
         "image repository 1/r/api: imageTagMutability",
         '  imageTagMutability: "IMMUTABLE" was deployed, "MUTABLE" is in AWS',
         "image repository 1/r/web: is gone",
-        "Drift: 2 resources; `pulumi up --refresh` puts that right.",
+        "Drift: 2 resources; `pulumi up --refresh --run-program` puts that right.",
     ]
     found = json.loads((tmp_path / "drift.json").read_text())["drift"]
     assert [each["gone"] for each in found] == [False, True]

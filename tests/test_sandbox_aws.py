@@ -172,11 +172,35 @@ def test_each_call_is_listed_with_who_asked_what_where_about_what_and_the_answer
     client.create_repository(repositoryName="api")
     client.describe_repositories(repositoryNames=["api"])
     role = f"arn:aws:iam::{ARTIFACTS}:role/deployment"
+    administrator = f"arn:aws:iam::{EmbeddedAws.default_account}:user/administrator"
     assert aws.calls() == [
-        ApiCall(EmbeddedAws.default_account, "eu-west-1", "sts", "AssumeRole", 200, role),
-        ApiCall(ARTIFACTS, "us-east-1", "ecr", "GetRegistryPolicy", 400),
-        ApiCall(ARTIFACTS, "us-east-1", "ecr", "CreateRepository", 200, "api"),
-        ApiCall(ARTIFACTS, "us-east-1", "ecr", "DescribeRepositories", 200, "api"),
+        ApiCall(
+            EmbeddedAws.default_account,
+            "eu-west-1",
+            "sts",
+            "AssumeRole",
+            200,
+            role,
+            principal=administrator,
+            decision="allowed",
+        ),
+        *(
+            ApiCall(
+                ARTIFACTS,
+                "us-east-1",
+                "ecr",
+                action,
+                status,
+                name,
+                principal=role,
+                decision="allowed",
+            )
+            for action, status, name in (
+                ("GetRegistryPolicy", 400, ""),
+                ("CreateRepository", 200, "api"),
+                ("DescribeRepositories", 200, "api"),
+            )
+        ),
     ]
 
 
@@ -194,11 +218,12 @@ def test_the_tags_of_a_key_that_is_made_are_listed_with_the_call(aws: EmbeddedAw
 
 
 def test_an_unsigned_call_is_listed_under_its_service(aws: EmbeddedAws) -> None:
-    sts(aws).assume_role_with_web_identity(
-        RoleArn=f"arn:aws:iam::{ARTIFACTS}:role/push",
-        RoleSessionName="test",
-        WebIdentityToken="a.b.c",
-    )
+    with pytest.raises(ClientError, match="InvalidIdentityToken"):
+        sts(aws).assume_role_with_web_identity(
+            RoleArn=f"arn:aws:iam::{ARTIFACTS}:role/push",
+            RoleSessionName="test",
+            WebIdentityToken="a.b.c",
+        )
     assert [(call.service, call.action) for call in aws.calls()] == [
         ("sts", "AssumeRoleWithWebIdentity")
     ]
@@ -215,6 +240,8 @@ def test_another_process_can_read_and_forget_the_calls(aws: EmbeddedAws) -> None
             "status": 200,
             "subject": "",
             "tags": [],
+            "principal": f"arn:aws:iam::{EmbeddedAws.default_account}:user/administrator",
+            "decision": "needs no permission",
         }
     ]
     assert fetched(aws, "/_sandbox/calls", "DELETE") == []

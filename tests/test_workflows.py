@@ -334,7 +334,7 @@ def test_plan_writes_the_comment_and_says_that_no_guard_has_tripped(place: Place
     comment = (place.folder / "comment.md").read_text()
     assert comment.startswith("<!-- ecr-estate plan prod -->")
     assert (place.folder / "summary").read_text() == comment
-    assert place.called("pulumi")[2:5] == ["--stack", "prod", "--refresh"]
+    assert place.called("pulumi")[2:6] == ["--stack", "prod", "--refresh", "--run-program"]
 
 
 @needs_jq
@@ -564,7 +564,7 @@ def test_deploy_confirms_nothing_by_itself_and_publishes_nothing_after_a_failure
     place.put("aws", "")
     assert place.run("deploy", OUTPUTS="s3://acme/outputs.json", REFRESH="true").returncode == 3
     assert "confirm" not in " ".join(place.called("pulumi"))
-    assert "--refresh" in place.called("pulumi")
+    assert {"--refresh", "--run-program"} <= set(place.called("pulumi"))
     assert place.called("aws") == []
 
 

@@ -1,30 +1,43 @@
-"""IAM's decision about one request: allowed, denied by a statement, or not allowed by any.
+"""IAM's decision about one request: allowed, denied by a statement, or not allowed by any, and by which kind.
 
-Owns the evaluation of identity and resource policies, as far as the estate's documents need it, so
-that what they grant is computed and not believed. Service control policies, resource control policies,
-permissions boundaries and session policies can only take away, and are left out. It refuses every
-element, operator and variable that it does not know, and never guesses.
+Owns the evaluation of identity and resource policies, permissions boundaries, session policies and
+service control policies, so that what the estate's documents grant is computed and not believed, and so
+that the sandbox's AWS decides each call with it. Resource control policies are left out. It refuses every
+element and operator that it does not know, and never guesses.
 
-Sources, all of the IAM User Guide: "Policy evaluation logic", "Cross-account policy evaluation logic",
-"IAM JSON policy elements: Principal", "IAM JSON policy elements: Condition operators", "Set operators
-for multivalued context keys", "AWS global condition context keys".
+Sources, all of the IAM User Guide: "Policy evaluation logic", "How AWS enforcement code logic evaluates
+requests to allow or deny access", "Cross-account policy evaluation logic", "Permissions boundaries for IAM
+entities", "AWS STS session policies" in "Policies and permissions in AWS Identity and Access Management",
+"IAM JSON policy elements: Principal", "IAM JSON policy elements: Condition operators", "IAM policy
+elements: Variables and tags", "Set operators for multivalued context keys", "AWS global condition context
+keys"; and of the AWS Organizations User Guide "SCP evaluation".
 """
 
+import ipaddress
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Literal
 
 Decision = Literal["allowed", "denied", "not allowed"]
 """``denied`` is by a statement that denies, ``not allowed`` for want of one that allows."""
 
+Layer = Literal["identity", "resource", "boundary", "session", "service control"]
+"""A kind of policy."""
+
 Values = str | tuple[str, ...]
+
+_Covered = Literal["session", "named", "everybody", "account"]
+"""How a statement's principal covers a caller: its session, its own name, ``*``, or its account."""
 
 STATEMENT = frozenset(
     ["Sid", "Effect", "Principal", "Action", "NotAction", "Resource", "NotResource", "Condition"]
 )
+_VARIABLES_SINCE = "2012-10-17"
+"""In documents of the older version, and without one, ``${`` is text like any other."""
 
 
 class UnknownPolicyError(ValueError):
@@ -33,26 +46,34 @@ class UnknownPolicyError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks. ``name`` is a role's ARN, a service's name or an identity provider's ARN, by kind.
+    """Who asks.
 
-    ``organisation`` and ``paths`` are the AWS organisation of its account and the account's place in
-    it; ``policies`` the documents of its identity; ``context`` what its requests say beside.
+    ``name`` is the ARN of a role, a user or an account's root, a service's name or an identity
+    provider's ARN, by kind; ``session`` is the ARN of a role's session. ``organisation`` and ``paths``
+    are the AWS organisation of its account and the account's place in it; ``policies`` the documents
+    of its identity; ``context`` what its requests say beside. Of the documents of ``boundary`` and
+    ``sessions`` one each must allow, where there are any, and of ``controls``, the service control
+    policies, one of each level from the organisation's root down.
     """
 
-    kind: Literal["role", "service", "federated", "anonymous"]
+    kind: Literal["role", "user", "root", "service", "federated", "anonymous"]
     name: str = ""
     organisation: str | None = None
     paths: tuple[str, ...] = ()
     policies: tuple[str, ...] = ()
     context: Mapping[str, Values] = field(default_factory=dict)
+    session: str = ""
+    boundary: tuple[str, ...] = ()
+    sessions: tuple[str, ...] = ()
+    controls: tuple[tuple[str, ...], ...] = ()
 
     @property
     def account(self) -> str | None:
-        """Give the account of a role; the others have none."""
-        return self.name.split(":")[4] if self.kind == "role" else None
+        """Return the account of a role, a user or a root; the others have none."""
+        return self.name.split(":")[4] if self.kind in {"role", "user", "root"} else None
 
     def context_keys(self) -> dict[str, Values]:
-        """Give the context keys of its requests, in lower case."""
+        """Return the context keys of its requests, in lower case."""
         known: dict[str, Values | None] = {
             "aws:PrincipalArn": self.name if self.account else None,
             "aws:PrincipalAccount": self.account,
@@ -60,137 +81,288 @@ class Caller:
             "aws:PrincipalOrgPaths": self.paths or None,
             "aws:PrincipalIsAWSService": "true" if self.kind == "service" else "false",
             "aws:PrincipalServiceName": self.name if self.kind == "service" else None,
+            "aws:PrincipalType": _TYPES.get(self.kind),
+            "aws:username": self.name.rpartition("/")[2] if self.kind == "user" else None,
             **self.context,
         }
         return {key.lower(): value for key, value in known.items() if value is not None}
 
 
+_TYPES = {"role": "AssumedRole", "user": "User", "root": "Account", "anonymous": "Anonymous"}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A decision. ``by`` is the kind of policy that denies, or that lacks what would allow."""
+
+    decision: Decision
+    by: Layer | None = None
+
+
+_Effects = set[tuple[Literal["Allow", "Deny"], _Covered]]
+
+
 def decide(
     caller: Caller, action: str, resource: str, policies: Iterable[str] = (), *, account: str
 ) -> Decision:
-    """Decide whether the caller may do the action on an ARN of ``account``.
+    """Decide whether the caller may do the action on an ARN of ``account``; see `explain`."""
+    return explain(caller, action, resource, policies, account=account).decision
+
+
+def explain(
+    caller: Caller,
+    action: str,
+    resource: str,
+    policies: Iterable[str] = (),
+    *,
+    account: str,
+    resource_decides: bool = False,
+) -> Verdict:
+    """Decide whether the caller may do the action on an ARN of ``account``, and say what decided.
 
     ``policies`` are the resource policies that apply to the resource. In one account, either side may
-    allow; between two, both must. A service or a federated caller has no identity policy.
+    allow; between two, both must. A service or a federated caller has no identity policy. With
+    ``resource_decides`` a resource policy must allow in one account, too, be it the whole account:
+    so it is with roles, which are assumed, and with keys of AWS KMS.
     """
-    by_identity = {
-        effect for text in caller.policies for effect, _ in _effects(text, caller, action, resource)
+    keys = caller.context_keys()
+
+    def found(texts: Iterable[str]) -> _Effects:
+        return {each for text in texts for each in _effects(text, caller, action, resource, keys)}
+
+    controls = [] if _of_service(caller) else [found(level) for level in caller.controls]
+    layers: dict[Layer, _Effects] = {
+        "service control": set().union(*controls),
+        "resource": found(policies),
+        "identity": found(caller.policies),
+        "boundary": found(caller.boundary),
+        "session": found(caller.sessions),
     }
-    by_resource = {found for text in policies for found in _effects(text, caller, action, resource)}
-    if "Deny" in by_identity or "Deny" in {effect for effect, _ in by_resource}:
-        return "denied"
-    mine = "Allow" in by_identity
-    theirs = "Allow" in {effect for effect, _ in by_resource}
-    if caller.kind != "role":
-        return "allowed" if theirs else "not allowed"
-    if caller.account != account:
-        return "allowed" if mine and theirs else "not allowed"
+    for layer, effects in layers.items():
+        if any(effect == "Deny" for effect, _ in effects):
+            return Verdict("denied", layer)
+    if not all(map(_allows, controls)):
+        return Verdict("not allowed", "service control")
+    resource_decides = resource_decides or caller.account != account
+    missing = _missing(caller, layers, account, resource_decides=resource_decides)
+    return Verdict("not allowed", missing) if missing else Verdict("allowed")
+
+
+def _missing(
+    caller: Caller, layers: Mapping[Layer, _Effects], account: str, *, resource_decides: bool
+) -> Layer | None:
+    """Return the kind of policy that would have to allow and does not; None where all do."""
+    theirs = {covered for effect, covered in layers["resource"] if effect == "Allow"}
+    if caller.account is None:
+        return None if theirs else "resource"
     # A statement for the whole account leaves it to the identity policies of that account.
-    named = ("Allow", False) in by_resource
-    return "allowed" if mine or named else "not allowed"
+    named = theirs - {"account"} if caller.account == account else set()
+    if not (named or caller.kind == "root" or _allows(layers["identity"])):
+        return "identity"
+    if resource_decides and not theirs:
+        return "resource"
+    if "session" in named or (caller.kind == "user" and "named" in named):
+        return None  # Neither a boundary nor a session policy limits what is given by this name.
+    if caller.boundary and not _allows(layers["boundary"]):
+        return "boundary"
+    return "session" if caller.sessions and not _allows(layers["session"]) else None
+
+
+def _of_service(caller: Caller) -> bool:
+    """Whether the caller is a service-linked role, which no service control policy limits."""
+    return caller.kind == "role" and ":role/aws-service-role/" in caller.name
+
+
+def _allows(effects: _Effects) -> bool:
+    return any(effect == "Allow" for effect, _ in effects)
 
 
 def _effects(
-    text: str, caller: Caller, action: str, resource: str
-) -> Iterator[tuple[Literal["Allow", "Deny"], bool]]:
-    """Give the effect of each statement that is about the request, and whether by account only."""
-    keys = caller.context_keys()
-    for statement in statements(text):
+    text: str, caller: Caller, action: str, resource: str, keys: Mapping[str, Values]
+) -> Iterator[tuple[Literal["Allow", "Deny"], _Covered]]:
+    """Yield the effect of each statement that is about the request, and how it covers the caller."""
+    version, listed = _document(text)
+    variables = keys if version == _VARIABLES_SINCE else None
+    for statement in listed:
+        if not _one_of(statement, "Action", lambda wanted: _action(wanted, action)):
+            continue
         covered = _principal(statement.get("Principal"), caller)
         if (
             covered is not None
-            and _one_of(statement, "Action", lambda wanted: _action(wanted, action))
-            and _resource(statement, resource)
+            and _resource(statement, resource, variables)
             and all(
-                _condition(operator, key, _listed(wanted), keys)
+                _condition(operator, key, wanted, keys, variables)
                 for operator, tests in statement.get("Condition", {}).items()
                 for key, wanted in tests.items()
             )
         ):
-            yield statement["Effect"], covered == "account"
+            yield statement["Effect"], covered
 
 
 def statements(text: str) -> tuple[Mapping[str, Any], ...]:
-    """Give the statements of a document. Raises UnknownPolicyError for elements it does not know."""
-    return _statements(text)
+    """Return the statements of a document. Raises UnknownPolicyError for elements it does not know."""
+    return _document(text)[1]
 
 
 @cache
-def _statements(text: str) -> tuple[Mapping[str, Any], ...]:
-    if "${" in text:
-        raise UnknownPolicyError("policy variables are not evaluated")
-    found = json.loads(text)["Statement"]
+def _document(text: str) -> tuple[str, tuple[Mapping[str, Any], ...]]:
+    document = json.loads(text)
+    found = document["Statement"]
+    found = [found] if isinstance(found, dict) else found
     for statement in found:
         if unknown := statement.keys() - STATEMENT:
             raise UnknownPolicyError(f"{', '.join(sorted(unknown))} is not evaluated")
-    return tuple(found)
+    return document.get("Version", ""), tuple(found)
 
 
-def _principal(principal: object, caller: Caller) -> Literal["named", "account"] | None:
+def _principal(principal: object, caller: Caller) -> _Covered | None:
     """Say how a statement covers the caller: by name, by its whole account, or not at all.
 
     The statements of an identity policy have no principal; they are the caller's own.
     """
-    if principal in (None, "*", {"AWS": "*"}):
+    if principal is None:
         return "named"
+    if principal in ("*", {"AWS": "*"}):
+        return "everybody"
     if not isinstance(principal, Mapping):
         raise UnknownPolicyError(f"the principal {principal!r} is not evaluated")
-    kind = {"role": "AWS", "service": "Service", "federated": "Federated"}.get(caller.kind, "")
-    for wanted in _listed(principal.get(kind, [])):
-        if wanted in ("*", caller.name):
-            return "named"
-        if caller.account and re.fullmatch(rf"{caller.account}|.*::{caller.account}:root", wanted):
-            return "account"
-    return None
+    kinds = {"service": "Service", "federated": "Federated", "anonymous": ""}
+    covered: set[_Covered] = set()
+    for wanted in _listed(principal.get(kinds.get(caller.kind, "AWS"), [])):
+        if caller.session and wanted == caller.session:
+            covered.add("session")
+        elif wanted == caller.name and caller.kind != "root":
+            covered.add("named")
+        elif wanted == "*":
+            covered.add("everybody")
+        elif caller.account and re.fullmatch(
+            rf"{caller.account}|.*::{caller.account}:root", wanted
+        ):
+            covered.add("account")
+    order: tuple[_Covered, ...] = ("session", "named", "everybody", "account")
+    return next((each for each in order if each in covered), None)
 
 
-def _one_of(statement: Mapping[str, Any], element: str, test: Any) -> bool:  # noqa: ANN401 - a predicate of text
+def _one_of(statement: Mapping[str, Any], element: str, test: Callable[[str], bool]) -> bool:
     if element in statement:
         return any(test(wanted) for wanted in _listed(statement[element]))
     return not any(test(wanted) for wanted in _listed(statement[f"Not{element}"]))
 
 
-def _resource(statement: Mapping[str, Any], resource: str) -> bool:
+def _resource(
+    statement: Mapping[str, Any], resource: str, variables: Mapping[str, Values] | None
+) -> bool:
     """Whether a statement is about the resource; a policy that sits on one need not name it."""
     if not {"Resource", "NotResource"} & statement.keys():
         return True
-    return _one_of(
-        statement, "Resource", lambda wanted: wanted == "*" or arn_like(resource, wanted)
-    )
+
+    def about(wanted: str) -> bool:
+        pattern = _filled(wanted, variables)
+        if pattern is None and "NotResource" in statement:
+            raise UnknownPolicyError(f"{wanted} has a variable without a value in NotResource")
+        return pattern is not None and resource_like(resource, pattern)
+
+    return _one_of(statement, "Resource", about)
 
 
 def _action(wanted: str, action: str) -> bool:
     return like(action.lower(), wanted.lower())
 
 
-def _condition(operator: str, key: str, wanted: list[str], keys: Mapping[str, Values]) -> bool:
+_VARIABLE = re.compile(r"\$\{([^}']*?)(?:\s*,\s*'([^']*)')?\s*\}")
+_VERBATIM = {"*": "\x00", "?": "\x01", "$": "$"}
+"""What stands meanwhile for the characters that ``${*}``, ``${?}`` and ``${$}`` mean as themselves."""
+
+
+def _filled(wanted: str, variables: Mapping[str, Values] | None) -> str | None:
+    """Return a text with its variables' values; None where one has none and no default."""
+    if variables is None or "${" not in wanted:
+        return wanted
+    missing = False
+
+    def value(found: re.Match[str]) -> str:
+        nonlocal missing
+        name = found[1].strip()
+        if name in _VERBATIM:
+            return _VERBATIM[name]
+        held = variables.get(name.lower(), found[2])
+        if not isinstance(held, str):
+            missing = True
+            return ""
+        # What a request brings is text: a wildcard in it is no wildcard of the policy's.
+        return held.replace("*", _VERBATIM["*"]).replace("?", _VERBATIM["?"])
+
+    text = _VARIABLE.sub(value, wanted)
+    return None if missing else text
+
+
+def _condition(
+    operator: str,
+    key: str,
+    listed: Any,  # noqa: ANN401 - JSON
+    keys: Mapping[str, Values],
+    variables: Mapping[str, Values] | None,
+) -> bool:
     found = re.fullmatch(r"(?:(ForAllValues|ForAnyValue):)?(\w+?)(IfExists)?", operator)
     over, base, if_exists = found.groups() if found else (None, operator, None)
     held = keys.get(key.lower())
-    if base == "Null":
+    wanted = [_text(each) for each in _listed(listed)]
+    if base == "Null" and not over and not if_exists:
         return (held is None) == (wanted == ["true"])
     compare, negated = _comparison(base)
+    filled = [_filled(each, variables) for each in wanted]
+    if None in filled and negated:
+        raise UnknownPolicyError(f"{key} has a variable without a value in {operator}")
     if held is None:
         return bool(if_exists or over == "ForAllValues" or (negated and over is None))
     values = (held,) if isinstance(held, str) else held
-    results = [any(compare(value, each) for each in wanted) != negated for value in values]
+    results = [
+        any(compare(value, each) for each in filled if each is not None) != negated
+        for value in values
+    ]
     if over is None and len(results) != 1:
         raise UnknownPolicyError(f"{key} has several values, and {operator} takes one")
     return any(results) if over == "ForAnyValue" else all(results)
 
 
-def _comparison(base: str) -> tuple[Any, bool]:
-    negated = "Not" in base
-    match base.replace("Not", ""):
-        case "StringEquals":
-            return str.__eq__, negated
-        case "StringEqualsIgnoreCase" | "Bool":
-            return (lambda value, wanted: value.lower() == wanted.lower()), negated
-        case "StringLike":
-            return like, negated
-        case "ArnEquals" | "ArnLike":
-            return arn_like, negated
-    raise UnknownPolicyError(f"the condition operator {base} is not evaluated")
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _verbatim(text: str) -> str:
+    return text.replace("\x00", "*").replace("\x01", "?")
+
+
+def _equal(value: str, wanted: str) -> bool:
+    return value == _verbatim(wanted)
+
+
+def _equal_in_any_case(value: str, wanted: str) -> bool:
+    return value.lower() == _verbatim(wanted).lower()
+
+
+def _within(value: str, wanted: str) -> bool:
+    return ipaddress.ip_address(value) in ipaddress.ip_network(wanted, strict=False)
+
+
+def _moment(text: str) -> float:
+    if re.fullmatch(r"\d{5,}(\.\d+)?", text):
+        return float(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise UnknownPolicyError(f"the date {text!r} is not evaluated") from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _ordered(read: Callable[[str], float]) -> dict[str, Callable[[str, str], bool]]:
+    return {
+        "Equals": lambda value, wanted: read(value) == read(wanted),
+        "LessThan": lambda value, wanted: read(value) < read(wanted),
+        "LessThanEquals": lambda value, wanted: read(value) <= read(wanted),
+        "GreaterThan": lambda value, wanted: read(value) > read(wanted),
+        "GreaterThanEquals": lambda value, wanted: read(value) >= read(wanted),
+    }
 
 
 def like(value: str, pattern: str) -> bool:
@@ -200,10 +372,7 @@ def like(value: str, pattern: str) -> bool:
 
 @cache
 def _pattern(pattern: str) -> re.Pattern[str]:
-    parts = (re.escape(part) for part in re.split(r"([*?])", pattern))
-    return re.compile(
-        "".join({r"\*": ".*", r"\?": "."}.get(part, part) for part in parts), re.DOTALL
-    )
+    return re.compile(_translated(pattern, "."), re.DOTALL)
 
 
 def arn_like(value: str, pattern: str) -> bool:
@@ -212,5 +381,70 @@ def arn_like(value: str, pattern: str) -> bool:
     return len(parts) == len(wanted) and all(map(like, parts, wanted))
 
 
-def _listed(value: Any) -> list[str]:  # noqa: ANN401 - JSON
+def resource_like(value: str, pattern: str) -> bool:
+    """Whether an ARN matches the pattern of a Resource element.
+
+    A ``*`` at the end of a segment may go on beyond its colon, and one within a segment may not (IAM
+    User Guide, "IAM JSON policy elements: Resource").
+    """
+    return bool(_resource_pattern(pattern).fullmatch(value))
+
+
+@cache
+def _resource_pattern(pattern: str) -> re.Pattern[str]:
+    # What comes after the fifth colon is one segment, in which colons are text.
+    segments = pattern.split(":", 5)
+    whole = len(segments) > 5  # noqa: PLR2004 - the colons of an ARN
+    last = len(segments) - 1
+    parts = []
+    for index, segment in enumerate(segments):
+        if whole and index == last:
+            parts.append(_translated(segment, "."))
+        elif segment.endswith("*"):
+            parts.append(_translated(segment[:-1], "[^:]") + ".*")
+        else:
+            parts.append(_translated(segment, "[^:]"))
+    return re.compile(":".join(parts), re.DOTALL)
+
+
+def _translated(text: str, within: str) -> str:
+    wild = {"*": f"{within}*", "?": within}
+    return "".join(
+        wild.get(part) or re.escape(_verbatim(part)) for part in re.split(r"([*?])", text)
+    )
+
+
+_COMPARISONS: Mapping[str, Callable[[str, str], bool]] = {
+    "StringEquals": _equal,
+    "StringEqualsIgnoreCase": _equal_in_any_case,
+    "StringLike": like,
+    "Bool": _equal_in_any_case,
+    "BinaryEquals": _equal,
+    "IpAddress": _within,
+    "ArnEquals": arn_like,
+    "ArnLike": arn_like,
+    **{f"Numeric{name}": compare for name, compare in _ordered(float).items()},
+    **{f"Date{name}": compare for name, compare in _ordered(_moment).items()},
+}
+_NEGATIONS = {
+    "StringNotEquals": "StringEquals",
+    "StringNotEqualsIgnoreCase": "StringEqualsIgnoreCase",
+    "StringNotLike": "StringLike",
+    "NotIpAddress": "IpAddress",
+    "ArnNotEquals": "ArnEquals",
+    "ArnNotLike": "ArnLike",
+    "NumericNotEquals": "NumericEquals",
+    "DateNotEquals": "DateEquals",
+}
+
+
+def _comparison(base: str) -> tuple[Callable[[str, str], bool], bool]:
+    if base in _COMPARISONS:
+        return _COMPARISONS[base], False
+    if base in _NEGATIONS:
+        return _COMPARISONS[_NEGATIONS[base]], True
+    raise UnknownPolicyError(f"the condition operator {base} is not evaluated")
+
+
+def _listed(value: Any) -> list[Any]:  # noqa: ANN401 - JSON
     return value if isinstance(value, list) else [value]

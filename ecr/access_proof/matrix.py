@@ -12,7 +12,7 @@ from typing import Any
 from ecr.access_proof.evaluate import Caller, Decision, decide
 from ecr.plan.access.deploy_roles import deployment_documents
 from ecr.plan.access.push_roles import AUDIENCE, ISSUER, provider_arn
-from ecr.plan.access.registry_policies import FUNCTIONS, LOOK, PULL, PUSH, namespace_policy
+from ecr.plan.access.registry_policies import FUNCTIONS, PULL, PUSH, namespace_policy
 from ecr.plan.architectures import artifacts_registry, source_registries
 from ecr.plan.model import EstatePlan, ImageRepository, PushRole
 from ecr.registry.registry import Registry
@@ -29,7 +29,8 @@ REPLICATION = (
 ACTIONS: Mapping[str, tuple[str, ...]] = {
     "pull": FUNCTIONS,
     "ask which layers are there": tuple(sorted({*PULL} - {*FUNCTIONS})),
-    "look": LOOK,
+    "list images": ("ecr:ListImages",),
+    "describe images": ("ecr:DescribeImages",),
     "push": PUSH,
     "delete images": ("ecr:BatchDeleteImage",),
     "delete the image repository": ("ecr:DeleteRepository",),

@@ -13,9 +13,12 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from types import TracebackType
     from typing import Self
+
+    from sandbox.aws.authorisation import Grant
+    from sandbox.aws.identity import Organisation
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,9 @@ class ApiCall:
     account of the credentials, so an AssumeRole belongs to the account it starts from. `subject` is
     the name or ARN of what the request is about, as the request has it; empty where it names none.
     `tags` are those of the request in the form of AWS KMS, which conditions of policies may ask for.
+    `principal` is the ARN of who asked, as policies name it: of a session's role, of a user, of the
+    identity provider of a token; empty where nobody is known. `decision` is that of IAM: `allowed`,
+    `denied`, `not allowed`, `needs no permission` or `unknown credentials`.
     """
 
     account: str
@@ -36,6 +42,8 @@ class ApiCall:
     status: int
     subject: str = ""
     tags: tuple[tuple[str, str], ...] = ()
+    principal: str = ""
+    decision: str = ""
 
 
 @dataclass(slots=True)
@@ -96,6 +104,7 @@ class Refusal:
     status: int
     times: int | None
     fired: int = 0
+    message: str = "refused by the embedded AWS, as it was told to"
 
     def wants(self, service: str, action: str) -> bool:
         """Return whether it strikes this call."""
@@ -139,9 +148,11 @@ class Refusals:
 class EmbeddedAws:
     """Context manager: AWS on loopback, in this process, on a free port.
 
-    Any fake keys are credentials of `default_account`. STS AssumeRole of
-    `arn:aws:iam::ACCOUNT:role/NAME` gives credentials that land in ACCOUNT, whether or not
-    the role exists. Each entry starts with an empty AWS.
+    Every call is decided as IAM decides it. With ``strict`` only who is known is let in, and only
+    roles that exist can be assumed. Without, any fake keys are those of the administrator of
+    `default_account`, and STS AssumeRole of `arn:aws:iam::ACCOUNT:role/NAME` by an administrator
+    gives credentials of an administrator of ACCOUNT, where no such role exists. Each entry starts
+    with an empty AWS. ``organisation`` is the id of the AWS organisation of all accounts.
 
     `/_sandbox/calls` answers GET with the calls as a JSON list of objects, and DELETE by
     forgetting them, for a test that runs in another process.
@@ -154,14 +165,21 @@ class EmbeddedAws:
     _only_one: ClassVar = threading.Lock()
 
     url: str
+    organisation: Organisation
 
-    def __init__(self) -> None:
+    def __init__(self, *, strict: bool = False, organisation: str | None = None) -> None:
         self._journal = Journal()
         self.refusals = Refusals()
         self._running = ExitStack()
+        self._strict = strict
+        self._organisation_id = organisation
+        self._one_at_a_time = threading.Lock()
 
     def __enter__(self) -> Self:
         # Imported here because moto takes a second to import: see the module's docstring.
+        from sandbox.aws import seeding  # noqa: PLC0415
+        from sandbox.aws.authorisation import Authorisation  # noqa: PLC0415
+        from sandbox.aws.identity import Identities, Organisation  # noqa: PLC0415
         from sandbox.aws.registry import extended_ecr  # noqa: PLC0415
         from sandbox.aws.server import serving  # noqa: PLC0415
 
@@ -175,7 +193,15 @@ class EmbeddedAws:
             self._journal.clear()
             self.refusals.clear()
             starting.enter_context(extended_ecr())
-            self.url = starting.enter_context(serving(self._journal, self.refusals))
+            self.organisation = Organisation(self._organisation_id)
+            self._identities = Identities(
+                self.organisation, self.default_account, strict=self._strict
+            )
+            self._authorisation = Authorisation(self._identities)
+            self._seeding = seeding
+            self.url = starting.enter_context(
+                serving(self._journal, self.refusals, self._authorisation, self._one_at_a_time)
+            )
             self._running = starting.pop_all()
         return self
 
@@ -194,6 +220,57 @@ class EmbeddedAws:
     def forget_calls(self) -> None:
         """Start the journal anew."""
         self._journal.clear()
+
+    def grants(self) -> dict[tuple[str, str], Grant]:
+        """Return, of each principal and action, the last permission that was needed and given.
+
+        Those that AWS asks for beside a call are among them.
+        """
+        with self._one_at_a_time:
+            return dict(self._authorisation.grants)
+
+    def web_token(self, claims: Mapping[str, str]) -> str:
+        """Return a token of the identity provider, as GitHub gives a job one."""
+        return self._identities.token(claims)
+
+    def put_role(
+        self,
+        arn: str,
+        trust: str,
+        policies: Mapping[str, str],
+        *,
+        boundary: str | None = None,
+        seconds: int = 3600,
+    ) -> None:
+        """Make a role, or give one that stands another trust policy and other inline policies.
+
+        ``policies`` are documents by name; ``seconds`` is how long its sessions may last. It is done
+        by nobody, as before the first call, and is not in the journal.
+        """
+        with self._one_at_a_time:
+            self._seeding.put_role(arn, trust, policies, boundary=boundary, seconds=seconds)
+
+    def put_provider(self, arn: str, audience: str) -> None:
+        """Make an identity provider, which vouches for the tokens of `web_token`."""
+        with self._one_at_a_time:
+            self._seeding.put_provider(arn, audience)
+
+    def remove_provider(self, arn: str) -> None:
+        """Take an identity provider away."""
+        with self._one_at_a_time:
+            self._seeding.remove_provider(arn)
+
+    def session_of(
+        self, role: str, claims: Mapping[str, str], *, region: str, seconds: int = 3600
+    ) -> dict[str, str]:
+        """Return credentials of a role for a job with these claims, as boto3 takes them.
+
+        They are decided as any are, and are not in the journal. Raises PermissionError.
+        """
+        with self._one_at_a_time:
+            return self._seeding.session_of(
+                self._authorisation, role, self.web_token(claims), region, seconds
+            )
 
     @contextmanager
     def at_call(

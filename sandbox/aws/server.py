@@ -1,8 +1,8 @@
 """The HTTP side of the embedded AWS: one loopback port for every service and account.
 
-Owns the port, its threads, the journal's entries and `/_sandbox/`. Reads requests, the armed
-refusals and, for the account of a caller, moto's access keys. Never binds to anything but loopback and never leaves
-a thread or a connection behind.
+Owns the port, its threads, the journal's entries and `/_sandbox/`. Reads requests and the armed
+refusals; whether a request is let through, `sandbox.aws.authorisation` decides. Never binds to anything
+but loopback and never leaves a thread or a connection behind.
 
 It is moto's own application on moto's own request handler. `moto.server.ThreadedMotoServer` is
 not used because it can neither see a request before moto does nor end the threads of idle
@@ -16,16 +16,16 @@ import re
 import socket
 import threading
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import cache
 from http import HTTPStatus
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 from weakref import WeakSet
+from xml.sax.saxutils import escape
 
 from botocore.model import OperationNotFoundError
-from moto.iam.models import get_account_id_from
 from moto.moto_server.werkzeug_app import (
     UNSIGNED_ACTIONS,
     DomainDispatcherApplication,
@@ -35,12 +35,16 @@ from moto.moto_server.werkzeug_app import (
 from werkzeug.serving import ThreadedWSGIServer
 
 from sandbox.aws.embedded import ApiCall, Journal, Refusal, Refusals
+from sandbox.aws.needs import Asked, UnknownRequestError, rest_operation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
     from _typeshed import OptExcInfo
+
+    from sandbox.aws.authorisation import Authorisation, Denial, Judgement
+    from sandbox.aws.identity import Identity
 
 
 _SUBJECTS = (
@@ -56,9 +60,14 @@ _CREDENTIAL = re.compile(
 
 
 @contextmanager
-def serving(journal: Journal, refusals: Refusals) -> Iterator[str]:
-    """Serve until the context ends; give the URL. When it has ended no thread is left."""
-    server = _Server(_Application(journal, refusals))
+def serving(
+    journal: Journal, refusals: Refusals, authorisation: Authorisation, lock: threading.Lock
+) -> Iterator[str]:
+    """Serve until the context ends; yield the URL. When it has ended no thread is left.
+
+    ``lock`` is held while a request is decided and carried out.
+    """
+    server = _Server(_Application(journal, refusals, authorisation, lock))
     # The polling interval is how long a stop may take: the default is half a second.
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), name="embedded-aws")
     thread.start()
@@ -70,14 +79,21 @@ def serving(journal: Journal, refusals: Refusals) -> Iterator[str]:
 
 
 class _Application:
-    """Moto's application behind a journal and refusals, with `/_sandbox/` beside it."""
+    """Moto's application behind decisions, a journal and refusals, with `/_sandbox/` beside it."""
 
-    def __init__(self, journal: Journal, refusals: Refusals) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        refusals: Refusals,
+        authorisation: Authorisation,
+        lock: threading.Lock,
+    ) -> None:
+        self._authorisation = authorisation
         self._journal = journal
         self._created: dict[str, tuple[str, list[tuple[str, str]], bytes]] = {}
         self._refusals = refusals
         # Moto's models are not made for threads, and a thread gains nothing here: all of it is Python.
-        self._one_at_a_time = threading.Lock()
+        self._one_at_a_time = lock
         self._moto = DomainDispatcherApplication(create_backend_app)
         # Without the cache moto lists its modules on disk for every request: most of its time.
         lookup = cache(self._moto.get_backend_for_host)
@@ -93,12 +109,9 @@ class _Application:
             status, headers, body = self._created[invocation]
             start_response(status, headers)
             return [body]
-        asked = _asked(environ)
-
+        request = _read(environ)
         answered: list[tuple[str, list[tuple[str, str]]]] = []
-
-        def record(status: int) -> None:
-            self._journal.add(ApiCall(**asked, status=status))
+        record = _Record(self._journal, request)
 
         def recording(
             status: str, headers: list[tuple[str, str]], exc_info: OptExcInfo | None = None, /
@@ -107,28 +120,40 @@ class _Application:
             answered.append((status, headers))
             return start_response(status, headers, exc_info)
 
-        if refusal := self._refusals.take(asked["service"], asked["action"]):
-            record(refusal.status)
-            return _refused(environ, start_response, refusal)
         try:
             with self._one_at_a_time:
-                answer: Iterable[bytes] = self._moto(environ, recording)
-        except (NotImplementedError, OperationNotFoundError) as gap:
+                answer = self._decided(environ, recording, request, record)
+        except (NotImplementedError, OperationNotFoundError, UnknownRequestError) as gap:
             # As a 500 the SDKs would retry it for minutes; a 501 they report at once.
-            record(HTTPStatus.NOT_IMPLEMENTED)
             problem = {"__type": "NotImplementedException", "message": f"embedded AWS: {gap}"}
-            return _json(start_response, HTTPStatus.NOT_IMPLEMENTED, problem)
+            return _json(recording, HTTPStatus.NOT_IMPLEMENTED, problem)
         except Exception:
             record(HTTPStatus.INTERNAL_SERVER_ERROR)
             raise
-        if (
-            asked["action"] == "CreateRepository"
-            and invocation
-            and answered[0][0].startswith("200")
-        ):
+        if request.action == "CreateRepository" and invocation and answered[0][0].startswith("200"):
             body = b"".join(answer)
             self._created[invocation] = (*answered[0], body)
             return [body]
+        return answer
+
+    def _decided(
+        self,
+        environ: WSGIEnvironment,
+        start_response: StartResponse,
+        request: _Request,
+        record: _Record,
+    ) -> Iterable[bytes]:
+        """Let IAM decide, then what was armed, and have moto carry out what is left."""
+        judged = self._authorisation.judge(request.asked, request.key, request.token)
+        record.judged(judged)
+        refusal = self._refusals.take(request.asked.service, request.action)
+        if refused := judged.denial or refusal:
+            return _refused(environ, start_response, refused)
+        if judged.identity and request.action == "GetCallerIdentity":
+            return _identity(start_response, judged.identity)
+        # Moto carries it out in this account, whoever has the key.
+        environ["HTTP_X_MOTO_ACCOUNT_ID"] = judged.account
+        answer: Iterable[bytes] = self._moto(environ, start_response)
         return answer
 
     def _sandbox(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -146,63 +171,141 @@ class _Application:
                 return _json(start_response, HTTPStatus.NOT_FOUND, problem)
 
 
-def _json(start_response: StartResponse, status: HTTPStatus, value: object) -> list[bytes]:
+class _Record:
+    """Adds a request to the journal once it is answered, with who asked and what was decided."""
+
+    def __init__(self, journal: Journal, request: _Request) -> None:
+        self._journal, self._request = journal, request
+        self._who: tuple[str, str, str] = ("", "", "")
+
+    def judged(self, judged: Judgement) -> None:
+        """Remember a decision."""
+        account = judged.identity.account if judged.identity else judged.account
+        self._who = (account, judged.principal, judged.decision)
+
+    def __call__(self, status: int) -> None:
+        """Add the request with its answer's status."""
+        account, principal, decision = self._who
+        asked = self._request.asked
+        self._journal.add(
+            ApiCall(
+                account=account,
+                region=asked.region,
+                service=asked.service,
+                action=self._request.action,
+                status=status,
+                subject=self._request.subject,
+                tags=self._request.tags,
+                principal=principal,
+                decision=decision,
+            )
+        )
+
+
+def _json(
+    start_response: StartResponse,
+    status: HTTPStatus,
+    value: object,
+    more: Iterable[tuple[str, str]] = (),
+) -> list[bytes]:
     body = json.dumps(value).encode()
     headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
-    start_response(f"{status.value} {status.phrase}", headers)
+    start_response(f"{status.value} {status.phrase}", [*headers, *more])
     return [body]
 
 
 def _refused(
-    environ: WSGIEnvironment, start_response: StartResponse, refusal: Refusal
+    environ: WSGIEnvironment, start_response: StartResponse, refusal: Refusal | Denial
 ) -> list[bytes]:
     """Answer with an error in the protocol of the service: JSON, or the XML of query services."""
     status = HTTPStatus(refusal.status)
-    message = "refused by the embedded AWS, as it was told to"
-    if "HTTP_X_AMZ_TARGET" in environ:
-        return _json(start_response, status, {"__type": refusal.code, "message": message})
-    body = (
+    if not _is_form(environ):
+        problem = {"__type": refusal.code, "message": refusal.message}
+        return _json(start_response, status, problem, [("x-amzn-ErrorType", refusal.code)])
+    return _xml(
+        start_response,
+        status,
         f"<ErrorResponse><Error><Type>Sender</Type><Code>{refusal.code}</Code>"
-        f"<Message>{message}</Message></Error><RequestId>0</RequestId></ErrorResponse>"
-    ).encode()
+        f"<Message>{escape(refusal.message)}</Message></Error><RequestId>0</RequestId>"
+        "</ErrorResponse>",
+    )
+
+
+def _identity(start_response: StartResponse, identity: Identity) -> list[bytes]:
+    """Answer GetCallerIdentity (AWS Security Token Service API Reference)."""
+    return _xml(
+        start_response,
+        HTTPStatus.OK,
+        '<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">'
+        f"<GetCallerIdentityResult><Arn>{escape(identity.arn)}</Arn>"
+        f"<UserId>{escape(identity.user_id)}</UserId><Account>{identity.account}</Account>"
+        "</GetCallerIdentityResult><ResponseMetadata><RequestId>0</RequestId></ResponseMetadata>"
+        "</GetCallerIdentityResponse>",
+    )
+
+
+def _xml(start_response: StartResponse, status: HTTPStatus, text: str) -> list[bytes]:
+    body = text.encode()
     headers = [("Content-Type", "text/xml"), ("Content-Length", str(len(body)))]
     start_response(f"{status.value} {status.phrase}", headers)
     return [body]
 
 
-def _asked(environ: WSGIEnvironment) -> dict[str, Any]:
-    """Say who asked what of which service and where, before moto reads the request.
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """A request before moto reads it: what it asks, as whom, and what the journal says of it."""
+
+    asked: Asked
+    action: str
+    key: str
+    token: str | None
+    subject: str
+    tags: tuple[tuple[str, str], ...]
+
+
+def _read(environ: WSGIEnvironment) -> _Request:
+    """Say who asks what of which service and where.
 
     JSON services name their action in a header and query services in the body; for the others
-    the method and path stand in for it.
+    the journal has the method and path, and the decision the operation of the service's model.
     """
     target = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
     body = _body(environ)
-    fields = _firsts(body)
-    action = target or fields.get("Action", "")
+    firsts = _firsts(body)
+    form = _is_form(environ)
+    fields: dict[str, Any] = firsts if form else body
+    action = target or firsts.get("Action", "")
     if credential := _CREDENTIAL.search(environ.get("HTTP_AUTHORIZATION", "")):
-        region, service = credential["region"], credential["service"]
-        account = get_account_id_from(credential["key"])
+        region, service, key = credential["region"], credential["service"], credential["key"]
     else:
         service, region = UNSIGNED_ACTIONS.get(action, ("unknown", "unknown"))
-        account = get_account_id_from("")
-    return {
-        "account": account,
-        "region": region,
-        "service": service,
-        "action": action or f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}",
-        "subject": next((fields[key] for key in _SUBJECTS if fields.get(key)), ""),
-        "tags": tuple(
+        key = ""
+    operation = action
+    if not action and service != "unknown":
+        operation, parts = rest_operation(service, environ["REQUEST_METHOD"], environ["PATH_INFO"])
+        fields = {**fields, **parts}
+    return _Request(
+        asked=Asked(service, operation, region, "", fields),
+        action=action or f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}",
+        key=key,
+        token=environ.get("HTTP_X_AMZ_SECURITY_TOKEN"),
+        subject=next((firsts[key] for key in _SUBJECTS if firsts.get(key)), ""),
+        tags=tuple(
             (each["TagKey"], each["TagValue"])
             for each in body.get("Tags") or ()
             if isinstance(each, dict) and "TagKey" in each
         ),
-    }
+    )
+
+
+def _is_form(environ: WSGIEnvironment) -> bool:
+    form = "application/x-www-form-urlencoded"
+    return str(environ.get("CONTENT_TYPE", "")).startswith(form)
 
 
 def _body(environ: WSGIEnvironment) -> dict[str, Any]:
     """Read the fields of a form or JSON body, and put the body back for moto."""
-    form = environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded")
+    form = _is_form(environ)
     if not form and "HTTP_X_AMZ_TARGET" not in environ:
         return {}
     body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))

@@ -1,7 +1,7 @@
 """A small stand-in for the `aws` command, which no package of the lock brings: `aws ecr OPERATION`.
 
 Owns the translation of the options that the runbooks use into a call of boto3, which checks them
-against AWS's own model. A profile stands for the role of an account.
+against AWS's own model. A profile stands for the operator of an account, who may do everything there.
 """
 
 import argparse
@@ -13,7 +13,9 @@ from pathlib import Path
 import boto3
 import jmespath  # type: ignore[import-untyped] # it has no types
 
-ROLES = {"artifacts": "arn:aws:iam::111111111111:role/ecr-estate-deploy"}
+from sandbox.aws.hands import credentials_of
+
+ACCOUNTS = {"artifacts": "111111111111"}
 
 
 def main() -> None:
@@ -21,7 +23,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="aws")
     parser.add_argument("service", choices=["ecr"])
     parser.add_argument("operation")
-    parser.add_argument("--profile", choices=ROLES, required=True)
+    parser.add_argument("--profile", choices=ACCOUNTS, required=True)
     parser.add_argument("--repository-name", required=True)
     parser.add_argument("--max-items", type=int)
     parser.add_argument("--image-ids")
@@ -29,17 +31,7 @@ def main() -> None:
     parser.add_argument("--output", choices=["json"])
     options = parser.parse_args()
     region = os.environ["AWS_REGION"]
-    role = boto3.client("sts", region_name=region).assume_role(
-        RoleArn=ROLES[options.profile], RoleSessionName="test"
-    )
-    given = role["Credentials"]
-    ecr = boto3.client(
-        "ecr",
-        region_name=region,
-        aws_access_key_id=given["AccessKeyId"],
-        aws_secret_access_key=given["SecretAccessKey"],
-        aws_session_token=given["SessionToken"],
-    )
+    ecr = boto3.client("ecr", region_name=region, **credentials_of(ACCOUNTS[options.profile]))
     operation = options.operation.replace("-", "_")
     asked = {"repositoryName": options.repository_name}
     if options.image_ids:

@@ -3,19 +3,20 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import boto3
 import pytest
 
-from ecr.access_proof.evaluate import Caller, Values, decide, statements
+from ecr.access_proof.evaluate import Caller, Values, Verdict, decide, explain, statements
 from ecr.engine.stack_file import checked, read_stack_file
 from ecr.plan.access.deploy_roles import UNCALLED, deployment_documents
 from ecr.plan.access.documents import Document
 from ecr.plan.access.push_roles import ISSUER
 from ecr.plan.alerts import KEY_TAGS
 from sandbox.aws.embedded import ApiCall
-from sandbox.estate import Registries
+from sandbox.aws.hands import credentials_of
 from sandbox.session import ORGANISATION, Session
 from tests.engine.conftest import Open
 from tests.engine.test_estate import ARTIFACTS, LAMBDA, ONE_LAMBDA_ACCOUNT, deploy, held
@@ -51,14 +52,11 @@ def iam(session: Session) -> Any:
 
 def client(session: Session, service: Any, account: str) -> Any:
     """A service of an account, as somebody else would use it, in the estate's Region."""
-    given = Registries(session.environment)._credentials(account)
     return boto3.client(
         service,
         endpoint_url=session.aws.url,
         region_name=ARTIFACTS[1],
-        aws_access_key_id=given["AccessKeyId"],
-        aws_secret_access_key=given["SecretAccessKey"],
-        aws_session_token=given["SessionToken"],
+        **credentials_of(account),
     )
 
 
@@ -199,6 +197,7 @@ def names(session: Session) -> set[str]:
 
 def test_the_roles_allow_what_the_providers_call_and_nothing_else(open_session: Open) -> None:
     session = open_session("api", "web", **EVERYTHING)
+    stands_already(session)
     granted: dict[str, set[str]] = defaultdict(set)
     called: dict[str, set[str]] = defaultdict(set)
     before = documents(session)
@@ -222,21 +221,63 @@ def test_the_roles_allow_what_the_providers_call_and_nothing_else(open_session: 
         before = after
     for account in (ARTIFACTS[0], LAMBDA[0]):
         assert called[account] == granted[account] - UNCALLED
+        # Those that are asked for beside a call are decided, too: there is no exception.
+        assert needed(session, f"arn:aws:iam::{account}:role/ecr-estate-deploy") == granted[account]
+
+
+def needed(session: Session, role: str) -> set[str]:
+    """The actions that a role was given, each of which is taken away in turn and missed."""
+    found = {action: grant for (who, action), grant in session.aws.grants().items() if who == role}
+    for wanted, grant in found.items():
+        less = tuple(without(text, wanted) for text in grant.caller.policies)
+        need = grant.need
+        verdict = explain(
+            replace(grant.caller, policies=less),
+            need.action,
+            need.resource,
+            need.policies,
+            account=need.account,
+            resource_decides=need.resource_decides,
+        )
+        assert verdict == Verdict("not allowed", "identity"), wanted
+    return set(found)
+
+
+def without(text: str, wanted: str) -> str:
+    """A document that does not allow one action."""
+    document = json.loads(text)
+    for statement in document["Statement"]:
+        listed = statement["Action"]
+        if statement["Effect"] == "Allow" and isinstance(listed, list):
+            statement["Action"] = [each for each in listed if each != wanted]
+    return json.dumps(document)
 
 
 def test_a_preview_reads_what_its_role_allows_and_nothing_else(open_session: Open) -> None:
-    session = open_session("api", "web", **EVERYTHING)
+    session = open_session("api", "web", **EVERYTHING, previewRole="ecr-estate-read")
     deploy(session)
+    stands_already(session)
     session.aws.forget_calls()
-    for arguments in ((), ("--refresh",)):
-        assert session.preview(*arguments).code == 0
+    for arguments in ((), ("--refresh", "--run-program")):
+        done = session.preview(*arguments)
+        assert done.code == 0, done.output
     for account, pairs in documents(session).items():
         mine = [call for call in calls(session) if call.account == account]
         (texts,) = [[pair[1].text for pair in pairs]]
         assert all(may(texts, call, {}) for call in mine)
-        assert {action(call) for call in mine} == {each for text in texts for each in actions(text)}
+        reads = {each for text in texts for each in actions(text)}
+        assert {action(call) for call in mine} == reads
+        role = f"arn:aws:iam::{account}:role/ecr-estate-read"
+        assert {call.principal for call in mine} == {role}
+        assert needed(session, role) == reads
     changing = ("Create", "Put", "Set", "Delete", "Update", "Tag", "Untag", "Enable", "Schedule")
     assert not [call for call in calls(session) if call.action.startswith(changing)]
+
+
+def stands_already(session: Session) -> None:
+    """Have other hands make an image repository in each account; its tags are looked at."""
+    for account in (ARTIFACTS[0], LAMBDA[0]):
+        client(session, "ecr", account).create_repository(repositoryName="of-others")
 
 
 def documents(session: Session) -> dict[str, list[tuple[Document, Document]]]:

@@ -212,7 +212,7 @@ def test_an_account_other_than_the_one_configured_is_refused_by_the_provider(
     open_session: Open,
 ) -> None:
     session = open_session(
-        "api", artifacts={"account": "111111111111", "region": "eu-west-1"}, lambdaReplicas=None
+        "api", artifacts={"account": "444444444444", "region": "eu-west-1"}, lambdaReplicas=None
     )
     failed = session.up("--skip-preview")
     assert failed.code != 0

@@ -8,7 +8,8 @@ import boto3
 import pytest
 
 from sandbox import processes
-from sandbox.estate import Registries
+from sandbox.aws.hands import credentials_of
+from sandbox.deployers import printed, role_trust
 from sandbox.session import ORGANISATION, PROJECT, STACK, Session
 from tests.engine.conftest import Open
 from tests.engine.test_estate import ARTIFACTS, deploy, held
@@ -43,6 +44,7 @@ def test_a_service_makes_everything_of_its_own_in_one_deployment(open_session: O
     github = {"organisation": ORGANISATION, "selection": {"exclude": ["checkout"]}}
     session = open_session("api", github=github, lambdaReplicas=None)
     deploy(session)
+    may_deploy(session)
     example(session, "stack", "init", STACK)
     for key, value in CONFIG.items():
         example(session, "config", "set", key, value)
@@ -63,16 +65,22 @@ def test_a_service_makes_everything_of_its_own_in_one_deployment(open_session: O
     assert left.code == 0, left.output
 
 
+def may_deploy(session: Session) -> None:
+    """Make the role of the example with what its page prints, for whoever has the shell."""
+    text = json.dumps(printed("examples/service/README.md", "ImageRepository"))
+    document = text.replace("111122223333", ARTIFACTS[0])
+    session.aws.put_role(CONFIG["role"], role_trust(["pipeline"]), {"service": document})
+    assumes = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": CONFIG["role"]}
+    session.roles.add("pipeline", json.dumps({"Version": "2012-10-17", "Statement": [assumes]}))
+
+
 def pushing(session: Session, name: str) -> dict[str, str]:
     """The documents of a role in the artifacts account."""
-    given = Registries(session.environment)._credentials(ARTIFACTS[0])
     iam: Any = boto3.client(
         "iam",
         endpoint_url=session.aws.url,
         region_name=ARTIFACTS[1],
-        aws_access_key_id=given["AccessKeyId"],
-        aws_secret_access_key=given["SecretAccessKey"],
-        aws_session_token=given["SessionToken"],
+        **credentials_of(ARTIFACTS[0]),
     )
     role = iam.get_role(RoleName=name)["Role"]
     (policy,) = iam.list_role_policies(RoleName=name)["PolicyNames"]

@@ -6,14 +6,19 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
-from sandbox.estate import ROLE, Registries
+from sandbox.aws.hands import credentials_of
+from sandbox.deployers import printed, role_trust
+from sandbox.estate import Registries
 from sandbox.session import PROJECT, Session
 from tests.engine.conftest import Open
 from tests.engine.test_estate import ARTIFACTS, LAMBDA, ONE_LAMBDA_ACCOUNT, deploy
 
 pytestmark = pytest.mark.engine
+
+OPERATES = "ecr-estate-operate"
 
 
 def operate(session: Session, *arguments: str) -> tuple[int, Any]:
@@ -72,7 +77,8 @@ def test_a_replica_whose_image_runs_is_found_pinned_and_safe(
     runs(session, f"{LAMBDA[0]}.dkr.ecr.{LAMBDA[1]}.amazonaws.com/api", digests)
     outputs = tmp_path / "outputs.json"
     outputs.write_text(json.dumps(session.outputs()))
-    reach = ["--outputs", str(outputs), "--role-name", ROLE]
+    may_operate(session)
+    reach = ["--outputs", str(outputs), "--role-name", OPERATES]
 
     code, found = operate(session, "audit", *reach)
     states = {each["imageDigest"]: each["state"] for each in found}
@@ -82,6 +88,23 @@ def test_a_replica_whose_image_runs_is_found_pinned_and_safe(
     code, found = operate(session, "audit", *reach)
     assert (code, {each["state"] for each in found}) == (0, {"safe"})
     assert operate(session, "replicas", *reach) == (0, {"gaps": [], "damaged": []})
+
+
+def may_operate(session: Session) -> None:
+    """Make the role that operates, in both accounts, with what the pages of the commands ask for."""
+    reads = json.dumps(printed("docs/operations/audit.md", "Images"))
+    writes = {
+        "Effect": "Allow",
+        "Action": ["ecr:PutImage", "ecr:DescribeRegistry"],
+        "Resource": "*",
+    }
+    more = json.dumps({"Version": "2012-10-17", "Statement": [writes]})
+    roles = [f"arn:aws:iam::{account}:role/{OPERATES}" for account, _ in (ARTIFACTS, LAMBDA)]
+    for (account, _), role in zip((ARTIFACTS, LAMBDA), roles, strict=True):
+        documents = {"audit": reads.replace("111122223333", account), "more": more}
+        session.aws.put_role(role, role_trust(["pipeline"]), documents)
+    assumes = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": roles}
+    session.roles.add("pipeline", json.dumps({"Version": "2012-10-17", "Statement": [assumes]}))
 
 
 def runs(session: Session, address: str, digests: list[str]) -> None:
@@ -102,16 +125,12 @@ def runs(session: Session, address: str, digests: list[str]) -> None:
 
 
 def client(session: Session, service: str) -> Any:
-    registries = Registries(session.environment)
-    given = registries._credentials(LAMBDA[0])
-    opened: Any = registries._session  # its client is typed by literal names only
+    opened: Any = boto3  # its clients are typed by literal names only
     return opened.client(
         service,
         region_name=LAMBDA[1],
-        endpoint_url=session.environment["AWS_ENDPOINT_URL"],
-        aws_access_key_id=given["AccessKeyId"],
-        aws_secret_access_key=given["SecretAccessKey"],
-        aws_session_token=given["SessionToken"],
+        endpoint_url=session.aws.url,
+        **credentials_of(LAMBDA[0]),
     )
 
 

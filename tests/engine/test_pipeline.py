@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from sandbox.checkout import Checkout
-from sandbox.session import PROJECT
+from sandbox.deployers import role_of
+from sandbox.session import PROJECT, Session
 from tests.engine.conftest import Open
-from tests.engine.test_estate import ONE_LAMBDA_ACCOUNT, deploy, held
+from tests.engine.test_estate import ARTIFACTS, LAMBDA, ONE_LAMBDA_ACCOUNT, deploy, held
 
 pytestmark = [
     pytest.mark.engine,
@@ -75,14 +76,46 @@ def test_a_preview_and_the_search_for_drift_need_no_more_than_the_role_that_read
     assert job.script("deploy").code == 0
     session.github.organisation.add("worker")
     job.configure(retire=["api"])
-    session.aws.forget_calls()
     for script, more in (("plan", {}), ("plan", {"REFRESH": "true"}), ("drift", {})):
+        session.aws.forget_calls()
         done = job.script(script, **more)
         assert done.code == 0, done.output
-    asked = {each.action for each in session.aws.calls() if each.service == "ecr"}
-    assert asked
-    assert asked <= allowed
+        asked = {each.action for each in session.aws.calls() if each.service == "ecr"}
+        assert asked
+        assert asked <= allowed
+        assert used(session) == {role_of("previews"), *roles("ecr-estate-read")}
+        assert assumed(session) == roles("ecr-estate-read")
     assert not [each for each in allowed if not each.startswith(("Describe", "Get", "List"))]
+
+
+def test_a_deployment_uses_the_roles_that_write_and_no_other(
+    open_session: Open, tmp_path: Path
+) -> None:
+    session = open_session("api", lambdaReplicas=ONE_LAMBDA_ACCOUNT, previewRole="ecr-estate-read")
+    job = Checkout(session, tmp_path / "checkout")
+    for more in ({}, {"REFRESH": "true"}):
+        session.aws.forget_calls()
+        done = job.script("deploy", **more)
+        assert done.code == 0, done.output
+        assert used(session) == {role_of("deployments"), *roles("ecr-estate-deploy")}
+        assert assumed(session) == roles("ecr-estate-deploy")
+
+
+def roles(name: str) -> set[str]:
+    """The role of a name in both accounts."""
+    return {f"arn:aws:iam::{account}:role/{name}" for account, _ in (ARTIFACTS, LAMBDA)}
+
+
+def used(session: Session) -> set[str]:
+    """Who made the calls; that each was decided, and none refused."""
+    calls = session.aws.calls()
+    assert {each.decision for each in calls} <= {"allowed", "needs no permission"}
+    return {each.principal for each in calls}
+
+
+def assumed(session: Session) -> set[str]:
+    """The roles that were assumed."""
+    return {each.subject for each in session.aws.calls() if each.action == "AssumeRole"}
 
 
 def test_a_guard_waits_for_an_approval_that_is_for_its_number_alone(

@@ -83,7 +83,7 @@ def text(steps: Iterable["Step"]) -> Iterator[str]:
         for path, values in each["changed"].items():
             yield f"  {path}: {values['deployed']} was deployed, {values['inAws']} is in AWS\n"
     if found:
-        yield f"Drift: {number(len(found), 'resource')}; `pulumi up --refresh` puts that right.\n"
+        yield f"Drift: {number(len(found), 'resource')}; `pulumi up --refresh --run-program` puts that right.\n"
     else:
         yield "No drift: AWS is as it was deployed.\n"
 

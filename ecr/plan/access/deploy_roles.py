@@ -100,6 +100,7 @@ def _parts(registries: list[Registry], settings: Settings) -> Iterator[_Part]:
         "ImageRepositories",
         tuple(each.arn("*") for each in registries),
         (
+            "ecr:DescribeImages",  # the provider looks for the newest of one that stands already
             "ecr:DescribeRepositories",
             "ecr:GetLifecyclePolicy",
             "ecr:GetRepositoryPolicy",  # `python -m ecr adopt` reads it too
