@@ -34,6 +34,14 @@ SECONDS = 43_200
 
 _PAGES = Path(__file__).resolve().parent.parent
 _REPOSITORY = "sandbox-org/ecr-estate"
+_REPOSITORY_ID = "123456789"
+"""The id that docs/guides/pipeline.md prints for the pipeline's repository."""
+
+_WORKFLOWS: dict[Job, str] = {
+    "pipeline": "deploy-stack.yml",
+    "previews": "preview.yml",
+    "deployments": "deploy-stack.yml",
+}
 _ROLES: dict[Job, str] = {
     "pipeline": f"arn:aws:iam::{ACCOUNT}:role/ecr-estate-pipeline",
     "previews": f"arn:aws:iam::{ACCOUNT}:role/ecr-estate-preview",
@@ -143,6 +151,8 @@ class Roles:
             "aud": AUDIENCE,
             "sub": f"repo:{_REPOSITORY}:{_SUBJECTS[job]}",
             "repository": _REPOSITORY,
+            "repository_id": _REPOSITORY_ID,
+            "job_workflow_ref": f"{_REPOSITORY}/.github/workflows/{_WORKFLOWS[job]}@refs/heads/main",
         }
         return self._aws.session_of(_ROLES[job], claims, region=REGION, seconds=SECONDS)
 
