@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 
 from ecr.errors import EstateError
-from ecr.github.listing import ListingRefusedError, Reply, _refused, list_organisation
+from ecr.github.listing import ListingRefusedError, _refused, list_organisation
 from ecr.github.model import Inventory
+from ecr.github.transport import Reply
 from ecr.settings.models import GitHub
 from sandbox.github import EmbeddedGitHub, Organisation, synthetic_organisation
 from sandbox.github.tokens import (

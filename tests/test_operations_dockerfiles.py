@@ -12,6 +12,12 @@ from sandbox.github import EmbeddedGitHub, Organisation
 from tests.builders import stack_file
 
 
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for nothing."""
+    monkeypatch.setattr("ecr.github.http.sleep", lambda _: None)
+
+
 @pytest.fixture
 def github(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedGitHub]:
     organisation = Organisation("acme")
@@ -66,12 +72,30 @@ def test_what_the_token_may_not_read_is_said_and_not_guessed(
 
 
 @pytest.mark.parametrize("limit", ["rate-limit-403", "secondary-limit-retry-after"])
-def test_a_rate_limit_stops_the_report_rather_than_cutting_it(
+def test_a_rate_limit_fails_the_report_and_keeps_what_was_read(
     github: EmbeddedGitHub, tmp_path: Path, capsys: pytest.CaptureFixture[str], limit: str
 ) -> None:
-    github.faults.arm(limit, path="/git/trees/", times=None)
+    github.faults.arm(limit, path="/repos/acme/web/git/", times=None)
     assert main(["dockerfiles", "--settings", stack_file(tmp_path)]) == 1
-    assert "the repositories were not all read" in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert "the repositories were not all read" in said.err
+    assert "api         Dockerfile, worker/Dockerfile  none" in said.out
+
+
+def test_hundreds_of_repositories_are_read_in_spite_of_a_limit_and_a_dropped_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    organisation = Organisation("acme")
+    for number in range(800):
+        organisation.add(f"service-{number}", files=["Dockerfile"])
+    with EmbeddedGitHub(organisation) as embedded:
+        monkeypatch.setenv("GITHUB_TOKEN", embedded.token)
+        monkeypatch.setenv("GITHUB_BASE_URL", embedded.url)
+        embedded.faults.arm("secondary-limit-retry-after", path="/repos/acme/service-70/", times=1)
+        embedded.faults.arm("connection-reset", path="/repos/acme/service-500/", times=1)
+        assert main(["dockerfiles", "--settings", stack_file(tmp_path), "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["read"], answer["unread"]) == (800, {})
 
 
 def test_without_a_token_nobody_is_asked(

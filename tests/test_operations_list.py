@@ -12,9 +12,9 @@ from ecr.cli.main import main
 from ecr.errors import EstateError
 from ecr.github.http import api_address, http_fetch
 from ecr.github.inventory import read_inventory
-from ecr.github.listing import Fetch, ListingRefusedError, Reply
 from ecr.github.model import Repository
 from ecr.github.static_list import read_list, static_inventory, written_list
+from ecr.github.transport import Reply
 from sandbox.github import EmbeddedGitHub, Organisation
 from tests.builders import outputs_file, plan, repository, settings, stack_file, with_replicas
 
@@ -31,11 +31,13 @@ def github(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedGitHub]:
         yield embedded
 
 
-def got(fetch: Fetch) -> Reply:
-    async def get() -> Reply:
-        return await fetch("orgs/acme")
+def got(url: str, token: str) -> Reply:
+    with http_fetch(url, token) as fetch:
 
-    return asyncio.run(get())
+        async def get() -> Reply:
+            return await fetch("orgs/acme")
+
+        return asyncio.run(get())
 
 
 def test_the_list_has_what_the_selection_lets_in(github: EmbeddedGitHub, tmp_path: Path) -> None:
@@ -80,11 +82,12 @@ def test_without_a_token_nobody_is_asked(
     assert not github.calls()
 
 
-def test_a_server_that_does_not_answer_is_a_refused_listing() -> None:
+def test_a_server_that_does_not_answer_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ecr.github.http.sleep", lambda _: None)
     with EmbeddedGitHub(Organisation("acme")) as gone:
-        fetch = http_fetch(gone.url, "token")
-    with pytest.raises(ListingRefusedError, match="got no answer"):
-        got(fetch)
+        url = gone.url
+    with pytest.raises(EstateError, match="got no answer"):
+        got(url, "token")
 
 
 @pytest.mark.parametrize(
@@ -104,14 +107,14 @@ def test_the_api_of_each_github_is_found_by_its_address(base_url: str | None, ap
 
 def test_a_redirect_within_the_host_is_followed(github: EmbeddedGitHub) -> None:
     github.organisation.rename_organisation("other")
-    reply = got(http_fetch(github.url, github.token))
+    reply = got(github.url, github.token)
     assert json.loads(reply.body)["login"] == "other"
 
 
 def test_a_redirect_to_another_host_is_not_followed(github: EmbeddedGitHub) -> None:
     github.organisation.rename_organisation("other")
     elsewhere = github.url.replace("127.0.0.1", "localhost")  # it redirects to the number
-    reply = got(http_fetch(elsewhere, github.token))
+    reply = got(elsewhere, github.token)
     assert reply.status == 301
 
 
@@ -201,5 +204,5 @@ def test_a_token_that_no_header_can_hold_is_refused_and_never_shown(
 
 @pytest.mark.parametrize("url", ["foo", "http://[bad/"])
 def test_an_address_that_is_none_is_said_with_the_setting(url: str) -> None:
-    with pytest.raises(ListingRefusedError, match="write GITHUB_BASE_URL or github"):
-        got(http_fetch(url, "token"))
+    with pytest.raises(EstateError, match="write GITHUB_BASE_URL or github"):
+        got(url, "token")

@@ -101,9 +101,9 @@ async def inventory_of(settings: Settings, ledger: Ledger) -> Inventory:
     if settings.static is not None or settings.static_file is not None:
         return await read_inventory(settings, asked)
     remedy = "set GITHUB_TOKEN; this command reads no secret of the stack"
-    fetch = environment_fetch(settings.github.base_url, remedy)
     properties = uses_properties(settings.model_dump())
-    return await list_organisation(fetch, settings.github, asked, properties=properties)
+    with environment_fetch(settings.github.base_url, remedy) as fetch:
+        return await list_organisation(fetch, settings.github, asked, properties=properties)
 
 
 def ledger_of_all(stack: Stack, settings: Settings, config_file: str | None) -> Ledger:

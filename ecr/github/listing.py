@@ -12,7 +12,7 @@ import asyncio
 import json
 import os
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from ecr.errors import EstateError
 from ecr.github.model import Inventory, Repository, is_advisory_fork, why_deselected
+from ecr.github.transport import Fetch, Reply, environment_token, usable_token
 from ecr.settings.load import GITHUB_TOKEN, load_github_token
 from ecr.settings.models import GitHub
 
@@ -32,18 +33,6 @@ PAGE = 100
 PASSES = 3
 """How often the organisation is read before a listing that cannot be trusted is refused."""
 
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """One answer of the REST API. Header names are in lower case."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: str
-
-
-Fetch = Callable[[str], Awaitable[Reply]]
-"""GET one endpoint (without a leading slash). Raises ListingRefusedError if there is no answer."""
 
 Row = dict[str, Any]
 
@@ -542,23 +531,6 @@ def _brief(said: str, limit: int = 300) -> str:
     """One line of an error of the provider, which may quote a whole page of HTML."""
     line = _WRAPPING.sub("", " ".join(said.split()))
     return line if len(line) <= limit else f"{line[:limit]}..."
-
-
-def environment_token() -> str | None:
-    """Give the environment's GITHUB_TOKEN, None where it is empty. Raises EstateError if it is none."""
-    return usable_token("GITHUB_TOKEN", os.environ.get("GITHUB_TOKEN"))
-
-
-def usable_token(where: str, token: str | None) -> str | None:
-    """Give the token back; raises EstateError, which never shows it, where no header could hold it."""
-    if token and not re.fullmatch(r"[!-~]+", token):
-        raise EstateError(
-            "The GitHub token cannot be one; GitHub was not asked.",
-            [
-                f"{where}: holds white space or letters that no token has; set it again, without them"
-            ],
-        )
-    return token or None
 
 
 def github_provider(github: GitHub) -> "pulumi.ProviderResource":

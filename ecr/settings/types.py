@@ -243,7 +243,12 @@ ResourceTagValue = Annotated[
 ]
 Url = Annotated[
     str,
-    Shape(r"https?://[^\s/]+(/[^\s]*)?", "an HTTP address", "write https://github.example.com/"),
+    # Without TLS a token can be read on the way; what stays on this machine has none.
+    Shape(
+        r"(https://[^\s/]+|http://(localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]+)?)(/[^\s]*)?",
+        "an HTTPS address",
+        "write https://github.example.com/",
+    ),
 ]
 FilePath = Annotated[
     str, Shape(r"[^\0\n]{1,1024}", "a file's path", "write it from the project's folder on")

@@ -18,14 +18,14 @@ from ecr.cli.exit_codes import FOUND
 from ecr.cli.table import printable, table
 from ecr.engine.stack_file import checked, read_stack_file
 from ecr.errors import EstateError
-from ecr.github.http import environment_fetch
+from ecr.github.http import environment_fetch, is_limit
 from ecr.github.listing import list_organisation
 from ecr.plan.images import image_names
 from ecr.plan.naming import chosen_name
 
 if TYPE_CHECKING:
-    from ecr.github.listing import Fetch, Reply
     from ecr.github.model import Inventory, Repository
+    from ecr.github.transport import Fetch, Reply
     from ecr.settings.models import Settings
 
 AT_ONCE = 8
@@ -40,12 +40,16 @@ DOCKERFILE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The Dockerfiles of one repository, by path; ``unread`` says why there may be more of them."""
+    """The Dockerfiles of one repository, by path; ``unread`` says why there may be more of them.
+
+    ``unanswered`` are those of which GitHub did not answer, and may do so later.
+    """
 
     repository: str
     files: tuple[str, ...] = ()
     declared: tuple[str, ...] = ()
     unread: str = ""
+    unanswered: bool = False
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -63,7 +67,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the repositories with several Dockerfiles; exit code 3 if one declares no image."""
     settings = checked(read_stack_file(options.settings))
-    read = asyncio.run(_read(settings))
+    with environment_fetch(settings.github.base_url) as fetch:
+        read = asyncio.run(_read(settings, fetch))
     several = [each for each in read if len(each.files) > 1]
     unread = [each for each in read if each.unread]
     if options.json:
@@ -71,11 +76,20 @@ def run(options: argparse.Namespace) -> int:
         sys.stdout.write("\n")
     else:
         _print(len(read), several, unread)
+    if missing := [each for each in unread if each.unanswered]:
+        raise EstateError(
+            "GitHub did not answer for all, and the repositories were not all read.",
+            [
+                (
+                    f"{missing[0].repository}: {missing[0].unread}; so it is of {len(missing)}; run this "
+                    "again when the limit has passed"
+                )
+            ],
+        )
     return FOUND if any(not each.declared for each in several) else 0
 
 
-async def _read(settings: "Settings") -> list[Found]:
-    fetch = environment_fetch(settings.github.base_url)
+async def _read(settings: "Settings", fetch: "Fetch") -> list[Found]:
     inventory: Inventory = await list_organisation(fetch, settings.github)
     selected = [each for each in inventory.repositories if each.id not in inventory.deselected]
     gate, done = asyncio.Semaphore(AT_ONCE), 0
@@ -83,7 +97,11 @@ async def _read(settings: "Settings") -> list[Found]:
     async def look(repository: "Repository") -> Found:
         nonlocal done
         async with gate:
-            found = await _dockerfiles(fetch, repository, settings)
+            try:
+                found = await _dockerfiles(fetch, repository, settings)
+            except EstateError as error:
+                # What was read of the others is kept.
+                found = Found(repository.name, unread=error.offences[0], unanswered=True)
         done += 1
         if done % 100 == 0 or done == len(selected):
             sys.stderr.write(f"{done} of {len(selected)} repositories read\n")
@@ -93,18 +111,15 @@ async def _read(settings: "Settings") -> list[Found]:
 
 
 async def _dockerfiles(fetch: "Fetch", repository: "Repository", settings: "Settings") -> Found:
-    """Read one repository's file names (REST API, "Get a tree"). Raises EstateError on a rate limit."""
+    """Read one repository's file names (REST API, "Get a tree"). Raises EstateError where GitHub does not answer."""
     name = repository.name
     service = chosen_name(name, settings.chosen_names) or name.lower()
     _, *declared = image_names(service, repository, settings.images.named)
     reply = await fetch(f"repos/{settings.github.organisation}/{name}/git/trees/HEAD?recursive=1")
     if reply.status == 409:  # noqa: PLR2004 - what GitHub answers of an empty repository
         return Found(name, declared=tuple(declared))
-    if _is_limit(reply):
-        raise EstateError(
-            "GitHub limits the rate, and the repositories were not all read.",
-            [f"{name}: {_message(reply)}; run this again when the limit has passed"],
-        )
+    if is_limit(reply.status, reply.headers, reply.body):
+        return Found(name, unread=f"{_message(reply)}: GitHub limits the rate", unanswered=True)
     try:
         tree = json.loads(reply.body)
         paths = [str(each["path"]) for each in tree["tree"] if each["type"] == "blob"]
@@ -116,14 +131,6 @@ async def _dockerfiles(fetch: "Fetch", repository: "Repository", settings: "Sett
         tuple(declared),
         "it has more files than GitHub lists at once" if tree.get("truncated") else "",
     )
-
-
-def _is_limit(reply: "Reply") -> bool:
-    """Whether this is a primary or a secondary limit (REST API, "Rate limits")."""
-    return reply.status in {403, 429} and (
-        reply.headers.get("x-ratelimit-remaining") == "0" or "retry-after" in reply.headers
-        or "rate limit" in _message(reply).lower()
-    )  # fmt: skip
 
 
 def _message(reply: "Reply") -> str:

@@ -57,8 +57,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _of_github(settings: "Settings") -> list["Repository"]:
     """List the organisation with all the proofs that a deployment asks for."""
-    fetch = environment_fetch(settings.github.base_url)
-    inventory = asyncio.run(list_organisation(fetch, settings.github))
+    with environment_fetch(settings.github.base_url) as fetch:
+        inventory = asyncio.run(list_organisation(fetch, settings.github))
     return [each for each in inventory.repositories if each.id not in inventory.deselected]
 
 
