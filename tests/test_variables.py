@@ -37,9 +37,9 @@ def read(
     token: Token = CLASSIC,
     **changes: Any,
 ) -> Mapping[int, Mapping[str, Variable]]:
-    fetch = http_fetch(github.url.rstrip("/"), token.value)
     chosen = settings(**(changes or ROLES))
-    return asyncio.run(read_variables(fetch, held, chosen, listed(github)))
+    with http_fetch(github.url.rstrip("/"), token.value) as fetch:
+        return asyncio.run(read_variables(fetch, held, chosen, listed(github)))
 
 
 def urn(number: int, name: str, role: str = "push-api") -> str:

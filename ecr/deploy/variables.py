@@ -12,8 +12,9 @@ import re
 from collections.abc import Iterable, Mapping
 
 from ecr.errors import EstateError
-from ecr.github.listing import Fetch, ListingRefusedError
+from ecr.github.listing import ListingRefusedError
 from ecr.github.model import Inventory, Repository
+from ecr.github.transport import Fetch
 from ecr.plan.access.push_roles import variable_names
 from ecr.plan.model import Variable
 from ecr.plan.overrides import selects
