@@ -1,19 +1,27 @@
 # Each target works from a clean clone: it installs what it needs first, and says what it does.
 .DEFAULT_GOAL := help
-.PHONY: help install sandbox sandbox-start sandbox-shell sandbox-stop test browser check docs bench faults lock format clean
+.PHONY: help install sandbox sandbox-start sandbox-shell sandbox-stop install-deploy unit lint rest test engine cluster parts browser check docs bench faults lock format clean
 
 PYTHON ?= python3
 ARCHITECTURE ?= central
 SETTINGS ?= Pulumi.sandbox.yaml
 BIN := .venv/bin
+UNIT := not engine and not kubernetes and not browser
 INSTALLED := .venv/.installed
-STYLE := __main__.py ecr pages sandbox tests benchmarks examples
-SPELLED := $(STYLE) docs kubernetes README.md CONTRIBUTING.md Makefile mkdocs.yml pyproject.toml
+PINNED := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+  --no-header --no-emit-index-url --upgrade pyproject.toml
+STYLE := __main__.py ecr pages sandbox tests benchmarks examples plugin
+SPELLED := $(STYLE) docs kubernetes README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md Makefile mkdocs.yml pyproject.toml
 
 help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(INSTALLED) ## Install the locked dependencies into .venv
+
+install-deploy: ## Install only what a deployment needs into .venv
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all: \
+	  -r requirements-deploy.lock
 
 sandbox: $(INSTALLED) ## Run the whole program for real, against an embedded AWS and GitHub
 	$(BIN)/python -m sandbox run --architecture $(ARCHITECTURE) --settings $(SETTINGS)
@@ -27,19 +35,36 @@ sandbox-shell: $(INSTALLED) ## Open a shell in which pulumi works on the sandbox
 sandbox-stop: $(INSTALLED) ## End what sandbox-start left running
 	$(BIN)/python -m sandbox stop
 
-test: $(INSTALLED) ## Run all tests, those on the real engine included
+unit: $(INSTALLED) ## Run the tests that need no engine, no browser and no cluster, side by side
+	$(BIN)/python -m pytest -n auto -q -rs -m "$(UNIT)"
+
+lint: $(INSTALLED) ## Check format, lint, types and which module may import which
+	@echo "lint: format";    $(BIN)/ruff format --check $(STYLE)
+	@echo "lint: rules";     $(BIN)/ruff check $(STYLE)
+	@echo "lint: types";     $(BIN)/mypy && $(BIN)/mypy examples/service/__main__.py
+	@echo "lint: imports";   $(BIN)/lint-imports
+
+rest: parts ## Run the tests that make unit leaves out, and say what is skipped and why
+	$(BIN)/python -m pytest -rs -m "not ($(UNIT))"
+
+test: unit rest ## Run all tests, those on the real engine included, and say what is skipped and why
+
+engine: $(INSTALLED) ## Run the tests on the real engine
+	$(BIN)/python -m sandbox.toolchain
+	$(BIN)/python -m pytest -rs -m engine
+
+cluster: $(INSTALLED) ## Bring what the tests of the cluster need: an API server
+	$(BIN)/python -m sandbox.kubernetes
+
+parts: $(INSTALLED)
 	$(BIN)/python -m sandbox.toolchain
 	-$(BIN)/python -m sandbox.kubernetes # without it, the tests that need it are skipped, and say so
 	-$(BIN)/python -m pages.browser # likewise
-	$(BIN)/python -m pytest
 
 browser: $(INSTALLED) ## Bring what the browser tests need: Chromium, and parts that come by npm
 	$(BIN)/python -m pages.browser
 
-check: $(INSTALLED) ## Check format, lint, types, workflows, generated pages, documents and their links
-	@echo "check: format";    $(BIN)/ruff format --check $(STYLE)
-	@echo "check: lint";      $(BIN)/ruff check $(STYLE)
-	@echo "check: types";     $(BIN)/mypy && $(BIN)/mypy examples/service/__main__.py
+check: lint ## Check format, lint, types, imports, workflows, generated pages, documents and their links
 	@echo "check: workflows"; $(BIN)/python -m sandbox.workflows
 	@echo "check: generated pages"; $(BIN)/python -m pages --check
 	@echo "check: spelling";  $(BIN)/codespell $(SPELLED)
@@ -63,9 +88,9 @@ format: $(INSTALLED) ## Format the code
 	$(BIN)/ruff format $(STYLE)
 	$(BIN)/ruff check --fix $(STYLE)
 
-lock: ## Pin every dependency anew (needs uv)
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
-	  --no-header --all-extras --upgrade pyproject.toml --output-file requirements.lock
+lock: ## Pin every dependency anew, for work on the program and for its deployment (needs uv)
+	$(PINNED) --all-extras --output-file requirements.lock
+	$(PINNED) --extra operations --constraints requirements.lock --output-file requirements-deploy.lock
 
 clean: ## Remove what the other targets made in this folder
 	rm -rf .venv .sandbox .sandbox.log site .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -75,10 +100,11 @@ $(INSTALLED): requirements.lock
 	@echo "setup: installing the locked dependencies into .venv"
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("setup: Python 3.11 or later is needed; this is " + sys.version.split()[0] + "; name one by make PYTHON=...")'
 	@if command -v uv >/dev/null; then \
-	  uv venv --quiet --clear --python "$$(command -v $(PYTHON))" .venv && \
+	  uv venv --quiet --seed --clear --python "$$(command -v $(PYTHON))" .venv && \
 	  uv pip install --quiet --python .venv --require-hashes -r requirements.lock; \
 	else \
 	  $(PYTHON) -m venv --clear .venv && \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock; \
 	fi
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation --editable .
 	@touch $@

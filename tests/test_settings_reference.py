@@ -4,10 +4,13 @@ import pytest
 from pydantic import BaseModel
 from pydantic.alias_generators import to_camel
 
+from ecr import __version__
 from ecr.cli.commands import operations
-from ecr.cli.main import main
+from ecr.cli.guidance import GUIDANCE
+from ecr.cli.main import command_line, main
 from ecr.settings import models as settings
 from pages.settings_reference import settings_reference as reference
+from sandbox.session import PROJECT
 
 MODELS = [
     model
@@ -56,8 +59,34 @@ def test_the_help_has_a_line_for_every_command(capsys: pytest.CaptureFixture[str
     assert all(name in shown for name in operations())
 
 
-@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["settings", "--nonsense"]])
+@pytest.mark.parametrize("arguments", [["nonsense"], ["settings"], ["settings", "--nonsense"]])
 def test_a_command_line_that_makes_no_sense_is_refused(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == 2
+
+
+def test_without_a_command_the_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    assert "COMMAND" in capsys.readouterr().out
+
+
+def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"ecr-estate {__version__}\n"
+
+
+@pytest.mark.parametrize("name", operations())
+def test_the_help_of_a_command_names_its_page_and_has_an_example_that_it_takes(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page, example = GUIDANCE[name]
+    assert (PROJECT / "docs" / page).is_file()
+    command_line(name).parse_args([name, *example.split()])
+    with pytest.raises(SystemExit):
+        main([name, "--help"])
+    shown = capsys.readouterr().out
+    assert f"page: docs/{page}" in shown
+    assert f"{name} {example}" in shown

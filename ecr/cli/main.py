@@ -1,4 +1,4 @@
-"""The operator's command line: ``python -m ecr COMMAND``.
+"""The operator's command line: ``ecr-estate COMMAND``, or ``python -m ecr COMMAND``.
 
 Owns how commands are found and called; each is a module of ``ecr.cli.commands``. Reads nothing of its
 own, and deploys nothing: that is ``pulumi up``.
@@ -8,9 +8,13 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from textwrap import fill
 
+from ecr import __version__
 from ecr.cli.commands import command, summaries
 from ecr.cli.exit_codes import EXPLAINED, FAILED, MISUSED
+from ecr.cli.guidance import GUIDANCE
 from ecr.cli.table import printable
 from ecr.errors import EstateError, UsageError
 
@@ -20,14 +24,23 @@ def command_line(wanted: str | None = None) -> argparse.ArgumentParser:
 
     Only the command ``wanted`` is imported and gets its options; without it, every command is.
     """
+    is_script = Path(sys.argv[0]).name == "ecr-estate"
     parser = argparse.ArgumentParser(
-        prog="python -m ecr",
+        prog="ecr-estate" if is_script else "python -m ecr",
         description="What an operator does beside deploying the estate.",
         epilog=EXPLAINED,
     )
+    parser.add_argument("--version", action="version", version=f"ecr-estate {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, about in summaries().items():
-        added = commands.add_parser(name, help=about, description=about, epilog=EXPLAINED)
+        page, example = GUIDANCE[name]
+        added = commands.add_parser(
+            name,
+            help=about,
+            description=about,
+            epilog=f"example: {parser.prog} {name} {example}\npage: docs/{page}\n\n{fill(EXPLAINED)}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         if wanted in {None, name}:
             module = command(name)
             module.configure(added)
@@ -39,6 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; for an error, its text goes to standard error."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     wanted = next((each for each in given if not each.startswith("-")), "")
+    if not given:
+        command_line("").print_help()
+        return 0
     options = command_line(wanted).parse_args(given)
     failed = FAILED
     try:

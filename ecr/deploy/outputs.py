@@ -10,6 +10,7 @@ from typing import Any
 
 import pulumi
 
+from ecr import __version__
 from ecr.deploy.service import for_services
 from ecr.github.model import Inventory
 from ecr.plan.architectures import configured_registries
@@ -82,6 +83,7 @@ def outputs(settings: Settings, plan: EstatePlan) -> dict[str, Any]:
         "pushRoles": {each.service: each.arn for each in plan.push_roles},
         "namespaces": dict(plan.namespaces),
         "report": {
+            "program": __version__,
             "services": dict(Counter(entry.state for entry in plan.ledger.entries.values())),
             "imageRepositories": dict(Counter(each.kind for each in plan.image_repositories)),
             "stages": list(plan.stages),

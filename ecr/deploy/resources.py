@@ -213,12 +213,16 @@ def declare_alerts(plan: AlertPlan, provider: aws.Provider) -> None:
 
 
 def declare_image_repository(
-    image_repository: ImageRepository, provider: aws.Provider
+    image_repository: ImageRepository,
+    provider: aws.Provider | None = None,
+    *,
+    parent: pulumi.Resource | None = None,
 ) -> aws.ecr.Repository:
     """Register one image repository with its lifecycle policy and, where it has one, its policy.
 
     The logical name is the location, which never changes: not when GitHub's name does, and not when
-    the resource is imported.
+    the resource is imported. Without a provider it is the parent's. One that a program had made before it had
+    a parent is the same image repository.
     """
     placement = image_repository.placement
     region = placement.registry.region
@@ -254,6 +258,8 @@ def declare_image_repository(
             # Encryption cannot be changed, only replaced: another key is for new image repositories.
             # Scanning is the registry's; what an adopted one has of its own has no say there.
             ignore_changes=["encryptionConfigurations", "imageScanningConfiguration"],
+            parent=parent,
+            aliases=[pulumi.Alias(parent=pulumi.ROOT_STACK_RESOURCE)] if parent else None,
         ),
     )
     # The parent is what orders these behind their image repository; the name itself is known. The

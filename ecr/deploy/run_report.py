@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
+from ecr import __version__
 from ecr.engine.invoke import REPORT
 from ecr.errors import EstateError, Guard, GuardError
 from ecr.github.listing import UnansweredError
@@ -46,6 +47,7 @@ class Run:
             "preview": preview,
             "began": _now(),
             "seconds": 0.0,
+            "program": __version__,
             "outcome": "stopped",
             "steps": [],
             "github": {},

@@ -1,7 +1,8 @@
 """One service by itself: what a service's own program needs to make its image repository.
 
-Owns what the central program tells such programs, as its output ``forServices``. The central program then leaves the service out of its selection: an image
-repository belongs to one stack. Its registry policy and replication cover the service all the same.
+Owns what the central program tells such programs, as its output ``forServices``. An image repository belongs
+to one stack, so the operator has to leave the service out of the central program's selection. That program's
+registry policy and replication cover the service all the same.
 """
 
 from collections.abc import Mapping

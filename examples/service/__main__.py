@@ -7,9 +7,12 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_github as github
 
-from ecr.deploy.resources import declare_image_repository, declare_providers
+from ecr.deploy.component import ServiceImageRepository
+from ecr.deploy.resources import declare_providers
 from ecr.deploy.service import Estate
 from ecr.plan.access.push_roles import GitHubRepository, push_policy, push_trust
+from ecr.plan.naming import service_name
+from ecr.registry.registry import Placement
 
 
 async def main() -> dict[str, Any]:
@@ -17,7 +20,8 @@ async def main() -> dict[str, Any]:
     config = pulumi.Config()
     name, organisation = config.require("name"), config.require("organisation")
     central = pulumi.StackReference(config.require("central"))
-    estate = Estate.of((await central.get_output_details("forServices")).value)
+    told = (await central.get_output_details("forServices")).value
+    estate = Estate.of(told)
 
     on_github = pulumi.ResourceOptions(
         provider=github.Provider("github", owner=organisation, base_url=config.get("githubUrl"))
@@ -32,11 +36,12 @@ async def main() -> dict[str, Any]:
 
     registry = estate.registry
     in_aws = declare_providers({registry: config.get("role")})[registry.account]
-    image_repository = estate.image_repository(
-        organisation, name, owner=f"service/{pulumi.get_stack()}"
+    image_repository = ServiceImageRepository(
+        name,
+        {"forServices": told, "organisation": organisation, "repository": name},
+        pulumi.ResourceOptions(providers=[in_aws]),
     )
-    placement = image_repository.placement
-    declare_image_repository(image_repository, in_aws)
+    placement = Placement(registry, service_name(name, {}))
 
     said = github.get_rest_api_output(
         endpoint=f"orgs/{organisation}",
@@ -82,7 +87,7 @@ async def main() -> dict[str, Any]:
     return {
         "imageRepository": image_repository.url,
         "pushRole": role.arn,
-        "replicatedTo": list(estate.replicated_to(placement.name)),
+        "replicatedTo": image_repository.replicated_to,
     }
 
 

@@ -38,6 +38,11 @@ CRANE = Tool("crane", "github.com/google/go-containerregistry/cmd/crane")
 ACTIONLINT = Tool("actionlint", "github.com/rhysd/actionlint/cmd/actionlint")
 """Checks workflows of GitHub Actions."""
 
+LANGUAGE_YAML = Tool(
+    "pulumi-language-yaml", "github.com/pulumi/pulumi-yaml/cmd/pulumi-language-yaml"
+)
+"""Runs programs in Pulumi YAML, which need no Python of their own."""
+
 
 def ensure_tool(tool: Tool, report: Report) -> Path:
     """Find a tool on PATH, or build it, which takes some seconds the first time.

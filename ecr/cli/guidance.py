@@ -1,0 +1,34 @@
+"""Where each command is explained, and how it is called: what its help says at its end.
+
+Owns the page of each command, by its path below docs/, and one example that the command takes.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class Guidance(NamedTuple):
+    """The page that explains a command, and the words behind the command's name in an example."""
+
+    page: str
+    example: str
+
+
+GUIDANCE: Mapping[str, Guidance] = {
+    "admission": Guidance("guides/admission.md", "--outputs outputs.json --json"),
+    "adopt": Guidance("runbooks/adopt.md", "--stack prod"),
+    "audit": Guidance("operations/audit.md", "--outputs outputs.json"),
+    "compare": Guidance("reference/comparison.md", "--count 400"),
+    "dockerfiles": Guidance("operations/dockerfiles.md", "--settings Pulumi.prod.yaml"),
+    "drift": Guidance("guides/pipeline.md", "-- --stack prod"),
+    "estate": Guidance("estate/index.md", "--outputs outputs.json"),
+    "list": Guidance("decisions/0004-where-the-list-comes-from.md", "--settings Pulumi.prod.yaml"),
+    "plan": Guidance("guides/pipeline.md", "-- --stack prod"),
+    "policies": Guidance("guides/access.md", "--settings Pulumi.prod.yaml --roles"),
+    "promote": Guidance("guides/promoting.md", "checkout --from dev --to prod --tag 4f2c1a9"),
+    "replicas": Guidance("operations/replicas.md", "--outputs outputs.json"),
+    "rescan": Guidance("operations/rescan.md", "--outputs outputs.json --limit 1000"),
+    "settings": Guidance("reference/settings.md", "--schema"),
+    "shards": Guidance("guides/large-estates.md", "--settings Pulumi.prod.yaml"),
+    "simulate": Guidance("operations/simulate.md", "images.json --policy commit-sha --days 30"),
+}

@@ -1,0 +1,5 @@
+"""Serve the component to a program in another language."""
+
+from ecr.deploy.provider import main
+
+main()
