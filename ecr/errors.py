@@ -8,6 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 
+def first_of(items: Sequence[str], most: int = 10) -> list[str]:
+    """Return the first items, and where there are more than ``most``, a last one that counts the rest."""
+    rest = [f"and {len(items) - most:,} more"] if len(items) > most else []
+    return [*items[:most], *rest]
+
+
 class EstateError(Exception):
     """What an operator can put right, in a deployment or in a command.
 
@@ -46,7 +52,7 @@ class Guard:
 
     @property
     def tripped(self) -> bool:
-        """Whether what it counted waits: too many at once, and another number was confirmed."""
+        """Return whether what it counted waits: too many at once, and another number was confirmed."""
         return self.count > self.allowed and self.confirmed != self.count
 
     @property

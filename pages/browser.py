@@ -16,7 +16,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 
 
 def chromium() -> str | None:
-    """Give the path of a Chromium or Chrome: the one that CHROMIUM names, or one on the PATH."""
+    """Return the path of a Chromium or Chrome: the one that CHROMIUM names, or one on the PATH."""
     named = os.environ.get("CHROMIUM")
     return named or next(filter(None, map(shutil.which, NAMES)), None)
 

@@ -6,13 +6,13 @@ Owns where it stands in the page. Reads the page, the names and the program.
 from pathlib import Path
 
 from ecr.cli.commands.compare import (
+    architectures_table,
     lambdas_among,
     organisation_of,
     read_names,
     sample_settings,
-    table,
 )
-from ecr.plan.comparison import compare
+from ecr.plan.comparison import compare_architectures
 from pages.markers import replace_between_markers
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -24,6 +24,8 @@ def comparison_page() -> str:
     """Return the page with its table computed anew."""
     names = read_names(PROJECT / "sandbox/organisation.txt")
     settings = sample_settings(None)
-    rows = list(compare(settings, organisation_of(names, lambdas_among(names), settings)))
+    rows = list(
+        compare_architectures(settings, organisation_of(names, lambdas_among(names), settings))
+    )
     page = (PROJECT / "docs" / PAGE).read_text(encoding="utf-8")
-    return replace_between_markers(page, "compare", table(rows))
+    return replace_between_markers(page, "compare", architectures_table(rows))

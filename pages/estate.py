@@ -21,7 +21,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 
 
 def sandbox_outputs(today: str | None = None, **changes: Any) -> dict[str, Any]:  # noqa: ANN401
-    """Give what the sandbox's stack puts out after its first deployment, as JSON holds it.
+    """Return what the sandbox's stack puts out after its first deployment, as JSON holds it.
 
     ``changes`` are settings laid over those of the stack's file.
     """

@@ -7,11 +7,11 @@ import re
 
 
 def markers(name: str) -> tuple[str, str]:
-    """Give the comments before and after the part of this name."""
+    """Return the comments before and after the part of this name."""
     return f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
 
 
 def replace_between_markers(page: str, name: str, text: str) -> str:
-    """Give the page with its part replaced; one without the comments stays as it is."""
+    """Return the page with its part replaced; one without the comments stays as it is."""
     begin, end = markers(name)
     return re.sub(f"{begin}.*{end}", lambda _: f"{begin}\n{text}\n{end}", page, flags=re.DOTALL)

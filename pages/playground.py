@@ -45,7 +45,7 @@ class Example:
 
 
 def _pretty(*rules: Rule) -> str:
-    """Give rules as ECR takes them, a few lines each, so that a policy can be read and edited."""
+    """Return rules as ECR takes them, a few lines each, so that a policy can be read and edited."""
     written = []
     for rule in rules:
         parts = (f"{json.dumps(key)}: {json.dumps(value)}" for key, value in rule.to_json().items())
@@ -85,7 +85,7 @@ _BURST = "".join(f"part-{number:<2}  1d\n" for number in range(1, 11))
 
 
 def examples() -> tuple[Example, ...]:
-    """Give the examples in the order of the page."""
+    """Return the examples in the order of the page."""
     return (
         Example(
             "The default of this program",
@@ -171,7 +171,7 @@ def examples() -> tuple[Example, ...]:
 
 
 def sources() -> Mapping[str, str]:
-    """Give the Python that runs in the browser, by path."""
+    """Return the Python that runs in the browser, by path."""
     paths = [Path(*module.split(".")) for module in MODULES]
     names = [
         (path / "__init__.py" if (PROJECT / path).is_dir() else path.with_suffix(".py")).as_posix()
@@ -181,6 +181,6 @@ def sources() -> Mapping[str, str]:
 
 
 def script() -> str:
-    """Give the script that the page loads: the examples and the sources."""
+    """Return the script that the page loads: the examples and the sources."""
     data = {"examples": [asdict(each) for each in examples()], "sources": sources()}
     return f"window.playground = {json.dumps(data, sort_keys=True)};\n"

@@ -111,5 +111,5 @@ def _lines(text: str, now: float, offences: list[str]) -> Iterator[Image]:
 
 
 def play_as_json(request: str) -> str:
-    """Give the answer to a request, both as JSON: what crosses from the page to Python and back."""
+    """Return the answer to a request, both as JSON: what crosses from the page to Python and back."""
     return json.dumps(play(**json.loads(request)))

@@ -62,7 +62,7 @@ FOUND = (
 
 
 def pages() -> dict[str, str]:
-    """Give every reference page by its path below docs/."""
+    """Return every reference page by its path below docs/."""
     return {
         "reference/commands.md": commands(),
         "reference/outputs.md": outputs(),
@@ -81,7 +81,7 @@ def settings_schema_text() -> str:
 
 
 def commands() -> str:
-    """Give the page of the commands: the operator's, make's and the sandbox's."""
+    """Return the page of the commands: the operator's, make's and the sandbox's."""
     return "\n".join(
         [
             "# Commands\n",
@@ -157,7 +157,7 @@ def _of_make() -> Iterator[str]:
 
 
 def outputs() -> str:
-    """Give the page of the stack's outputs, with what a sandbox of two services puts out."""
+    """Return the page of the stack's outputs, with what a sandbox of two services puts out."""
     planned = sandbox_outputs("2026-01-01")
     rows = [f"| [`{name}`](#{name.lower()}) | {meaning} |" for name, meaning in OUTPUTS.items()]
     sections = [
@@ -199,7 +199,7 @@ def _cut(value: Any, most: int = 2) -> Any:  # noqa: ANN401
 
 
 def limits() -> str:
-    """Give the page of the limits, with their sources."""
+    """Return the page of the limits, with their sources."""
     parts = []
     for heading, files in LIMITS.items():
         rows = [
@@ -253,7 +253,7 @@ def _anchor(text: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Give text as Markdown has it within a table; what stands between backticks is code."""
+    """Return text as Markdown has it within a table; what stands between backticks is code."""
     parts = " ".join(text.split()).replace("|", "&#124;").split("`")
     parts[::2] = [part.replace("<", "&lt;").replace("*", "\\*") for part in parts[::2]]
     return "`".join(parts)

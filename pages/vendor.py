@@ -60,7 +60,7 @@ AXE = Package(
 
 
 def fetched(package: Package) -> Path:
-    """Give the folder that holds the package's files, fetching them if they are not there yet.
+    """Return the folder that holds the package's files, fetching them if they are not there yet.
 
     Raises EstateError where npm is missing, fails, or gives something else than what is pinned.
     """

@@ -1,5 +1,5 @@
 """Serve the component to a program in another language."""
 
-from ecr.deploy.provider import main
+from ecr.deploy.provider import serve
 
-main()
+serve()

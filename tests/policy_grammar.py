@@ -13,12 +13,12 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from ecr.plan.access.documents import Document, Kind
+from ecr.plan.access.documents import Document, DocumentKind
 
 ACCOUNTS_NEEDED = {"ecr:ReplicateImage", "kms:*"}
 """Actions that AWS grants to a whole account only: replication, and a key's own account."""
 
-_PREFIX: Mapping[Kind, str] = {
+_PREFIX: Mapping[DocumentKind, str] = {
     "registry": "ecr",
     "repository": "ecr",
     "trust": "sts",
@@ -47,7 +47,7 @@ def offences_of(document: Document) -> list[str]:
 
 
 @cache
-def _offences(kind: Kind, text: str) -> tuple[str, ...]:
+def _offences(kind: DocumentKind, text: str) -> tuple[str, ...]:
     try:
         policy = json.loads(text)
     except ValueError:
@@ -67,7 +67,7 @@ def _offences(kind: Kind, text: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _statement(kind: Kind, statement: Mapping[str, Any]) -> Iterator[str]:
+def _statement(kind: DocumentKind, statement: Mapping[str, Any]) -> Iterator[str]:
     if unknown := statement.keys() - _ELEMENTS:
         yield f"has {', '.join(sorted(unknown))}, which these documents never need"
     if not re.fullmatch(r"[A-Za-z0-9]*", str(statement.get("Sid", ""))):
@@ -90,7 +90,7 @@ def _statement(kind: Kind, statement: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
-def _actions(kind: Kind, actions: list[str]) -> Iterator[str]:
+def _actions(kind: DocumentKind, actions: list[str]) -> Iterator[str]:
     if not actions:
         yield "names no Action"
     for action in actions:
@@ -103,7 +103,7 @@ def _actions(kind: Kind, actions: list[str]) -> Iterator[str]:
             yield f"names {action}, which ECR takes in identity policies only"
 
 
-def _resources(kind: Kind, resources: list[str]) -> Iterator[str]:
+def _resources(kind: DocumentKind, resources: list[str]) -> Iterator[str]:
     # A policy that sits on one thing need not name it, and a trust policy must not.
     if kind == "trust" and resources:
         yield "names a Resource, which a trust policy takes none of"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ecr.access_proof.evaluate import Caller, Decision, decide
+from ecr.access_proof.evaluate import AccessDecision, Caller, decide_access
 from ecr.errors import EstateError
 from ecr.plan.access.registry_policies import (
     LOOK,
@@ -58,7 +58,7 @@ def caller(
     )
 
 
-def asked(who: Caller, name: str, action: str = PULL[1], /, **changes: Any) -> Decision:
+def asked(who: Caller, name: str, action: str = PULL[1], /, **changes: Any) -> AccessDecision:
     """What the source registry decides; the image repository's own policy counts too."""
     chosen = settings(**changes)
     first = name.partition("/")[0]
@@ -68,7 +68,7 @@ def asked(who: Caller, name: str, action: str = PULL[1], /, **changes: Any) -> D
         placement_policy(SOURCE, namespace, chosen, functions=True),
     )
     held = [each for each in documents if each]
-    return decide(who, action, SOURCE.arn(name), held, account=SOURCE.account)
+    return decide_access(who, action, SOURCE.arn(name), held, account=SOURCE.account)
 
 
 def statement(document: str | None) -> dict[str, Any]:
@@ -259,7 +259,7 @@ def test_pushers_push_to_the_first_stage_only(by: str) -> None:
     )
     registry = planned.registries[0].policy
     may = {
-        each.placement.name: decide(
+        each.placement.name: decide_access(
             caller(OTHER, "payments-ci"),
             "ecr:PutImage",
             SOURCE.arn(each.placement.name),
@@ -295,7 +295,7 @@ def test_pushers_push_to_the_first_account_set_only(by: str) -> None:
     policies = {each.registry: each.policy for each in planned.registries}
     for each in planned.image_repositories:
         registry = each.placement.registry
-        decision = decide(
+        decision = decide_access(
             caller(OTHER, "payments-ci"),
             "ecr:PutImage",
             registry.arn(each.placement.name),
@@ -327,15 +327,18 @@ def lock(**more: Any) -> dict[str, Any]:
 def test_under_a_lock_only_two_roles_delete_or_change_policies(action: str) -> None:
     document = source_policy(SOURCE, settings(**lock()), DEPLOY) or ""
 
-    def decided(role: str) -> Decision:
+    def decided(role: str) -> AccessDecision:
         who = caller(SOURCE.account, role)
-        return decide(who, action, SOURCE.arn("api"), [document], account=SOURCE.account)
+        return decide_access(who, action, SOURCE.arn("api"), [document], account=SOURCE.account)
 
     assert decided("admin") == "denied"
     assert decided("deploy") == "allowed"
     assert decided("break-glass") == "allowed"
     away = caller(OTHER, "break-glass")
-    assert decide(away, action, SOURCE.arn("api"), [document], account=SOURCE.account) == "denied"
+    assert (
+        decide_access(away, action, SOURCE.arn("api"), [document], account=SOURCE.account)
+        == "denied"
+    )
 
 
 @pytest.mark.parametrize("service", ["inspector2.amazonaws.com", "replication.ecr.amazonaws.com"])
@@ -350,9 +353,15 @@ def test_a_lock_leaves_amazons_own_roles_of_the_account_what_they_need(
     denied = [each for each in json.loads(document)["Statement"] if each["Effect"] == "Deny"]
     assert not any("ecr:PutRegistryScanningConfiguration" in each["Action"] for each in denied)
     own = caller(SOURCE.account, f"aws-service-role/{service}/AWSServiceRole")
-    assert decide(own, action, SOURCE.arn("api"), [document], account=SOURCE.account) == "allowed"
+    assert (
+        decide_access(own, action, SOURCE.arn("api"), [document], account=SOURCE.account)
+        == "allowed"
+    )
     away = caller(OTHER, f"aws-service-role/{service}/AWSServiceRole")
-    assert decide(away, action, SOURCE.arn("api"), [document], account=SOURCE.account) != "allowed"
+    assert (
+        decide_access(away, action, SOURCE.arn("api"), [document], account=SOURCE.account)
+        != "allowed"
+    )
 
 
 def replicated(*break_glass: str) -> dict[str, Any]:
@@ -376,9 +385,9 @@ def test_a_lock_is_on_the_registries_of_replicas_too_with_the_break_glass_of_the
     )
     arn, action = DESTINATION.arn("api"), "ecr:DeleteRepository"
 
-    def decided(role: str) -> Decision:
+    def decided(role: str) -> AccessDecision:
         who = caller(DESTINATION.account, role)
-        return decide(who, action, arn, [document], account=DESTINATION.account)
+        return decide_access(who, action, arn, [document], account=DESTINATION.account)
 
     assert decided("admin") == "denied"
     assert decided("break-glass") == "allowed"
@@ -422,14 +431,14 @@ def test_the_policy_of_a_namespace_is_for_its_own_image_repositories() -> None:
     document = namespace_policy("payments", [SOURCE])
     who = Caller("role", f"arn:aws:iam::{SOURCE.account}:role/pod", policies=(document,))
 
-    def decided(name: str, action: str = PULL[1]) -> Decision:
-        return decide(who, action, SOURCE.arn(name), account=SOURCE.account)
+    def decided(name: str, action: str = PULL[1]) -> AccessDecision:
+        return decide_access(who, action, SOURCE.arn(name), account=SOURCE.account)
 
     assert decided("payments/api") == "allowed"
     assert decided("payments-secrets/api") == "not allowed"
     assert decided("api") == "not allowed"
     assert decided("payments/api", "ecr:PutImage") == "not allowed"
-    assert decide(who, "ecr:GetAuthorizationToken", "*", account=SOURCE.account) == "allowed"
+    assert decide_access(who, "ecr:GetAuthorizationToken", "*", account=SOURCE.account) == "allowed"
 
 
 def test_namespaces_with_the_same_readers_share_their_statements() -> None:

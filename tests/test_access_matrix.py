@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ecr.access_proof.matrix import ACTIONS, callers, decided, taken, targets, workflows
+from ecr.access_proof.matrix import ACTIONS, callers, decisions_for, may_assume, targets, workflows
 from ecr.engine.stack_file import checked, read_stack_file
 from ecr.plan.model import EstatePlan
 from ecr.settings.models import Settings
@@ -61,7 +61,9 @@ def allowed(who: str, what: str, variant: str = "as it is") -> set[str]:
     """The image repositories with which a caller may do something."""
     planned, chosen = estate(variant)
     caller = callers(planned, chosen)[who]
-    return {each.title for each in targets(planned) if decided(caller, what, each) == {"allowed"}}
+    return {
+        each.title for each in targets(planned) if decisions_for(caller, what, each) == {"allowed"}
+    }
 
 
 @each_variant
@@ -69,7 +71,7 @@ def test_every_cell_is_decided(variant: str) -> None:
     planned, chosen = estate(variant)
     for caller in callers(planned, chosen).values():
         for what in ACTIONS:
-            assert all(len(decided(caller, what, target)) == 1 for target in targets(planned))
+            assert all(len(decisions_for(caller, what, target)) == 1 for target in targets(planned))
 
 
 @each_variant
@@ -103,7 +105,9 @@ def test_no_workflow_takes_the_role_of_another(variant: str) -> None:
     for title, workflow in workflows(planned, chosen).items():
         repository_name, _, rest = title.partition(", ")
         mine = {
-            role.repository for role in planned.push_roles if taken(workflow, role) == "allowed"
+            role.repository
+            for role in planned.push_roles
+            if may_assume(workflow, role) == "allowed"
         }
         assert mine == ({repository_name} if rest in {"", "by the older subject"} else set())
 

@@ -7,7 +7,7 @@ import pytest
 
 from ecr.errors import EstateError
 from ecr.plan.access import documents
-from ecr.plan.access.documents import LIMITS, REMEDIES, Document, Kind
+from ecr.plan.access.documents import LIMITS, REMEDIES, Document, DocumentKind
 from ecr.plan.limits import documents_of
 from tests.builders import ARTIFACTS, plan, repositories, with_replicas
 from tests.policy_grammar import offences_of
@@ -22,7 +22,7 @@ STATEMENT = {
 }
 
 
-def offences(kind: Kind = "registry", *more: dict[str, Any], **elements: Any) -> str:
+def offences(kind: DocumentKind = "registry", *more: dict[str, Any], **elements: Any) -> str:
     statement = {
         key: value for key, value in {**STATEMENT, **elements}.items() if value is not None
     }
@@ -76,7 +76,9 @@ def test_every_offence_is_named_at_once() -> None:
         ("role", {}, "names a Principal"),
     ],
 )
-def test_each_kind_has_its_own_elements(kind: Kind, elements: dict[str, Any], said: str) -> None:
+def test_each_kind_has_its_own_elements(
+    kind: DocumentKind, elements: dict[str, Any], said: str
+) -> None:
     assert said in offences(kind, **elements)
 
 
@@ -112,7 +114,7 @@ def test_every_document_of_a_plan_is_well_formed() -> None:
 
 @pytest.mark.parametrize("kind", sorted(LIMITS.keys() - {"trust"}))
 def test_a_document_over_its_limit_is_named_with_the_remedy(
-    kind: Kind, monkeypatch: pytest.MonkeyPatch
+    kind: DocumentKind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(documents.LIMITS, kind, 1)
     with pytest.raises(EstateError) as refused:

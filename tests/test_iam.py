@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from ecr.access_proof.evaluate import (
+    AccessDecision,
+    AccessVerdict,
     Caller,
-    Decision,
     UnknownPolicyError,
-    Verdict,
     arn_like,
-    decide,
-    explain,
+    decide_access,
+    explain_access,
     like,
 )
 
@@ -30,8 +30,8 @@ def document(effect: str = "Allow", **elements: Any) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
-def decided(caller: Caller, *policies: str, action: str = PULL) -> Decision:
-    return decide(caller, action, REPOSITORY, policies, account=OURS)
+def decided(caller: Caller, *policies: str, action: str = PULL) -> AccessDecision:
+    return decide_access(caller, action, REPOSITORY, policies, account=OURS)
 
 
 EVERYONE = document(Principal="*")
@@ -69,7 +69,7 @@ NOBODY = document("Deny", Principal="*")
     ],
 )
 def test_identity_and_resource_policies_decide_together(
-    caller: Caller, policies: tuple[str, ...], decision: Decision
+    caller: Caller, policies: tuple[str, ...], decision: AccessDecision
 ) -> None:
     assert decided(caller, *policies) == decision
 
@@ -211,28 +211,36 @@ def person(*policies: str, **facts: Any) -> Caller:
     ("caller", "policies", "verdict"),
     [
         # Each kind that limits must allow, too, and says so where it does not.
-        (role(OURS, document(), boundary=(document(),)), (), Verdict("allowed")),
+        (role(OURS, document(), boundary=(document(),)), (), AccessVerdict("allowed")),
         (
             role(OURS, document(), boundary=(ELSEWHERE,)),
             (),
-            Verdict("not allowed", "boundary"),
+            AccessVerdict("not allowed", "boundary"),
         ),
-        (role(OURS, document(), sessions=(ELSEWHERE,)), (), Verdict("not allowed", "session")),
-        (role(OURS, ELSEWHERE), (), Verdict("not allowed", "identity")),
-        (role(THEIRS, document()), (), Verdict("not allowed", "resource")),
+        (
+            role(OURS, document(), sessions=(ELSEWHERE,)),
+            (),
+            AccessVerdict("not allowed", "session"),
+        ),
+        (role(OURS, ELSEWHERE), (), AccessVerdict("not allowed", "identity")),
+        (role(THEIRS, document()), (), AccessVerdict("not allowed", "resource")),
         # A service control policy of every level must allow.
-        (role(OURS, document(), controls=((document(),), (document(),))), (), Verdict("allowed")),
+        (
+            role(OURS, document(), controls=((document(),), (document(),))),
+            (),
+            AccessVerdict("allowed"),
+        ),
         (
             role(OURS, document(), controls=((document(),), (ELSEWHERE,))),
             (),
-            Verdict("not allowed", "service control"),
+            AccessVerdict("not allowed", "service control"),
         ),
         (
             Caller("root", f"arn:aws:iam::{OURS}:root", controls=((ELSEWHERE,),)),
             (),
-            Verdict("not allowed", "service control"),
+            AccessVerdict("not allowed", "service control"),
         ),
-        (Caller("root", f"arn:aws:iam::{OURS}:root"), (), Verdict("allowed")),
+        (Caller("root", f"arn:aws:iam::{OURS}:root"), (), AccessVerdict("allowed")),
         # A service-linked role is limited by none of them.
         (
             Caller(
@@ -242,54 +250,54 @@ def person(*policies: str, **facts: Any) -> Caller:
                 controls=((ELSEWHERE,),),
             ),
             (),
-            Verdict("allowed"),
+            AccessVerdict("allowed"),
         ),
         # Who denies is named.
         (
             role(OURS, document(), boundary=(document("Deny"),)),
             (),
-            Verdict("denied", "boundary"),
+            AccessVerdict("denied", "boundary"),
         ),
-        (role(OURS, document()), (NOBODY,), Verdict("denied", "resource")),
-        (role(OURS, document("Deny")), (), Verdict("denied", "identity")),
+        (role(OURS, document()), (NOBODY,), AccessVerdict("denied", "resource")),
+        (role(OURS, document("Deny")), (), AccessVerdict("denied", "identity")),
         (
             role(OURS, document(), controls=((document(), document("Deny")),)),
             (),
-            Verdict("denied", "service control"),
+            AccessVerdict("denied", "service control"),
         ),
         # What a resource policy gives to a role is within its boundary, and to its session is not.
         (
             role(boundary=(ELSEWHERE,)),
             (document(Principal={"AWS": role().name}),),
-            Verdict("not allowed", "boundary"),
+            AccessVerdict("not allowed", "boundary"),
         ),
         (
             role(session=SESSION, boundary=(ELSEWHERE,), sessions=(ELSEWHERE,)),
             (document(Principal={"AWS": SESSION}),),
-            Verdict("allowed"),
+            AccessVerdict("allowed"),
         ),
         # To a user it is given outright.
         (
             person(boundary=(ELSEWHERE,)),
             (document(Principal={"AWS": person().name}),),
-            Verdict("allowed"),
+            AccessVerdict("allowed"),
         ),
-        (person(boundary=(ELSEWHERE,)), (EVERYONE,), Verdict("not allowed", "boundary")),
+        (person(boundary=(ELSEWHERE,)), (EVERYONE,), AccessVerdict("not allowed", "boundary")),
     ],
 )
 def test_boundaries_sessions_and_service_control_policies_only_take_away(
-    caller: Caller, policies: tuple[str, ...], verdict: Verdict
+    caller: Caller, policies: tuple[str, ...], verdict: AccessVerdict
 ) -> None:
-    assert explain(caller, PULL, REPOSITORY, policies, account=OURS) == verdict
+    assert explain_access(caller, PULL, REPOSITORY, policies, account=OURS) == verdict
 
 
 def test_a_role_and_a_key_are_nobody_s_but_whom_their_own_policy_names() -> None:
-    def verdict(*policies: str) -> Verdict:
+    def verdict(*policies: str) -> AccessVerdict:
         who = role(OURS, document())
-        return explain(who, PULL, REPOSITORY, policies, account=OURS, resource_decides=True)
+        return explain_access(who, PULL, REPOSITORY, policies, account=OURS, resource_decides=True)
 
-    assert verdict() == Verdict("not allowed", "resource")
-    assert verdict(OWN_ACCOUNT) == Verdict("allowed")
+    assert verdict() == AccessVerdict("not allowed", "resource")
+    assert verdict(OWN_ACCOUNT) == AccessVerdict("allowed")
 
 
 @pytest.mark.parametrize(
@@ -305,7 +313,7 @@ def test_a_role_and_a_key_are_nobody_s_but_whom_their_own_policy_names() -> None
     ],
 )
 def test_variables_are_filled_from_the_request(
-    pattern: str, context: dict[str, str], decision: Decision
+    pattern: str, context: dict[str, str], decision: AccessDecision
 ) -> None:
     policy = document(Resource=f"arn:aws:ecr:eu-west-1:{OURS}:{pattern}")
     assert decided(role(OURS, policy, context=context)) == decision

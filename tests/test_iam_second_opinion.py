@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecr.access_proof.evaluate import Caller, Decision, decide, explain
+from ecr.access_proof.evaluate import AccessDecision, Caller, decide_access, explain_access
 
 OURS, THEIRS = "111111111111", "222222222222"
 ACTIONS = ("ecr:BatchGetImage", "ecr:PutImage", "ecr:ListImages", "kms:CreateGrant")
@@ -80,17 +80,17 @@ MANY = settings(max_examples=300, deadline=None, derandomize=True)
 # Moto
 
 
-def moto_says(text: str, action: str, resource: str) -> Decision:
+def moto_says(text: str, action: str, resource: str) -> AccessDecision:
     from moto.iam.access_control import IAMPolicy  # noqa: PLC0415 - it takes a second to import
 
     result = IAMPolicy(text).is_action_permitted(action, resource)
-    named: dict[str, Decision] = {"PERMITTED": "allowed", "DENIED": "denied"}
+    named: dict[str, AccessDecision] = {"PERMITTED": "allowed", "DENIED": "denied"}
     return named.get(result.name, "not allowed")
 
 
-def we_say(text: str, action: str, resource: str) -> Decision:
+def we_say(text: str, action: str, resource: str) -> AccessDecision:
     caller = Caller("role", f"arn:aws:iam::{OURS}:role/someone", policies=(text,))
-    return decide(caller, action, resource, account=OURS)
+    return decide_access(caller, action, resource, account=OURS)
 
 
 @MANY
@@ -117,7 +117,7 @@ def test_moto_decides_identity_policies_the_same(text: str, action: str, resourc
     ],
 )
 def test_where_moto_differs_the_page_of_aws_says_as_we_do(
-    page: str, elements: dict[str, Any], right: Decision
+    page: str, elements: dict[str, Any], right: AccessDecision
 ) -> None:
     statement = {"Effect": "Allow", "Action": "*", "Resource": "*", **elements}
     text = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
@@ -137,7 +137,7 @@ def test_where_moto_differs_the_page_of_aws_says_as_we_do(
         ("arn:aws:e*:111111111111:repository/api", "allowed"),
     ],
 )
-def test_wildcards_of_a_resource_are_as_its_page_says(pattern: str, right: Decision) -> None:
+def test_wildcards_of_a_resource_are_as_its_page_says(pattern: str, right: AccessDecision) -> None:
     """IAM User Guide, "IAM JSON policy elements: Resource"."""
     statement = {"Effect": "Allow", "Action": "*", "Resource": pattern}
     text = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
@@ -246,7 +246,7 @@ def test_ministack_decides_all_kinds_of_policies_the_same(  # noqa: PLR0917 - wh
         sessions=(session_policy,) if session_policy else (),
         context=context,
     )
-    first = explain(
+    first = explain_access(
         caller,
         action,
         resource,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from ecr.access_proof.evaluate import Caller, decide
+from ecr.access_proof.evaluate import Caller, decide_access
 from ecr.errors import EstateError
 from ecr.ledger.ledger import Ledger
 from ecr.plan.access.documents import Document
@@ -216,7 +216,7 @@ def test_a_grant_on_a_namespace_matches_no_other_whose_name_begins_alike(
         (f"{other}/{namespace}/{service}", "not allowed"),
     ):
         for action in PULL:
-            assert decide(pod, action, REGISTRY.arn(name), account=ARTIFACTS) == wanted
+            assert decide_access(pod, action, REGISTRY.arn(name), account=ARTIFACTS) == wanted
 
 
 @given(namespace=part, other=part, service=part)
@@ -234,7 +234,7 @@ def test_a_namespace_with_readers_narrows_no_other_whose_name_begins_alike(
             organisation=ORGANISATION,
             policies=(MAY_ALL,),
         )
-        return decide(who, PULL[1], REGISTRY.arn(name), [document], account=ARTIFACTS)
+        return decide_access(who, PULL[1], REGISTRY.arn(name), [document], account=ARTIFACTS)
 
     assert decided(READER, f"{namespace}/{service}") == "allowed"
     assert decided("444444444444", f"{namespace}/{service}") == "denied"

@@ -10,7 +10,7 @@ import yaml
 
 from ecr.cli.commands.compare import sample_settings
 from ecr.cli.main import main
-from ecr.plan.comparison import ARCHITECTURES, compare
+from ecr.plan.comparison import ARCHITECTURES, compare_architectures
 from tests.builders import config, inventory, outputs_file, plan, repositories, settings
 from tests.mocks import deploy, no_invoke
 
@@ -72,7 +72,7 @@ def test_the_resources_are_those_that_the_program_registers(
     row: int, changes: dict[str, Any]
 ) -> None:
     names = ("api", "web", "mail-lambda")
-    counted = list(compare(settings(**STAGES), inventory(*repositories(*names))))[row]
+    counted = list(compare_architectures(settings(**STAGES), inventory(*repositories(*names))))[row]
     chosen = {**STAGES, "accountSets": STAGES["accountSets"] if row in {4, 5} else (), **changes}
     static = [{"id": number, "name": name} for number, name in enumerate(names, 1)]
     registered = deploy(config(static=static, **chosen), no_invoke).registrations
@@ -91,12 +91,15 @@ def test_a_stack_with_namespaces_and_push_roles_is_compared_without_them(
 
 def test_lambda_accounts_are_spread_over_the_stages_unless_they_name_one() -> None:
     organisation = inventory(*repositories("mail-lambda"))
-    spread = list(compare(settings(**STAGES), organisation))
+    spread = list(compare_architectures(settings(**STAGES), organisation))
     assert [row.replicas for row in spread if row.replicated] == [2, 2, 2]
     accounts = [{**each, "serves": "dev"} for each in STAGES["lambdaReplicas"]["accounts"]]
     replicas = {**STAGES["lambdaReplicas"], "accounts": accounts}
     named = {**STAGES, "architecture": "per-stage", "lambdaReplicas": replicas}
-    assert [row.rules for row in compare(settings(**named), organisation)][2:4] == [0, 1]
+    assert [row.rules for row in compare_architectures(settings(**named), organisation)][2:4] == [
+        0,
+        1,
+    ]
 
 
 def test_a_stacks_file_is_completed_by_the_sample(tmp_path: Path) -> None:

@@ -13,7 +13,14 @@ from typing import Any
 import pytest
 
 from ecr.engine.command import run_engine
-from ecr.engine.preview import Property, Step, counted, diff, parse_preview_json, run_and_parse
+from ecr.engine.preview import (
+    EngineStep,
+    Property,
+    counted,
+    diff,
+    parse_preview_json,
+    run_and_parse,
+)
 from ecr.engine.types import REPOSITORY
 from ecr.errors import EstateError
 
@@ -29,7 +36,7 @@ def printed(*steps: dict[str, Any], **more: Any) -> str:
     return json.dumps({"steps": steps, "changeSummary": {"create": 1}, **more}, indent=4)
 
 
-def read(*steps: dict[str, Any]) -> tuple[Step, ...]:
+def read(*steps: dict[str, Any]) -> tuple[EngineStep, ...]:
     preview = parse_preview_json(printed(*steps))
     assert preview
     return preview.steps
@@ -37,7 +44,7 @@ def read(*steps: dict[str, Any]) -> tuple[Step, ...]:
 
 def test_steps_that_change_nothing_and_the_stack_itself_are_no_steps() -> None:
     assert read(STACK, step("same"), step("refresh"), step("create")) == (
-        Step("create", REPOSITORY, "1/r/api"),
+        EngineStep("create", REPOSITORY, "1/r/api"),
     )
 
 
@@ -103,11 +110,11 @@ def test_the_diff_has_a_sign_for_each_operation_and_cuts_long_values() -> None:
     lines = list(
         diff(
             [
-                Step("create", REPOSITORY, "1/r/a"),
-                Step("import", REPOSITORY, "1/r/b"),
-                Step("delete", REPOSITORY, "1/r/c"),
-                Step("update", REPOSITORY, "1/r/d", (Property("tags", None, long),)),
-                Step("delete-replaced", REPOSITORY, "1/r/e"),
+                EngineStep("create", REPOSITORY, "1/r/a"),
+                EngineStep("import", REPOSITORY, "1/r/b"),
+                EngineStep("delete", REPOSITORY, "1/r/c"),
+                EngineStep("update", REPOSITORY, "1/r/d", (Property("tags", None, long),)),
+                EngineStep("delete-replaced", REPOSITORY, "1/r/e"),
             ]
         )
     )

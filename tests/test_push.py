@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecr.access_proof.evaluate import Caller, decide
+from ecr.access_proof.evaluate import Caller, decide_access
 from ecr.errors import EstateError
 from ecr.github.model import Inventory
 from ecr.ledger.ledger import Ledger
 from ecr.plan.access.push_roles import (
     ISSUER,
-    LONGEST,
+    LONGEST_ROLE_NAME,
     GitHubRepository,
     provider_arn,
     push_policy,
@@ -41,7 +41,7 @@ def may_assume(trust: str, subject: str, number: int = 42, **claims: str) -> boo
     )
     role = f"arn:aws:iam::{ARTIFACTS}:role/push"
     action = "sts:AssumeRoleWithWebIdentity"
-    return decide(workflow, action, role, [trust], account=ARTIFACTS) == "allowed"
+    return decide_access(workflow, action, role, [trust], account=ARTIFACTS) == "allowed"
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_a_role_pushes_to_its_own_image_repository_and_deletes_nothing() -> None
     workflow = Caller("role", f"arn:aws:iam::{ARTIFACTS}:role/push", policies=(document,))
 
     def may(action: str, name: str) -> bool:
-        return decide(workflow, action, REGISTRY.arn(name), account=ARTIFACTS) == "allowed"
+        return decide_access(workflow, action, REGISTRY.arn(name), account=ARTIFACTS) == "allowed"
 
     assert all(may(action, "payments/api") for action in (*PULL, *PUSH))
     assert not any(may(action, "payments/web") for action in (*PULL, *PUSH))
@@ -158,7 +158,9 @@ def test_a_role_pushes_every_image_of_its_service_and_no_other_services() -> Non
     pushed = {
         each.placement.name
         for each in planned.image_repositories
-        if decide(workflow, "ecr:PutImage", REGISTRY.arn(each.placement.name), account=ARTIFACTS)
+        if decide_access(
+            workflow, "ecr:PutImage", REGISTRY.arn(each.placement.name), account=ARTIFACTS
+        )
         == "allowed"
     }
     assert pushed == {"api", "api/worker"}
@@ -173,7 +175,7 @@ def test_images_are_pushed_to_the_first_stage_only() -> None:
 @pytest.mark.parametrize("service", ["a", "payments/checkout", "x" * 256])
 def test_a_roles_name_is_one_that_iam_takes(service: str) -> None:
     name = role_name(service, 1_304_267_049)
-    assert len(name) <= LONGEST
+    assert len(name) <= LONGEST_ROLE_NAME
     assert name.endswith("-1304267049")
     assert "/" not in name
 

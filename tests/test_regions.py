@@ -15,7 +15,7 @@ from ecr.cli.commands import admission
 from ecr.cli.registries import selected_registries
 from ecr.errors import EstateError
 from ecr.promotion.aws import Side
-from ecr.registry.regions import PATTERN, domain_of, dual_stack_domain_of, partition_of
+from ecr.registry.regions import REGION_PATTERN, domain_of, dual_stack_domain_of, partition_of
 from ecr.registry.registry import ImageReference, Placement, Registry
 from tests.builders import outputs_file
 
@@ -79,7 +79,7 @@ ONLY_OURS = expression("components/only-ours/policy.yaml", "host")
 def test_every_region_of_aws_is_one_and_belongs_where_aws_says(
     region: str, partition: str, domain: str, dual_stack: str
 ) -> None:
-    assert re.fullmatch(PATTERN, region)
+    assert re.fullmatch(REGION_PATTERN, region)
     assert partition_of(region) == partition
     assert (domain_of(region), dual_stack_domain_of(region)) == (domain, dual_stack)
 
@@ -88,7 +88,7 @@ def test_every_region_of_aws_is_one_and_belongs_where_aws_says(
     "region", ["eu-wset-1", "zz-top-9", "eu-west", "Ireland", "eu-west-\u0661"]
 )
 def test_what_only_looks_like_a_region_is_none(region: str) -> None:
-    assert not re.fullmatch(PATTERN, region)
+    assert not re.fullmatch(REGION_PATTERN, region)
     with pytest.raises(EstateError, match="There is no such registry"):
         Registry.parse(f"{ACCOUNT}/{region}")
     assert Registry.of_host(f"{ACCOUNT}.dkr.ecr.{region}.amazonaws.com") is None

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ecr.access_proof.evaluate import Caller, Decision, Values, decide
+from ecr.access_proof.evaluate import AccessDecision, Caller, Values, decide_access
 from ecr.plan.access.deploy_roles import UNCALLED, boundary_document, deployment_documents
 from ecr.plan.access.documents import Document
 from tests.builders import ARTIFACTS, LAMBDA, settings, with_replicas
@@ -103,13 +103,13 @@ def may(
     action: str,
     resource: str,
     context: Mapping[str, Values] = MappingProxyType({}),
-) -> Decision:
+) -> AccessDecision:
     """What the deploy role of these settings may do in the artifacts account."""
     deploys, _ = deployment_documents(settings(**changes))[ARTIFACTS]
     assert not offences_of(deploys)
     role = f"arn:aws:iam::{ARTIFACTS}:role/deploy"
     who = Caller("role", role, policies=(deploys.text,), context=context)
-    return decide(who, action, resource, account=ARTIFACTS)
+    return decide_access(who, action, resource, account=ARTIFACTS)
 
 
 @pytest.mark.parametrize("action", ["kms:PutKeyPolicy", "kms:ScheduleKeyDeletion"])
@@ -155,7 +155,7 @@ def test_a_key_of_other_hands_that_has_an_alias_is_out_of_reach_whatever_its_tag
     who = Caller(
         "role", f"arn:aws:iam::{account}:role/deploy", policies=(deploys.text,), context=context
     )
-    assert decide(who, action, key, account=account) == "denied"
+    assert decide_access(who, action, key, account=account) == "denied"
 
 
 def test_the_boundary_of_push_roles_lets_them_push_images_and_nothing_else() -> None:
@@ -166,9 +166,9 @@ def test_the_boundary_of_push_roles_lets_them_push_images_and_nothing_else() -> 
     assert actions(boundary) >= {"ecr:PutImage", "ecr:BatchGetImage"}
     who = Caller("role", f"arn:aws:iam::{ARTIFACTS}:role/push", policies=(boundary.text,))
     image = f"arn:aws:ecr:eu-west-1:{ARTIFACTS}:repository/api"
-    assert decide(who, "ecr:PutImage", image, account=ARTIFACTS) == "allowed"
+    assert decide_access(who, "ecr:PutImage", image, account=ARTIFACTS) == "allowed"
     for action in ("ecr:BatchDeleteImage", "ecr:DeleteRepository", "iam:CreateRole"):
-        assert decide(who, action, image, account=ARTIFACTS) == "not allowed"
+        assert decide_access(who, action, image, account=ARTIFACTS) == "not allowed"
 
 
 def test_grants_on_the_images_key_are_made_through_ecr_only() -> None:
@@ -201,7 +201,7 @@ def test_in_china_ecr_is_known_by_both_domains() -> None:
             policies=(deploys.text,),
             context={"kms:ViaService": f"ecr.cn-north-1.{domain}"},
         )
-        assert decide(who, "kms:CreateGrant", key, account=ARTIFACTS) == "allowed"
+        assert decide_access(who, "kms:CreateGrant", key, account=ARTIFACTS) == "allowed"
 
 
 def test_a_boundary_is_put_on_roles_that_stand_and_is_never_lifted_where_one_is_required() -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecr.cli.commands.shards import AT_ONCE, commands, moves_between
+from ecr.cli.commands.shards import MOVES_A_LINE, commands, moves_between
 from ecr.cli.main import main
 from ecr.engine.types import REPOSITORY, ROLE
 from ecr.errors import EstateError
@@ -237,7 +237,7 @@ def test_each_stack_has_the_push_roles_of_its_services_and_the_first_the_provide
 def test_a_long_move_is_several_commands() -> None:
     (moves,) = [moves_between({"a": state("a", *range(1, 1001, 2)), "b": state("b")})]
     lines = list(commands(moves))
-    assert len(lines) == -(-500 // AT_ONCE)
+    assert len(lines) == -(-500 // MOVES_A_LINE)
     assert all(each.startswith("pulumi state move --source a --dest b --yes ") for each in lines)
     assert sum(len(re.findall("urn:pulumi", each)) for each in lines) == 500
 

@@ -22,7 +22,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Literal
 
-Decision = Literal["allowed", "denied", "not allowed"]
+AccessDecision = Literal["allowed", "denied", "not allowed"]
 """``denied`` is by a statement that denies, ``not allowed`` for want of one that allows."""
 
 Layer = Literal["identity", "resource", "boundary", "session", "service control"]
@@ -92,24 +92,24 @@ _TYPES = {"role": "AssumedRole", "user": "User", "root": "Account", "anonymous":
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class AccessVerdict:
     """A decision. ``by`` is the kind of policy that denies, or that lacks what would allow."""
 
-    decision: Decision
+    decision: AccessDecision
     by: Layer | None = None
 
 
 _Effects = set[tuple[Literal["Allow", "Deny"], _Covered]]
 
 
-def decide(
+def decide_access(
     caller: Caller, action: str, resource: str, policies: Iterable[str] = (), *, account: str
-) -> Decision:
+) -> AccessDecision:
     """Decide whether the caller may do the action on an ARN of ``account``; see `explain`."""
-    return explain(caller, action, resource, policies, account=account).decision
+    return explain_access(caller, action, resource, policies, account=account).decision
 
 
-def explain(
+def explain_access(
     caller: Caller,
     action: str,
     resource: str,
@@ -117,7 +117,7 @@ def explain(
     *,
     account: str,
     resource_decides: bool = False,
-) -> Verdict:
+) -> AccessVerdict:
     """Decide whether the caller may do the action on an ARN of ``account``, and say what decided.
 
     ``policies`` are the resource policies that apply to the resource. In one account, either side may
@@ -140,12 +140,12 @@ def explain(
     }
     for layer, effects in layers.items():
         if any(effect == "Deny" for effect, _ in effects):
-            return Verdict("denied", layer)
+            return AccessVerdict("denied", layer)
     if not all(map(_allows, controls)):
-        return Verdict("not allowed", "service control")
+        return AccessVerdict("not allowed", "service control")
     resource_decides = resource_decides or caller.account != account
     missing = _missing(caller, layers, account, resource_decides=resource_decides)
-    return Verdict("not allowed", missing) if missing else Verdict("allowed")
+    return AccessVerdict("not allowed", missing) if missing else AccessVerdict("allowed")
 
 
 def _missing(
@@ -169,7 +169,7 @@ def _missing(
 
 
 def _of_service(caller: Caller) -> bool:
-    """Whether the caller is a service-linked role, which no service control policy limits."""
+    """Return whether the caller is a service-linked role, which no service control policy limits."""
     return caller.kind == "role" and ":role/aws-service-role/" in caller.name
 
 
@@ -252,7 +252,7 @@ def _one_of(statement: Mapping[str, Any], element: str, test: Callable[[str], bo
 def _resource(
     statement: Mapping[str, Any], resource: str, variables: Mapping[str, Values] | None
 ) -> bool:
-    """Whether a statement is about the resource; a policy that sits on one need not name it."""
+    """Return whether a statement is about the resource; a policy that sits on one need not name it."""
     if not {"Resource", "NotResource"} & statement.keys():
         return True
 
@@ -366,7 +366,7 @@ def _ordered(read: Callable[[str], float]) -> dict[str, Callable[[str, str], boo
 
 
 def like(value: str, pattern: str) -> bool:
-    """Whether text matches a pattern in which ``*`` is any text and ``?`` one character."""
+    """Return whether text matches a pattern in which ``*`` is any text and ``?`` one character."""
     return bool(_pattern(pattern).fullmatch(value))
 
 
@@ -376,13 +376,13 @@ def _pattern(pattern: str) -> re.Pattern[str]:
 
 
 def arn_like(value: str, pattern: str) -> bool:
-    """Whether an ARN matches a pattern, each of its six parts by itself."""
+    """Return whether an ARN matches a pattern, each of its six parts by itself."""
     parts, wanted = value.split(":", 5), pattern.split(":", 5)
     return len(parts) == len(wanted) and all(map(like, parts, wanted))
 
 
 def resource_like(value: str, pattern: str) -> bool:
-    """Whether an ARN matches the pattern of a Resource element.
+    """Return whether an ARN matches the pattern of a Resource element.
 
     A ``*`` at the end of a segment may go on beyond its colon, and one within a segment may not (IAM
     User Guide, "IAM JSON policy elements: Resource").

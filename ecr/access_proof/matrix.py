@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ecr.access_proof.evaluate import Caller, Decision, decide
+from ecr.access_proof.evaluate import AccessDecision, Caller, decide_access
 from ecr.plan.access.deploy_roles import deployment_documents
 from ecr.plan.access.push_roles import AUDIENCE, ISSUER, provider_arn
 from ecr.plan.access.registry_policies import FUNCTIONS, PULL, PUSH, namespace_policy
@@ -56,19 +56,19 @@ class Target:
 
     @property
     def registry(self) -> Registry:
-        """Give the registry that it is in."""
+        """Return the registry that it is in."""
         return self.image_repository.placement.registry
 
     @property
     def title(self) -> str:
-        """Give its name; of a replica the account too."""
+        """Return its name; of a replica the account too."""
         name = self.image_repository.placement.name
         replica = self.image_repository.kind == "replica"
         return f"{name} in {self.registry.account}" if replica else name
 
 
 def targets(plan: EstatePlan) -> list[Target]:
-    """Give every image repository of a plan."""
+    """Return every image repository of a plan."""
     by_registry = {each.registry: each.policy for each in plan.registries}
     return [
         Target(each, tuple(filter(None, (by_registry[each.placement.registry], each.policy))))
@@ -77,7 +77,7 @@ def targets(plan: EstatePlan) -> list[Target]:
 
 
 def callers(plan: EstatePlan, settings: Settings) -> dict[str, Caller]:
-    """Give the callers of a matrix by what they are called."""
+    """Return the callers of a matrix by what they are called."""
     return dict(_callers(plan, settings))
 
 
@@ -150,7 +150,7 @@ def _callers(plan: EstatePlan, settings: Settings) -> Iterator[tuple[str, Caller
 
 
 def _reader(reader: str, ours: Registry) -> Caller:
-    """Give a caller whom a reader of the settings means, with nothing else that would let it in."""
+    """Return a caller whom a reader of the settings means, with nothing else that would let it in."""
     if reader.startswith("arn:"):
         return Caller("role", reader, policies=(EVERYTHING,))
     account = reader if reader.isdecimal() else UNKNOWN_ACCOUNT
@@ -179,10 +179,10 @@ def _functions(plan: EstatePlan, settings: Settings) -> Iterator[tuple[str, Call
         )
 
 
-def decided(caller: Caller, what: str, target: Target) -> set[Decision]:
+def decisions_for(caller: Caller, what: str, target: Target) -> set[AccessDecision]:
     """Decide what a caller may do to an image repository: one decision, if all its actions agree."""
     return {
-        decide(
+        decide_access(
             caller,
             action,
             target.registry.arn(target.image_repository.placement.name),
@@ -194,7 +194,7 @@ def decided(caller: Caller, what: str, target: Target) -> set[Decision]:
 
 
 def workflows(plan: EstatePlan, settings: Settings) -> dict[str, Caller]:
-    """Give workflows that might ask for a push role, by what they are called."""
+    """Return workflows that might ask for a push role, by what they are called."""
     owner = settings.github.organisation
     number = settings.push_roles.organisation_id if settings.push_roles else None
     found: dict[str, Caller] = {}
@@ -232,7 +232,7 @@ def matrix_tables(plan: EstatePlan, settings: Settings) -> str:
     parts = []
     for what, actions in ACTIONS.items():
         rows = [
-            [title, *(_word(decided(caller, what, target)) for target in columns)]
+            [title, *(_word(decisions_for(caller, what, target)) for target in columns)]
             for title, caller in known.items()
         ]
         listed = ", ".join(f"`{action}`" for action in actions)
@@ -240,7 +240,7 @@ def matrix_tables(plan: EstatePlan, settings: Settings) -> str:
         parts.append(_table(["caller", *(f"`{each.title}`" for each in columns)], rows))
     if plan.push_roles:
         cells = [
-            [title, *(_word({taken(workflow, role)}) for role in plan.push_roles)]
+            [title, *(_word({may_assume(workflow, role)}) for role in plan.push_roles)]
             for title, workflow in workflows(plan, settings).items()
         ]
         parts.append("## Whose workflows may take which role { #roles }\n")
@@ -249,13 +249,13 @@ def matrix_tables(plan: EstatePlan, settings: Settings) -> str:
     return "\n".join(parts)
 
 
-def taken(workflow: Caller, role: PushRole) -> Decision:
+def may_assume(workflow: Caller, role: PushRole) -> AccessDecision:
     """Decide whether a workflow may take a push role."""
     action = "sts:AssumeRoleWithWebIdentity"
-    return decide(workflow, action, role.arn, [role.trust], account=role.registry.account)
+    return decide_access(workflow, action, role.arn, [role.trust], account=role.registry.account)
 
 
-def _word(decisions: set[Decision]) -> str:
+def _word(decisions: set[AccessDecision]) -> str:
     if len(decisions) != 1:
         return "in part"
     return {"allowed": "**yes**", "denied": "denied", "not allowed": "no"}[decisions.pop()]

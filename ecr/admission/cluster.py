@@ -36,7 +36,7 @@ def apply(lists: Sequence[dict[str, Any]], record: dict[str, Any]) -> int:
 
 
 def written() -> datetime:
-    """Give the time of the last run that was applied; raises EstateError when there was none."""
+    """Return the time of the last run that was applied; raises EstateError when there was none."""
     text = _kubectl("get", "configmap", RUN, "--output", "json")
     try:
         return datetime.fromisoformat(json.loads(text)["data"]["written"])

@@ -14,7 +14,7 @@ from typing import Literal
 from ecr.admission.model import Finding, Held, Image
 from ecr.admission.waivers import Waiver
 
-Why = Literal["vulnerable", "unscanned"]
+DenialReason = Literal["vulnerable", "unscanned"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Denied:
 
     name: str
     digest: str
-    why: Why
+    why: DenialReason
     findings: tuple[Finding, ...]
     entries: tuple[str, ...]
 
@@ -40,8 +40,8 @@ class Decision:
     expired: tuple[Waiver, ...]
     unused: tuple[Waiver, ...]
 
-    def entries(self, why: Why) -> tuple[str, ...]:
-        """Give the entries of one list, sorted."""
+    def entries(self, why: DenialReason) -> tuple[str, ...]:
+        """Return the entries of one list, sorted."""
         return tuple(
             sorted({entry for each in self.denied if each.why == why for entry in each.entries})
         )
@@ -109,7 +109,7 @@ class _Content:
     def problems(
         self, digest: str, *, deny_unscanned: bool
     ) -> Sequence[tuple[str, Finding | None]]:
-        """Give each finding with the digest that has it; None stands for no scan.
+        """Return each finding with the digest that has it; None stands for no scan.
 
         An image index is as bad as the images it stands for: ECR does not scan the index, and a
         node pulls one of them by its name.
@@ -137,13 +137,13 @@ class _Locations:
                 )
 
     def short_names(self, name: str, digest: str) -> frozenset[str]:
-        """Give the names that a waiver may have for it."""
+        """Return the names that a waiver may have for it."""
         return frozenset(
             {name, f"{name}@{digest}", *(f"{name}:{tag}" for tag in self._tags[name, digest])}
         )
 
     def entries(self, name: str, digest: str) -> Iterator[str]:
-        """Give its entries in every registry that has an image repository of the name.
+        """Yield its entries in every registry that has an image repository of the name.
 
         That includes a replica the image has not reached yet; a tag that stands for another image
         there is left out.

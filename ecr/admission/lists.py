@@ -18,7 +18,7 @@ LABEL, DENIED = "ecr-estate/list", "denied-images"
 RUN = "ecr-admission-run"
 """The ConfigMap that says when the lists were written, from what, and which registries are ours."""
 
-SCHEMA = "1"
+LIST_SCHEMA = "1"
 MOST_BYTES = 1_000_000
 """Bytes of one list; Kubernetes takes 1 MiB with all else that belongs to a ConfigMap."""
 
@@ -27,7 +27,7 @@ MOST_PER_KEY = 2_000
 
 
 def lists(entries: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
-    """Give the ConfigMaps for the entries by kind ("vulnerable", "unscanned"); at least one.
+    """Return the ConfigMaps for the entries by kind ("vulnerable", "unscanned"); at least one.
 
     A key is in one of them, as long as it has not too many entries, and in which follows from the key
     and their number. So the more lists there are, the fewer keys each has, and an admission reads
@@ -40,7 +40,7 @@ def lists(entries: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
 
 
 def run_record(facts: Mapping[str, str]) -> dict[str, Any]:
-    """Give the ConfigMap about a run."""
+    """Return the ConfigMap about a run."""
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -55,12 +55,12 @@ def to_yaml(documents: Iterable[Mapping[str, Any]]) -> str:
 
 
 def key_of(kind: str, entry: str) -> str:
-    """Give the key below which the policy looks for an entry: its last two characters."""
+    """Return the key below which the policy looks for an entry: its last two characters."""
     return f"{kind}-{entry[-2:].replace(':', '.')}"
 
 
 def _chunks(entries: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, Sequence[str]]]:
-    """Give each key with its entries, and again with the rest where there are too many."""
+    """Yield each key with its entries, and again with the rest where there are too many."""
     below: dict[str, list[str]] = defaultdict(list)
     for kind, each in entries.items():
         for entry in sorted(each):
@@ -87,7 +87,7 @@ def _dealt(chunks: Sequence[tuple[str, Sequence[str]]], count: int) -> list[dict
 
 
 def _config_map(shard: Mapping[str, str]) -> dict[str, Any]:
-    data = {"schema": SCHEMA} | {key: shard[key] for key in sorted(shard)}
+    data = {"schema": LIST_SCHEMA} | {key: shard[key] for key in sorted(shard)}
     content = hashlib.sha256("\0".join(f"{key}\0{data[key]}" for key in data).encode())
     return {
         "apiVersion": "v1",

@@ -9,7 +9,7 @@ SEVERITIES = ("INFORMATIONAL", "LOW", "MEDIUM", "HIGH", "CRITICAL")
 
 
 def reaches(severity: str, threshold: str) -> bool:
-    """Whether a severity is the threshold or worse."""
+    """Return whether a severity is the threshold or worse."""
     return severity in SEVERITIES and SEVERITIES.index(severity) >= SEVERITIES.index(threshold)
 
 

@@ -37,7 +37,7 @@ class Waiver(BaseModel):
         return self
 
     def covers(self, names: frozenset[str], finding: str | None) -> bool:
-        """Whether it covers a finding (None: that there was no scan) in an image of these names."""
+        """Return whether it covers a finding (None: that there was no scan) in an image of these names."""
         return (self.finding is None or self.finding == finding) and (
             self.image is None or self.image in names
         )

@@ -15,7 +15,7 @@ from ecr.images.image import LISTS, MANIFESTS, Image, image_of
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
 
-BATCH = 100
+IMAGES_A_REQUEST = 100
 """Images of one BatchGetImage request (Amazon ECR API Reference, "BatchGetImage")."""
 
 PAGES: Any = {"PageSize": 1000}
@@ -81,8 +81,8 @@ def manifests_of(ecr: "ECRClient", name: str, digests: Sequence[str]) -> dict[st
     """
     found: dict[str, str] = {}
     unread: list[str] = []
-    for start in range(0, len(digests), BATCH):
-        wanted = digests[start : start + BATCH]
+    for start in range(0, len(digests), IMAGES_A_REQUEST):
+        wanted = digests[start : start + IMAGES_A_REQUEST]
         with aws_errors_as(f"reading manifests of {name}"):
             answer = ecr.batch_get_image(
                 repositoryName=name,

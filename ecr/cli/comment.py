@@ -26,12 +26,12 @@ LARGEST = 60_000
 
 
 def mark(kind: str, stack: str) -> str:
-    """Give the first line of a comment, which nobody sees, and which is its identity."""
+    """Return the first line of a comment, which nobody sees, and which is its identity."""
     return f"<!-- ecr-estate {kind} {re.sub('[^A-Za-z0-9_.-]', '_', stack)} -->"
 
 
 def code(text: str) -> str:
-    """Give text as code, in which nothing has a meaning."""
+    """Return text as code, in which nothing has a meaning."""
     inside = printable(" ".join(text.split())).replace("`", "'").replace("|", "\\|")
     return f"`{inside}`"
 
@@ -47,19 +47,19 @@ def plain(text: str) -> str:
 
 
 def number(count: int, noun: str) -> str:
-    """Give a number with its noun: 1 service, 2 services, 3 image repositories."""
+    """Return a number with its noun: 1 service, 2 services, 3 image repositories."""
     plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
     return f"{count:,} {noun if count == 1 else plural}"
 
 
 def listed(names: Sequence[str], shown: int = SHOWN) -> str:
-    """Give the first names as code, and count the rest."""
+    """Return the first names as code, and count the rest."""
     rest = f" and {len(names) - shown:,} more" if len(names) > shown else ""
     return ", ".join(map(code, names[:shown])) + rest
 
 
 def folded(title: str, lines: Iterable[str], language: str = "") -> str:
-    """Give lines that are shown on a click, cut where they are too many."""
+    """Return lines that are shown on a click, cut where they are too many."""
     every = [line.replace("```", "'''") for line in lines]
     if not every:
         return ""

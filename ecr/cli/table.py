@@ -17,7 +17,7 @@ def printable(text: str) -> str:
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Give the lines of a table, its headings first; empty where there are no rows."""
+    """Return the lines of a table, its headings first; empty where there are no rows."""
     if not rows:
         return ""
     cells = [list(headings), *([printable(str(cell)) for cell in row] for row in rows)]

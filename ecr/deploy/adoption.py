@@ -49,7 +49,7 @@ class Adoption:
 
     @property
     def location(self) -> str:
-        """Give "ACCOUNT/REGION/NAME"."""
+        """Return "ACCOUNT/REGION/NAME"."""
         return self.planned.placement.location
 
     def differences(self) -> list[Difference]:
@@ -78,13 +78,13 @@ class Adoption:
 
 
 def mutability(planned: ImageRepository) -> str:
-    """Give ECR's word for how the tags of a planned image repository may move."""
+    """Return ECR's word for how the tags of a planned image repository may move."""
     suffix = "IMMUTABLE" if planned.immutable else "MUTABLE"
     return f"{suffix}_WITH_EXCLUSION" if planned.mutable_tags else suffix
 
 
 def settings_that_keep(adoptions: Iterable[Adoption]) -> dict[str, Any]:
-    """Give the settings, by their paths, under which the first deployment would change less.
+    """Return the settings, by their paths, under which the first deployment would change less.
 
     They hold for the whole stack, so an operator weighs each.
     """
@@ -120,7 +120,7 @@ def import_file(
     providers: Mapping[str, str],
     version: str,
 ) -> dict[str, Any]:
-    """Give the file for ``pulumi import``.
+    """Return the file for ``pulumi import``.
 
     ``configured`` maps registries to roles, the first of an account being its provider's; ``providers``
     are the URNs of those that the state holds, by account. The others are made by the import, exactly

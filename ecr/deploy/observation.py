@@ -32,7 +32,7 @@ Read = Callable[[str, Registry, Mapping[str, Any]], Awaitable[Mapping[str, Any]]
 """Call one data source of the AWS provider's ecr module in a registry: name, registry, arguments."""
 
 Managed = Callable[[], Awaitable[Mapping[str, Mapping[str, str]]]]
-"""Give the locations that the engine's state holds, with the tags that it knows of each."""
+"""Return the locations that the engine's state holds, with the tags that it knows of each."""
 
 
 FEW = 200
@@ -68,7 +68,7 @@ def through(providers: Mapping[str, pulumi.ProviderResource]) -> Read:
 
 
 async def held() -> dict[str, Mapping[str, str]]:
-    """Give the locations of all image repositories that the state of this stack holds, with tags."""
+    """Return the locations of all image repositories that the state of this stack holds, with tags."""
     return {
         urn.rpartition("::")[2]: resource["outputs"].get("tags") or {}
         for urn, resource in (await _state()).items()
@@ -113,7 +113,7 @@ async def read_registries(
 
 
 def _images(settings: Settings, inventory: Inventory, ledger: Ledger) -> Iterator[str]:
-    """Give every name that an image may have, whatever becomes of its repository."""
+    """Yield every name that an image may have, whatever becomes of its repository."""
     chosen = {each.lower(): name for each, name in settings.names.items()}
     yield from chosen.values()
     successors = {successor: service for service, successor in settings.successors.items()}

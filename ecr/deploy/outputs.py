@@ -5,13 +5,14 @@ without changes stays empty.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pulumi
 
 from ecr import __version__
 from ecr.deploy.service import for_services
+from ecr.errors import first_of
 from ecr.github.model import Inventory
 from ecr.plan.architectures import configured_registries
 from ecr.plan.model import EstatePlan
@@ -32,9 +33,6 @@ OUTPUTS: Mapping[str, str] = {
 }
 """What each output of a stack means, for the reference."""
 
-SHOWN = 10
-"""How many names a message lists before it only counts the rest."""
-
 
 def announce(inventory: Inventory, plan: EstatePlan) -> None:
     """Say in the engine's log what was read, what is left out and what an operator should know."""
@@ -52,7 +50,7 @@ def announce(inventory: Inventory, plan: EstatePlan) -> None:
         pulumi.log.info(
             "Replication prefixes cover names that want no replica; their pushes are not copied, for "
             "destinations create nothing:\n"
-            + _listed(f"{each.prefix}: {', '.join(each.names[:SHOWN])}" for each in plan.bleeds)
+            + _listed(f"{each.prefix}: {', '.join(first_of(each.names))}" for each in plan.bleeds)
         )
     for guard in plan.guards:
         if guard.tripped:
@@ -67,7 +65,7 @@ def announce(inventory: Inventory, plan: EstatePlan) -> None:
 
 
 def outputs(settings: Settings, plan: EstatePlan) -> dict[str, Any]:
-    """Give the stack's outputs, by the names in OUTPUTS."""
+    """Return the stack's outputs, by the names in OUTPUTS."""
     bleeding: dict[str, set[str]] = defaultdict(set)
     for each in plan.bleeds:
         bleeding[each.prefix].update(each.names)
@@ -98,7 +96,7 @@ def outputs(settings: Settings, plan: EstatePlan) -> dict[str, Any]:
 
 
 def _urls(plan: EstatePlan, kind: str) -> dict[str, list[str]]:
-    """Give the addresses of one kind by service or named image, in the order of promotion."""
+    """Return the addresses of one kind by service or named image, in the order of promotion."""
     urls: dict[str, list[str]] = defaultdict(list)
     for each in plan.image_repositories:
         if each.kind == kind:
@@ -107,6 +105,4 @@ def _urls(plan: EstatePlan, kind: str) -> dict[str, list[str]]:
 
 
 def _listed(lines: Iterable[str]) -> str:
-    every: Sequence[str] = list(lines)
-    rest = [f"  ... and {len(every) - SHOWN} more"] if len(every) > SHOWN else []
-    return "\n".join([*(f"  - {line}" for line in every[:SHOWN]), *rest])
+    return "\n".join(f"  - {line}" for line in first_of(list(lines)))

@@ -9,7 +9,7 @@ from ecr import __version__
 from ecr.deploy.component import ServiceImageRepository
 
 
-def main() -> None:
+def serve() -> None:
     """Serve the component until the engine ends the plugin."""
     component_provider_host(
         name="ecr-estate", components=[ServiceImageRepository], version=__version__
@@ -17,4 +17,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    serve()

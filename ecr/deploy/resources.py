@@ -25,7 +25,7 @@ from ecr.plan.model import (
 )
 from ecr.registry.registry import Registry
 
-BATCH = 100
+REGISTRATIONS_A_TURN = 100
 """Image repositories between two turns of the event loop, so that registrations leave as they come;
 without these turns the SDK's exit loop grows faster than the number of resources."""
 
@@ -52,14 +52,14 @@ async def declare(
     for index, image_repository in enumerate(plan.image_repositories, 1):
         provider = providers[image_repository.placement.registry.account]
         made.append(declare_image_repository(image_repository, provider))
-        if index % BATCH == 0:
+        if index % REGISTRATIONS_A_TURN == 0:
             await asyncio.sleep(0)
     trusted = [
         declare_identity_provider(each, providers[each.account]) for each in plan.identity_providers
     ]
     for index, role in enumerate(plan.push_roles, 1):
         declare_push_role(role, providers[role.registry.account], github, trusted)
-        if index % BATCH == 0:
+        if index % REGISTRATIONS_A_TURN == 0:
             await asyncio.sleep(0)
     if not pulumi.runtime.is_dry_run():
         await asyncio.gather(*(each.id.future() for each in made))

@@ -23,7 +23,7 @@ from ecr.github.model import Inventory
 from ecr.plan.changes import summary
 from ecr.plan.model import EstatePlan, Observed
 
-SCHEMA = 1
+REPORT_SCHEMA = 1
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -42,7 +42,7 @@ class Run:
         self._began = time.monotonic()
         self._report = environment.get(REPORT)
         self.document: dict[str, Any] = {
-            "schema": SCHEMA,
+            "schema": REPORT_SCHEMA,
             "stack": owner.partition("/")[2],
             "preview": preview,
             "began": _now(),
@@ -126,7 +126,7 @@ def _write_file(name: str, text: str) -> None:
 
 
 def _facts(given: object) -> dict[str, Any]:
-    """Give what a step's result adds to the report."""
+    """Return what a step's result adds to the report."""
     match given:
         case Inventory():
             return {

@@ -19,7 +19,7 @@ from ecr.settings.models import Settings
 
 
 def for_services(settings: Settings, plan: EstatePlan) -> dict[str, Any]:
-    """Give the stack's output ``forServices``, of which ``Estate.of`` reads; the engine drops nulls."""
+    """Return the stack's output ``forServices``, of which ``Estate.of`` reads; the engine drops nulls."""
     registry = artifacts_registry(settings)
     rules = next((each.replication for each in plan.registries if each.registry == registry), ())
     return {
@@ -92,7 +92,7 @@ class Estate:
         )
 
     def replicated_to(self, name: str) -> tuple[str, ...]:
-        """Give the registries to which the central program's rules send an image repository."""
+        """Return the registries to which the central program's rules send an image repository."""
         return tuple(
             destination
             for rule in self.replication

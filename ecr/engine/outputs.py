@@ -17,7 +17,7 @@ from ecr.registry.registry import Registry
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
+class LeftOutEntry:
     """A repository that was selected and could not be placed, by its GitHub id, and why."""
 
     id: int
@@ -39,7 +39,7 @@ class Outputs:
     image_repositories: Mapping[str, tuple[str, ...]]
     replicas: Mapping[str, tuple[str, ...]]
     stages: tuple[str, ...]
-    left_out: tuple[LeftOut, ...]
+    left_out: tuple[LeftOutEntry, ...]
     deselected: Mapping[str, int]
 
     @classmethod
@@ -75,7 +75,7 @@ class Outputs:
                 _urls(outputs["replicas"]),
                 tuple(str(stage) for stage in report["stages"]),
                 tuple(
-                    LeftOut(int(each["id"]), str(each["repository"]), str(each["reason"]))
+                    LeftOutEntry(int(each["id"]), str(each["repository"]), str(each["reason"]))
                     for each in outputs["leftOut"]
                 ),
                 {str(reason): int(count) for reason, count in report["deselected"].items()},

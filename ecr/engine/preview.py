@@ -28,7 +28,7 @@ SIGNS = {"create": "+", "import": "=", "delete": "-", "update": "!", "replace": 
 HIDDEN = frozenset({"tagsAll"})
 """Properties that only repeat others."""
 
-LONGEST = 160
+LONGEST_VALUE = 160
 """Characters of a value that a line shows."""
 
 
@@ -45,7 +45,7 @@ class Property:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class EngineStep:
     """One step: the operation, the engine's type and logical name, and what changes."""
 
     operation: str
@@ -58,13 +58,13 @@ class Step:
 class EnginePreview:
     """What the engine said: the steps that change something, all counts, and its errors."""
 
-    steps: tuple[Step, ...]
+    steps: tuple[EngineStep, ...]
     counts: Mapping[str, int]
     errors: tuple[str, ...]
     seconds: float
 
     def of_image_repositories(self) -> Counter[str]:
-        """Give how many image repositories each operation is for."""
+        """Return how many image repositories each operation is for."""
         return Counter(each.operation for each in self.steps if each.kind == REPOSITORY)
 
 
@@ -125,7 +125,7 @@ def parse_preview_json(text: str) -> EnginePreview | None:
 
 
 def _said(said: Mapping[str, Any], severity: str) -> tuple[str, ...]:
-    """Give the messages of a severity; "info#err" is what the program wrote to its standard error."""
+    """Return the messages of a severity; "info#err" is what the program wrote to its standard error."""
     messages = (
         re.sub(r"<\{%.*?%\}>", "", each["message"]).strip()
         for each in said.get("diagnostics") or ()
@@ -135,7 +135,7 @@ def _said(said: Mapping[str, Any], severity: str) -> tuple[str, ...]:
 
 
 def _counts(said: Mapping[str, Any]) -> dict[str, int]:
-    """Give the engine's own counts, without the providers, which are nothing in AWS."""
+    """Return the engine's own counts, without the providers, which are nothing in AWS."""
     counts = Counter(said.get("changeSummary") or {})
     counts.subtract(
         step["op"]
@@ -154,12 +154,12 @@ def _changes(step: Mapping[str, Any]) -> bool:
     )
 
 
-def _step(step: Mapping[str, Any]) -> Step:
+def _step(step: Mapping[str, Any]) -> EngineStep:
     _, _, chain, name = step["urn"].split("::", 3)
     old, new = (step.get(state) or {} for state in ("oldState", "newState"))
     paths = step.get("detailedDiff") or dict.fromkeys(step.get("diffReasons") or ())
     shown = sorted(path for path in paths if re.split(r"[.\[]", path)[0] not in HIDDEN)
-    return Step(
+    return EngineStep(
         operation=step["op"],
         kind=chain.rpartition("$")[2],
         name=name,
@@ -170,7 +170,7 @@ def _step(step: Mapping[str, Any]) -> Step:
 def _properties(
     old: Mapping[str, Any], new: Mapping[str, Any], paths: Sequence[str]
 ) -> Iterator[Property]:
-    """Give what changes; of a list of which several places do, the items that come and go.
+    """Yield what changes; of a list of which several places do, the items that come and go.
 
     The engine compares lists place by place: with one item less, every later place has changed.
     """
@@ -190,14 +190,14 @@ def _properties(
 
 
 def _items(text: str | None) -> Counter[str]:
-    """Give the items of a list that is JSON, each as JSON; none of what is no list."""
+    """Return the items of a list that is JSON, each as JSON; none of what is no list."""
     items = json.loads(text or "[]")
     listed = items if isinstance(items, list) else []
     return Counter(json.dumps(each, ensure_ascii=False, sort_keys=True) for each in listed)
 
 
 def _value(state: Mapping[str, Any], path: str) -> str | None:
-    """Give the value at a path such as ``tags["team"]`` or ``rules[0].filter``, as JSON."""
+    """Return the value at a path such as ``tags["team"]`` or ``rules[0].filter``, as JSON."""
     keys = [
         json.loads(quoted) if quoted else plain
         for quoted, plain in re.findall(r'("(?:[^"\\]|\\.)*")|([^.\[\]"]+)', path)
@@ -224,8 +224,8 @@ def _bare(value: Any) -> Any:  # noqa: ANN401 - JSON
     return [_bare(each) for each in value] if isinstance(value, list) else value
 
 
-def diff(steps: Iterable[Step]) -> Iterator[str]:
-    """Give the steps as lines of a diff: created, deleted, imported, and what changes to what."""
+def diff(steps: Iterable[EngineStep]) -> Iterator[str]:
+    """Yield the steps as lines of a diff: created, deleted, imported, and what changes to what."""
     for step in steps:
         sign = SIGNS.get(step.operation, "!")
         named = "" if step.operation in SIGNS else f"{step.operation}: "
@@ -237,11 +237,11 @@ def diff(steps: Iterable[Step]) -> Iterator[str]:
 def _shown(value: str | None) -> str:
     if value is None:
         return "(none)"
-    return value if len(value) <= LONGEST else f"{value[: LONGEST - 3]}..."
+    return value if len(value) <= LONGEST_VALUE else f"{value[: LONGEST_VALUE - 3]}..."
 
 
 def counted(counts: Mapping[str, int]) -> str:
-    """Give the engine's own counts in a phrase."""
+    """Return the engine's own counts in a phrase."""
     words = {"same": "unchanged"}
     order = ("create", "import", "update", "replace", "delete")
     parts = [f"{counts[each]} to {each}" for each in order if counts.get(each)]

@@ -55,18 +55,18 @@ class Stack:
         return parse_ledger((outputs or {}).get("ledger"))
 
     async def held(self) -> dict[str, Mapping[str, str]]:
-        """Give the locations that the state holds, with the tags that it knows of each."""
+        """Return the locations that the state holds, with the tags that it knows of each."""
         return {
             each["urn"].rpartition("::")[2]: (each.get("outputs") or {}).get("tags") or {}
             for each in self._of(REPOSITORY)
         }
 
     def providers(self) -> dict[str, str]:
-        """Give the URNs of the AWS providers that the state holds, by account."""
+        """Return the URNs of the AWS providers that the state holds, by account."""
         return {each["urn"].rpartition("::")[2]: each["urn"] for each in self._of(PROVIDER)}
 
     def commands(self, file: str) -> Iterator[str]:
-        """Give what an operator runs next."""
+        """Yield what an operator runs next."""
         imported = ["import", "--file", file, "--generate-code=false", "--protect=true", "--yes"]
         yield shlex.join(["pulumi", *imported, *self._which, *self._config_file])
         yield shlex.join(["pulumi", "up", *self._which, *self._config_file])

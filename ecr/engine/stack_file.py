@@ -28,7 +28,7 @@ def read_text(path: Path) -> str:
 
 
 def read_stack_file(path: Path) -> dict[str, Any]:
-    """Give the project's settings in a stack's file, unchecked, without their namespace."""
+    """Return the project's settings in a stack's file, unchecked, without their namespace."""
     text = read_text(path)
     try:
         file = load_yaml(text)
@@ -63,7 +63,7 @@ def _unusable(key: str, value: object) -> Iterator[str]:
 
 
 def _encrypted(path: str, value: object) -> Iterator[str]:
-    """Give the paths of values that Pulumi has encrypted."""
+    """Yield the paths of values that Pulumi has encrypted."""
     if isinstance(value, dict):
         if value.keys() == {"secure"} and isinstance(value["secure"], str):
             yield path

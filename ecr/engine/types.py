@@ -6,7 +6,7 @@ ROLE = "aws:iam/role:Role"
 STACK = "pulumi:pulumi:Stack"
 VARIABLE = "github:index/actionsVariable:ActionsVariable"
 
-WORDS = {
+TYPE_WORDS = {
     REPOSITORY: "image repository",
     "aws:ecr/lifecyclePolicy:LifecyclePolicy": "lifecycle policy of",
     "aws:ecr/repositoryPolicy:RepositoryPolicy": "policy of",

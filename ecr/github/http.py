@@ -27,7 +27,7 @@ TIMEOUT = 60
 ATTEMPTS = 5
 """How often a request is made before its last answer, or that there is none, is what came of it."""
 
-LONGEST = 300
+LONGEST_WAIT = 300
 """Seconds that one request waits for a limit to end, at most; where GitHub wants longer, it is told at once."""
 
 UNTOLD = 60
@@ -116,7 +116,7 @@ def _get(client: httpx.Client, api: httpx.URL, endpoint: str) -> Reply:
             sleep(2 ** (attempt - 1))
             continue
         wait = _wait(answer, attempt)
-        if wait is None or wait > LONGEST or attempt == ATTEMPTS:
+        if wait is None or wait > LONGEST_WAIT or attempt == ATTEMPTS:
             break
         sleep(wait)
     return Reply(answer.status_code, dict(answer.headers), answer.text)

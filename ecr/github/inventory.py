@@ -61,7 +61,7 @@ async def _read(
 
 
 def uses_properties(settings: object) -> bool:
-    """Whether any rule in dumped settings asks for a custom property."""
+    """Return whether any rule in dumped settings asks for a custom property."""
     return any(True for _ in _properties(settings))
 
 
@@ -81,7 +81,7 @@ def misspelt_properties(settings: Settings, inventory: Inventory) -> Iterator[st
 
 
 def _properties(settings: object) -> Iterator[str]:
-    """Return the custom properties that rules in dumped settings ask for."""
+    """Yield the custom properties that rules in dumped settings ask for."""
     if isinstance(settings, dict):
         for key, value in settings.items():
             if key == "property" and isinstance(value, str):

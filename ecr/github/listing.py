@@ -27,7 +27,7 @@ from ecr.settings.models import GitHub
 if TYPE_CHECKING:
     import pulumi
 
-PAGE = 100
+REPOSITORIES_A_PAGE = 100
 """Repositories a page: the most that "List organization repositories" gives."""
 
 PASSES = 3
@@ -206,7 +206,7 @@ async def _pass(fetch: Fetch, login: str, direction: str) -> dict[int, Row]:
     while page <= last:
         endpoint = (
             f"orgs/{login}/repos?type=all&sort=created&direction={direction}"
-            f"&per_page={PAGE}&page={page}"
+            f"&per_page={REPOSITORIES_A_PAGE}&page={page}"
         )
         reply = _accept(await fetch(endpoint), endpoint)
         batch = _rows(reply, endpoint, login)
@@ -217,9 +217,9 @@ async def _pass(fetch: Fetch, login: str, direction: str) -> dict[int, Row]:
                     f"repository {row['name']} ({row['id']}) came twice, the second time on page {page}"
                 )
             rows[row["id"]] = row
-        if page < last and len(batch) != PAGE:
+        if page < last and len(batch) != REPOSITORIES_A_PAGE:
             raise _UnsettledError(
-                f"page {page} of {last} ({direction}) holds {len(batch)} repositories, not {PAGE}"
+                f"page {page} of {last} ({direction}) holds {len(batch)} repositories, not {REPOSITORIES_A_PAGE}"
             )
         page += 1
     if not rows:

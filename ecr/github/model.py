@@ -56,18 +56,18 @@ class Inventory:
 
 
 def matches_any(name: str, patterns: Iterable[str]) -> bool:
-    """Whether a repository's name matches one of the wildcard patterns; GitHub ignores case."""
+    """Return whether a repository's name matches one of the wildcard patterns; GitHub ignores case."""
     return any(fnmatchcase(name.lower(), pattern.lower()) for pattern in patterns)
 
 
 def has_property(repository: Repository, name: str, values: Iterable[str]) -> bool:
-    """Whether a custom property of the repository has one of the values."""
+    """Return whether a custom property of the repository has one of the values."""
     held = repository.properties.get(name, ())
     return not set((held,) if isinstance(held, str) else held).isdisjoint(values)
 
 
 def is_advisory_fork(repository: Repository) -> bool:
-    """Whether it is the temporary private fork in which a security advisory is worked on.
+    """Return whether it is the temporary private fork in which a security advisory is worked on.
 
     GitHub lists such a fork like any other repository until the advisory is published (GitHub Docs,
     "Collaborating in a temporary private fork to resolve a repository security vulnerability").

@@ -22,7 +22,7 @@ HEADER = """\
 
 
 def static_inventory(entries: Iterable[StaticRepository]) -> Inventory:
-    """Give the listed repositories; all of them become services."""
+    """Return the listed repositories; all of them become services."""
     repositories = (
         Repository(id=entry.id, name=entry.name, properties=entry.properties) for entry in entries
     )
@@ -54,7 +54,7 @@ def read_list(path: Path) -> tuple[StaticRepository, ...]:
 
 
 def written_list(repositories: Iterable[Repository]) -> str:
-    """Give the text of such a file, in the order of the ids."""
+    """Return the text of such a file, in the order of the ids."""
     entries = [
         {
             "id": each.id,

@@ -20,7 +20,7 @@ from typing import Literal
 
 from ecr.images.image import Image
 
-Kind = Literal["itself", "part", "referrer", "signature", "attestation", "sbom", "tag"]
+FamilyPart = Literal["itself", "part", "referrer", "signature", "attestation", "sbom", "tag"]
 """How an image belongs to a family: `tag` is a companion by a tag of another ending, or none."""
 
 COMPANION = re.compile(r"sha256-([0-9a-f]{64})(?:\.([a-z0-9]+))?")
@@ -29,7 +29,7 @@ COMPANION = re.compile(r"sha256-([0-9a-f]{64})(?:\.([a-z0-9]+))?")
 COMPANION_TAGS = "sha256-*"
 """The pattern of a lifecycle policy that every tag of a companion matches."""
 
-_ENDINGS: Mapping[str, Kind] = {"sig": "signature", "att": "attestation", "sbom": "sbom"}
+_ENDINGS: Mapping[str, FamilyPart] = {"sig": "signature", "att": "attestation", "sbom": "sbom"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Member:
     """One image of a family: how it belongs there, and to which member, whose digest is ``of``."""
 
     digest: str
-    kind: Kind
+    kind: FamilyPart
     of: str
 
 
@@ -61,11 +61,11 @@ class Family:
 
     @property
     def is_whole(self) -> bool:
-        """Whether nothing is missing and nothing unknown."""
+        """Return whether nothing is missing and nothing unknown."""
         return not self.missing and not self.unknown
 
 
-def companion_of(tag: str) -> tuple[str, Kind] | None:
+def companion_of(tag: str) -> tuple[str, FamilyPart] | None:
     """Return the digest that a companion's tag is about, and its kind; None for another tag."""
     found = COMPANION.fullmatch(tag)
     if not found:
@@ -99,7 +99,7 @@ class Families:
                     about, kind = named
                     self._companion(image.digest, kind, about)
 
-    def _companion(self, digest: str, kind: Kind, about: str) -> None:
+    def _companion(self, digest: str, kind: FamilyPart, about: str) -> None:
         if digest != about:
             self._companions[about].append(Member(digest, kind, about))
             self._subjects[digest].append(Member(about, kind, digest))

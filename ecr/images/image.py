@@ -54,7 +54,7 @@ class Image(NamedTuple):
 
     @property
     def pullable(self) -> bool:
-        """Whether it can be pulled: what is archived, or being restored, cannot."""
+        """Return whether it can be pulled: what is archived, or being restored, cannot."""
         return self.storage_class == "standard"
 
 

@@ -38,7 +38,7 @@ class Part:
 
     @property
     def is_list(self) -> bool:
-        """Whether the part is a manifest list itself."""
+        """Return whether the part is a manifest list itself."""
         return self.media_type in LISTS
 
 
@@ -58,7 +58,7 @@ class Manifest:
 
     @property
     def is_list(self) -> bool:
-        """Whether it names other manifests."""
+        """Return whether it names other manifests."""
         return self.media_type in LISTS
 
 

@@ -16,10 +16,10 @@ from typing import Any, Literal, Self
 from ecr.errors import EstateError
 from ecr.ledger.shards import WHOLE, Shard
 
-SCHEMA = 1
+LEDGER_SCHEMA = 1
 
-State = Literal["active", "kept", "retiring"]
-STATES: tuple[State, ...] = ("active", "kept", "retiring")
+LedgerState = Literal["active", "kept", "retiring"]
+STATES: tuple[LedgerState, ...] = ("active", "kept", "retiring")
 
 _NAME = re.compile(r"[a-z0-9]+([._/-]+[a-z0-9]+)*")
 _LOCATION = re.compile(rf"[0-9]{{12}}/[a-z0-9-]+/{_NAME.pattern}")
@@ -62,14 +62,14 @@ class Entry:
 
     repository: str
     service: str
-    state: State
+    state: LedgerState
     since: str
-    placements: Mapping[str, State] = field(default_factory=dict)
-    replicas: Mapping[str, State] = field(default_factory=dict)
+    placements: Mapping[str, LedgerState] = field(default_factory=dict)
+    replicas: Mapping[str, LedgerState] = field(default_factory=dict)
     reason: str = ""
 
-    def moved_to(self, state: State, today: str, reason: str = "") -> Self:
-        """Give the entry in another state, dated; the same entry if it is in that state already.
+    def moved_to(self, state: LedgerState, today: str, reason: str = "") -> Self:
+        """Return the entry in another state, dated; the same entry if it is in that state already.
 
         The first reason for which it was kept stands until it is active again.
         """
@@ -101,7 +101,7 @@ class Ledger:
         )
 
     def to_confirm(self, retire: Container[str]) -> tuple[int, ...]:
-        """Give the ids that GitHub is asked for by themselves, where its list lacks them.
+        """Return the ids that GitHub is asked for by themselves, where its list lacks them.
 
         They are those of the active services, and of those of which an image repository, by its name
         in ``retire``, is to end.
@@ -124,9 +124,9 @@ class Ledger:
         return {key: entry for key, entry in self.entries.items() if self.shard.owns(key)}
 
     def to_output(self) -> dict[str, Any]:
-        """Give the plain value that is exported as the stack output ``ledger``."""
+        """Return the plain value that is exported as the stack output ``ledger``."""
         return {
-            "schema": SCHEMA,
+            "schema": LEDGER_SCHEMA,
             "services": {
                 str(github_id): {
                     "repository": entry.repository,
@@ -152,11 +152,11 @@ def parse_ledger(output: object, source: Source = THIS_STACK) -> Ledger:
     if not isinstance(output, dict) or "schema" not in output:
         raise source.refusal("it is not a ledger")
     schema = output["schema"]
-    if schema != SCHEMA:
+    if schema != LEDGER_SCHEMA:
         # Numbers of a stack output come back as floating point.
         raise source.refusal(
-            f"it is of schema {schema:g}, and this program knows {SCHEMA}; deploy with the newer program"
-            if isinstance(schema, int | float) and schema > SCHEMA
+            f"it is of schema {schema:g}, and this program knows {LEDGER_SCHEMA}; deploy with the newer program"
+            if isinstance(schema, int | float) and schema > LEDGER_SCHEMA
             else f"its schema is {schema!r}"
         )
     try:
@@ -206,7 +206,7 @@ def _entry(raw: Mapping[str, Any]) -> Entry:
     )
 
 
-def _states(raw: Mapping[str, Any]) -> dict[str, State]:
+def _states(raw: Mapping[str, Any]) -> dict[str, LedgerState]:
     return {_shaped(_LOCATION, key): _state(value) for key, value in raw.items()}
 
 
@@ -216,7 +216,7 @@ def _shaped(pattern: re.Pattern[str], text: str) -> str:
     return text
 
 
-def _state(value: object) -> State:
+def _state(value: object) -> LedgerState:
     for state in STATES:
         if value == state:
             return state

@@ -6,11 +6,8 @@ state has been moved, which touches nothing in AWS. Nothing moves by itself.
 
 from collections.abc import Container
 
-from ecr.errors import EstateError
+from ecr.errors import EstateError, first_of
 from ecr.ledger.ledger import Ledger
-
-SHOWN = 10
-"""How many image repositories the error lists; they may be thousands, and all are alike."""
 
 
 def all_moved(ledger: Ledger, managed: Container[str]) -> None:
@@ -26,11 +23,10 @@ def all_moved(ledger: Ledger, managed: Container[str]) -> None:
         for where in _wrong(location in managed, leaving=github_id in ledger.leaving)
     ]
     if offences:
-        rest = [f"and {len(offences) - SHOWN:,} more"] if len(offences) > SHOWN else []
         raise EstateError(
             f"{len(offences):,} image repositories belong to another stack of the estate than before, "
             "and have not been moved; nothing was changed. `python -m ecr shards` gives the commands.",
-            [*offences[:SHOWN], *rest],
+            first_of(offences),
         )
 
 

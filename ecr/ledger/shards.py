@@ -18,12 +18,12 @@ class Shard:
     count: int = 1
 
     def owns(self, github_id: int) -> bool:
-        """Whether the service of this GitHub id belongs to the stack."""
+        """Return whether the service of this GitHub id belongs to the stack."""
         return github_id % self.count == self.index
 
     @property
     def owns_registry_settings(self) -> bool:
-        """Whether the stack deploys what is set once for a whole registry."""
+        """Return whether the stack deploys what is set once for a whole registry."""
         return self.index == 0
 
 
@@ -32,7 +32,7 @@ WHOLE = Shard()
 
 
 def shard_of(stack: str, stacks: Sequence[str]) -> Shard:
-    """Give the part of a stack. Raises EstateError where it has none."""
+    """Return the part of a stack. Raises EstateError where it has none."""
     if not stacks:
         return WHOLE
     if stack not in stacks:

@@ -67,7 +67,7 @@ class Rule:
 
     @property
     def by_count(self) -> bool:
-        """Whether it keeps a number of images, rather than those that are young enough."""
+        """Return whether it keeps a number of images, rather than those that are young enough."""
         return self.count_type == "imageCountMoreThan"
 
     @property

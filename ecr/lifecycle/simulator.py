@@ -40,7 +40,7 @@ DAY = 86_400
 MOST_IMAGES = 100_000
 """Images of an image repository: a count from here on is a shield (Amazon ECR service quotas)."""
 
-Why = Literal[
+VerdictReason = Literal[
     "beyond the count", "too old", "follows its subject",
     "shielded", "within the count", "young enough", "part of a list that stays",
     "no rule selects it",
@@ -80,13 +80,13 @@ class Verdict(NamedTuple):
     image: Image
     rule: Rule | None
     action: Action | None
-    why: Why
+    why: VerdictReason
     margin: int | None = None
     spared_from: Rule | None = None
     doubt: Doubt | None = None
 
 
-class Step(NamedTuple):
+class ForecastStep(NamedTuple):
     """What happens to an image on a day of the forecast; day 0 is today."""
 
     day: int
@@ -100,7 +100,7 @@ class Simulation:
     """Today's verdict on each image, the youngest first, and what happens day by day."""
 
     verdicts: list[Verdict]
-    steps: list[Step]
+    steps: list[ForecastStep]
 
 
 def simulate(images: Iterable[Image], policy: Policy, *, now: float, days: int = 0) -> Simulation:
@@ -113,7 +113,10 @@ def simulate(images: Iterable[Image], policy: Policy, *, now: float, days: int =
     everything, rules = inventory.images, policy.rules
     return Simulation(
         verdicts,
-        [Step(day, everything[each], rules[by], rules[by].action) for day, each, by in steps],
+        [
+            ForecastStep(day, everything[each], rules[by], rules[by].action)
+            for day, each, by in steps
+        ],
     )
 
 
@@ -150,7 +153,7 @@ def without_their_images(verdicts: Sequence[Verdict]) -> list[Verdict]:
 
 
 def described(verdict: Verdict) -> dict[str, Any]:
-    """Give the verdict as plain data, for JSON."""
+    """Return the verdict as plain data, for JSON."""
     return {
         "imageDigest": verdict.image.digest,
         "imageTags": list(verdict.image.tags),
@@ -163,7 +166,7 @@ def described(verdict: Verdict) -> dict[str, Any]:
 
 
 def to_come(now: float, days: int, pushes: int) -> list[Image]:
-    """Give the images that arrive if so many are pushed and tagged on each of the days ahead."""
+    """Return the images that arrive if so many are pushed and tagged on each of the days ahead."""
     return [
         Image(
             f"expected {day}.{number}", now + day * DAY - number - 1, (f"expected-{day}.{number}",)
@@ -260,7 +263,7 @@ class _Inventory:
         return image.storage_class == rule.storage_class and self._now > _due(image, rule)
 
     def _day_after(self, moment: float) -> int:
-        """Give the first daily evaluation that is strictly later than the moment."""
+        """Return the first daily evaluation that is strictly later than the moment."""
         return max(0, floor((moment - self._now) / DAY) + 1)
 
     def _schedule(self, each: int, earliest: int = 0, archived_at: float | None = None) -> None:
@@ -362,12 +365,12 @@ class _Inventory:
         return acted
 
     def _is_left_behind(self, each: int) -> bool:
-        """Whether the subject of an image has been deleted."""
+        """Return whether the subject of an image has been deleted."""
         subject = self._follows.get(each)
         return subject is not None and self._state[subject] == _GONE
 
     def _is_still_here(self, each: int, by: int) -> bool:
-        """Whether an image is where the rule looks, or left behind by its subject."""
+        """Return whether an image is where the rule looks, or left behind by its subject."""
         here = _CLASSES.index(self._rules[by].storage_class)
         return self._state[each] == here or (
             self._state[each] < _GONE and self._is_left_behind(each)
@@ -453,11 +456,11 @@ class _Inventory:
             self._now <= entered(image) + rule.count * DAY
         ):
             doubt = "restored"
-        why: Why = "beyond the count" if rule.by_count else "too old"
+        why: VerdictReason = "beyond the count" if rule.by_count else "too old"
         return Verdict(image, rule, rule.action, why, doubt=doubt)
 
     def _acts_by_itself(self, each: int, rule: Rule) -> bool:
-        """Whether the rule takes the image for what it is, and not for its subject."""
+        """Return whether the rule takes the image for what it is, and not for its subject."""
         if rule.by_count:
             return each not in self._position
         return self._now > _due(self.images[each], rule)
@@ -493,7 +496,7 @@ def _is_shield(rule: Rule, size: int) -> bool:
 
 
 def _due(image: Image, rule: Rule) -> float:
-    """Give the last moment at which an age does not take the image."""
+    """Return the last moment at which an age does not take the image."""
     since = image.pushed_at
     if rule.count_type == "sinceImagePulled":
         # An image that came back from the archive counts from then, until it is pulled again.

@@ -23,7 +23,7 @@ NAME = "ecr-estate-alerts"
 KEY_TAGS: Mapping[str, str] = {"ecr-estate": "alerts"}
 """What tells a topic's key from the other keys of its account: the deploy role may change no other."""
 
-PATTERN = 2_048
+LONGEST_PATTERN = 2_048
 """Characters of an event pattern (Amazon EventBridge quotas)."""
 
 
@@ -33,7 +33,7 @@ def plan_alerts(
     bleeds: Iterable[Bleed],
     replicas: Container[str],
 ) -> tuple[AlertPlan, ...]:
-    """Give the alerts of every registry; none without the setting.
+    """Return the alerts of every registry; none without the setting.
 
     ``bleeds`` are the names whose replication fails with every push, and means nothing; but for
     those of ``replicas``, which are wanted elsewhere, and whose failures do mean something there.
@@ -140,7 +140,7 @@ def failed_replication(bleeding: Sequence[str]) -> AlertRule:
         name=f"{NAME}-replication",
         description="Images that could not be replicated",
         # Too many names to leave out: rather too many messages than a missing one.
-        pattern=whole if len(whole) <= PATTERN else pattern(()),
+        pattern=whole if len(whole) <= LONGEST_PATTERN else pattern(()),
         paths={
             "repository": "$.detail.repository-name",
             "digest": "$.detail.image-digest",
@@ -165,7 +165,7 @@ def _pattern(source: str, kind: str, detail: Mapping[str, Any]) -> str:
 
 
 def _message(*lines: str) -> str:
-    """Give an input template of text: each line is a JSON string of its own."""
+    """Return an input template of text: each line is a JSON string of its own."""
     return "\n".join(f'"{line}"' for line in lines)
 
 

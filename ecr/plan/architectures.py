@@ -16,7 +16,7 @@ Architecture = Callable[[str], tuple[Placement, ...]]
 
 
 def architecture_of(settings: Settings) -> Architecture:
-    """Give the architecture that the settings choose."""
+    """Return the architecture that the settings choose."""
     return {
         "central": central,
         "per-stage": per_stage,
@@ -69,7 +69,7 @@ def staged(placement: Placement, settings: Settings) -> Placement:
 def replicas_of(
     placements: tuple[Placement, ...], repository: Repository, settings: Settings
 ) -> Iterator[tuple[Placement, Placement]]:
-    """Give what a service needs in Lambda accounts, as pairs of placement and replica."""
+    """Yield what a service needs in Lambda accounts, as pairs of placement and replica."""
     for placement in placements:
         for account in settings.lambda_replicas.accounts:
             if account.serves in {None, placement.stage} and _wants(account, repository, settings):
@@ -83,12 +83,12 @@ def _wants(account: LambdaAccount, repository: Repository, settings: Settings) -
 
 
 def artifacts_registry(settings: Settings) -> Registry:
-    """Give the registry of the artifacts account."""
+    """Return the registry of the artifacts account."""
     return Registry(settings.artifacts.account, settings.artifacts.region)
 
 
 def source_registries(settings: Settings) -> dict[Registry, str | None]:
-    """Give the registries that images are pushed to, with the role to assume for each.
+    """Return the registries that images are pushed to, with the role to assume for each.
 
     The artifacts registry is always one: under another architecture it may hold what is kept. A role
     of None is the environment's own credentials.
@@ -100,7 +100,7 @@ def source_registries(settings: Settings) -> dict[Registry, str | None]:
 
 
 def configured_registries(settings: Settings) -> dict[Registry, str | None]:
-    """Give every registry of the settings, the sources first, with the role to assume for each."""
+    """Return every registry of the settings, the sources first, with the role to assume for each."""
     return {
         **source_registries(settings),
         **{
@@ -112,7 +112,7 @@ def configured_registries(settings: Settings) -> dict[Registry, str | None]:
 
 
 def assumed_roles(settings: Settings, *, preview: bool) -> dict[Registry, str | None]:
-    """Give every registry with the role to assume for it, which in a preview may be one that reads."""
+    """Return every registry with the role to assume for it, which in a preview may be one that reads."""
     reader = settings.preview_role if preview else None
     return {
         registry: registry.role(reader) if reader else role

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ecr.github.model import Inventory
-from ecr.ledger.ledger import Entry, Ledger, State
+from ecr.ledger.ledger import Entry, Ledger, LedgerState
 from ecr.plan.identity import why_gone
 from ecr.plan.model import Change, EstatePlan, Observed, What
 from ecr.registry.registry import Placement
@@ -33,7 +33,7 @@ MEANINGS: Mapping[str, str] = {
 def changes_of(
     before: Ledger, after: Ledger, inventory: Inventory, plan: EstatePlan, observed: Observed
 ) -> tuple[Change, ...]:
-    """Give everything that the plan changes in the ledger, in the order of ``MEANINGS``."""
+    """Return everything that the plan changes in the ledger, in the order of ``MEANINGS``."""
     found = [
         *_of_locations(before, after, plan, observed),
         *_of_services(before, after, inventory),
@@ -43,8 +43,8 @@ def changes_of(
     return tuple(sorted(found, key=lambda each: order.index(each.what)))
 
 
-def to_be_made(location: str, before: Mapping[str, State], observed: Observed) -> bool:
-    """Whether the engine makes an image repository of the plan that it does not take up.
+def to_be_made(location: str, before: Mapping[str, LedgerState], observed: Observed) -> bool:
+    """Return whether the engine makes an image repository of the plan that it does not take up.
 
     One that the ledger knows is made where neither AWS nor the engine's state holds it: a deployment
     that failed on its way remembers what it had meant to make.
@@ -140,7 +140,7 @@ def _of_services(before: Ledger, after: Ledger, inventory: Inventory) -> Iterato
                 yield Change("kept", entry.service, "no longer asked for", idle)
 
 
-def _states(entries: Iterable[Entry]) -> dict[str, State]:
+def _states(entries: Iterable[Entry]) -> dict[str, LedgerState]:
     return {
         location: state
         for entry in entries
@@ -149,7 +149,7 @@ def _states(entries: Iterable[Entry]) -> dict[str, State]:
 
 
 def summary(changes: Sequence[Change]) -> dict[str, Any]:
-    """Give the changes as plain data: by kind, the counts, and the names under each reason."""
+    """Return the changes as plain data: by kind, the counts, and the names under each reason."""
     kinds: dict[str, Any] = {}
     for what in MEANINGS:
         ours = [each for each in changes if each.what == what]

@@ -43,8 +43,8 @@ class Figures:
     promotions: int
 
 
-def compare(settings: Settings, inventory: Inventory) -> Iterator[Figures]:
-    """Give a row for each architecture, without Lambda replicas and with them.
+def compare_architectures(settings: Settings, inventory: Inventory) -> Iterator[Figures]:
+    """Yield a row for each architecture, without Lambda replicas and with them.
 
     ``settings`` hold stages, account sets and Lambda accounts. Raises EstateError where one of the
     plans cannot be.
@@ -59,7 +59,7 @@ def compare(settings: Settings, inventory: Inventory) -> Iterator[Figures]:
 
 
 def _under(settings: Settings, architecture: str, *, replicated: bool) -> Settings:
-    """Give the settings as they would be under another architecture.
+    """Return the settings as they would be under another architecture.
 
     A stage or set that a Lambda account serves already stays its own; otherwise the accounts are
     spread over them in order, so that the first serves the first and the last the last.
@@ -123,7 +123,7 @@ def _figures(settings: Settings, plan: EstatePlan, *, replicated: bool) -> Figur
 
 
 def as_json(figures: Figures) -> Mapping[str, Any]:
-    """Give one row as plain data, with the keys of the stack's settings and outputs."""
+    """Return one row as plain data, with the keys of the stack's settings and outputs."""
     return {
         "architecture": figures.architecture,
         "lambdaReplicas": figures.replicated,

@@ -173,7 +173,7 @@ def recovered(
     owners: AbstractSet[str],
     today: str,
 ) -> Ledger:
-    """Give the ledger with what this stack made but the ledger does not know.
+    """Return the ledger with what this stack made but the ledger does not know.
 
     A deployment that was killed, or a state that was lost, leaves image repositories whose tags say
     which stack made them and for which GitHub id. What another stack of the estate lost is known too,
@@ -198,7 +198,7 @@ def recovered(
 
 
 def made_by(tags: Mapping[str, str], owners: AbstractSet[str]) -> bool:
-    """Whether an image repository's tags say that the estate made it, and for which repository.
+    """Return whether an image repository's tags say that the estate made it, and for which repository.
 
     ``owners`` are PROJECT/STACK of all its stacks.
     """
@@ -218,7 +218,7 @@ def _succeeded(
     settings: Settings,
     notes: Notes,
 ) -> dict[int, Entry]:
-    """Give kept services to the repositories that an operator named as their successors.
+    """Return kept services to the repositories that an operator named as their successors.
 
     A hand-over that was interrupted leaves its new image repositories under the successor's id; they
     are of the same service, and join it.
@@ -277,7 +277,7 @@ class _LocationIndex:
             self._ids.update(dict.fromkeys((*entry.placements, *entry.replicas), github_id))
 
     def other(self, name: str, github_id: int) -> str | None:
-        """Give the repository of another id that has this name, in whichever registry; or None."""
+        """Return the repository of another id that has this name, in whichever registry; or None."""
         locations = (f"{key}/{each.name}" for each in self.place(name) for key in self._registries)
         ids = (self._ids.get(location, github_id) for location in locations)
         owner = next((each for each in ids if each != github_id), None)
@@ -302,7 +302,7 @@ class _LocationIndex:
         return {*entry.placements, *entry.replicas} if entry else ()
 
     def claim(self, name: str, github_id: int) -> None:
-        """Give a name to an id."""
+        """Return a name to an id."""
         self._ids.update({each.location: github_id for each in self.place(name)})
 
 
@@ -319,7 +319,7 @@ def _rename(
     holders: _LocationIndex,
     notes: Notes,
 ) -> None:
-    """Give services the other names that an operator chose; what they had is kept beside it."""
+    """Return services the other names that an operator chose; what they had is kept beside it."""
     for github_id, entry in entries.items():
         name = (
             chosen_name(selected[github_id].name, settings.chosen_names)
@@ -394,7 +394,7 @@ def _images(
     settings: Settings,
     holders: _LocationIndex,
 ) -> tuple[dict[int, tuple[str, ...]], list[LeftOut]]:
-    """Give the images of every active service, and those that cannot be placed.
+    """Return the images of every active service, and those that cannot be placed.
 
     A service's own name was settled before; only a further image can be refused.
     """
@@ -468,7 +468,7 @@ def _renamed(entries: Mapping[int, Entry], selected: Mapping[int, Repository]) -
 
 
 def guard(what: str, key: str, offences: list[str], among: int, settings: Settings) -> Guard:
-    """Give a guard that lets max(3, 5 %) change at once, or the count that was confirmed."""
+    """Return a guard that lets max(3, 5 %) change at once, or the count that was confirmed."""
     return Guard(
         key=to_camel(key),
         what=what,

@@ -12,7 +12,7 @@ from ecr.settings.models import NamedImages
 
 
 def image_names(service: str, repository: Repository | None, named: NamedImages) -> Iterator[str]:
-    """Give the names of a service's images: its own, then the declared ones, each once.
+    """Yield the names of a service's images: its own, then the declared ones, each once.
 
     ``repository`` is None where GitHub no longer lists it. Values of the custom property are whatever
     was typed there; ECR may refuse such a name.

@@ -22,7 +22,7 @@ EVERY_VERSION = "*.*.*"
 
 
 def lifecycle_policy(choice: LifecycleChoice) -> Policy | None:
-    """Give the rules of a choice; None where images never go."""
+    """Return the rules of a choice; None where images never go."""
     match choice.preset:
         case "none":
             return None
@@ -48,13 +48,13 @@ def lifecycle_policy(choice: LifecycleChoice) -> Policy | None:
 
 
 def lifecycle_document(choice: LifecycleChoice) -> str | None:
-    """Give the canonical document of a choice; None where images never go."""
+    """Return the canonical document of a choice; None where images never go."""
     policy = lifecycle_policy(choice)
     return policy.to_json() if policy else None
 
 
 def choose(lifecycle: Lifecycle, service: str, repository: Repository | None) -> LifecycleChoice:
-    """Give what applies to a service: the first override that it meets, or the settings themselves.
+    """Return what applies to a service: the first override that it meets, or the settings themselves.
 
     ``service`` is the name chosen once, so that a rename on GitHub changes no lifecycle policy.
     ``repository`` is None where GitHub no longer lists it. Its properties are then unknown, and if an
@@ -70,7 +70,7 @@ def choose(lifecycle: Lifecycle, service: str, repository: Repository | None) ->
 
 
 def _laid_over(lifecycle: Lifecycle, override: LifecycleOverride) -> LifecycleChoice:
-    """Give the override's own values, and the lifecycle's where it has none."""
+    """Return the override's own values, and the lifecycle's where it has none."""
     keys = LifecycleChoice.model_fields
     return LifecycleChoice.model_construct(
         **{

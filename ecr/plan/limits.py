@@ -54,7 +54,7 @@ SOON = 0.25
 """Hours that a first deployment may take before the plan says how long it takes."""
 
 
-WORDS = {"trust": "trust policy"} | dict.fromkeys(LIMITS.keys() - {"trust"}, "policy")
+DOCUMENT_WORDS = {"trust": "trust policy"} | dict.fromkeys(LIMITS.keys() - {"trust"}, "policy")
 """What each kind of document is called in a message."""
 
 
@@ -75,7 +75,7 @@ def check_limits(
     held: Mapping[Registry, int] | None = None,
     first: bool = False,
 ) -> tuple[str, ...]:
-    """Give what is near a limit of AWS, as notes.
+    """Return what is near a limit of AWS, as notes.
 
     ``images`` are numbers of images by location, as far as they are known; ``held`` are the image
     repositories of the whole estate by registry, where those planned are but a stack's; ``first``
@@ -118,7 +118,7 @@ def check_limits(
 
 
 def documents_of(plan: EstatePlan) -> Iterator[Document]:
-    """Give every policy document of a plan, those that many image repositories share once."""
+    """Yield every policy document of a plan, those that many image repositories share once."""
     for each in plan.registries:
         if each.policy:
             yield Document("registry", f"registry {each.registry.key}", each.policy)
@@ -210,7 +210,7 @@ def _of_documents(documents: Iterable[Document]) -> Iterator[_Use]:
     for each in documents:
         yield _Use(
             each.where,
-            f"its {WORDS[each.kind]} has {{}} characters",
+            f"its {DOCUMENT_WORDS[each.kind]} has {{}} characters",
             len(each.text),
             each.limit,
             REMEDIES[each.kind],

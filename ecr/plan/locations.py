@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple, Self
 
 from ecr.errors import Guard
-from ecr.ledger.ledger import State
+from ecr.ledger.ledger import LedgerState
 from ecr.plan.architectures import Architecture, replicas_of, staged
 from ecr.plan.identity import STANDS, guard
 from ecr.plan.model import LeftOut, Observed
@@ -197,25 +197,25 @@ def _still_filled(service: Service, unfilled: Container[str], settings: Settings
     return replace(held, fillings=(*service.fillings, *_fillings_of(held, counted, settings)))
 
 
-def _without(held: Mapping[str, State], other: Iterable[Placement]) -> dict[str, State]:
+def _without(held: Mapping[str, LedgerState], other: Iterable[Placement]) -> dict[str, LedgerState]:
     """Leave out the locations that are asked for as something else."""
     taken = {placement.location for placement in other}
     return {location: state for location, state in held.items() if location not in taken}
 
 
 def _carried(
-    held: Mapping[str, State],
+    held: Mapping[str, LedgerState],
     asked: Iterable[Placement],
     settings: Settings,
     observed: Observed,
     notes: list[str],
-) -> dict[str, State]:
+) -> dict[str, LedgerState]:
     """Carry the states of an entry's locations forward.
 
     What is asked for is active, and comes first, in the order in which it is asked for; the engine
     gives the ledger back in no order.
     """
-    states: dict[str, State] = {placement.location: "active" for placement in asked}
+    states: dict[str, LedgerState] = {placement.location: "active" for placement in asked}
     for location, state in sorted(held.items()):
         name = Placement.at(location).name
         if location in states:

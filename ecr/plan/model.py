@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ecr.errors import Guard
-from ecr.ledger.ledger import Ledger, State
+from ecr.ledger.ledger import Ledger, LedgerState
 from ecr.registry.registry import Placement, Registry
 
 PUSH_ROLE_PATH = "/ecr-estate/"
@@ -56,7 +56,7 @@ class ImageRepository:
 
     placement: Placement
     kind: Literal["placement", "replica"]
-    state: State
+    state: LedgerState
     tags: Mapping[str, str]
     immutable: bool
     mutable_tags: tuple[str, ...] = ()
@@ -67,12 +67,12 @@ class ImageRepository:
 
     @property
     def protected(self) -> bool:
-        """Whether the engine refuses to delete it: always, until an operator retires it."""
+        """Return whether the engine refuses to delete it: always, until an operator retires it."""
         return self.state != "retiring"
 
     @property
     def url(self) -> str:
-        """Give what `docker push` and `docker pull` take, without a tag."""
+        """Return what `docker push` and `docker pull` take, without a tag."""
         return f"{self.placement.registry.host}/{self.placement.name}"
 
 
@@ -131,7 +131,7 @@ class PushRole:
 
     @property
     def arn(self) -> str:
-        """Give the ARN that the role will have."""
+        """Return the ARN that the role will have."""
         return push_role_arn(self.registry, self.name)
 
 

@@ -7,17 +7,15 @@ that is no namespace of the settings is in none.
 
 from collections.abc import Iterable, Iterator
 
+from ecr.errors import first_of
 from ecr.github.model import Repository
 from ecr.plan.naming import NameRefusedError, chosen_name, service_name
 from ecr.plan.services import Service
 from ecr.settings.models import Namespaces, Settings
 
-SHOWN = 5
-"""How many names a note lists before it only counts the rest."""
-
 
 def placed_name(repository: Repository, settings: Settings) -> str:
-    """Give the name under which a repository's image repositories go, its namespace first.
+    """Return the name under which a repository's image repositories go, its namespace first.
 
     A name that an operator chose is whole. Raises NameRefusedError, with its remedy, where ECR has no
     such name, or the namespace is missing or unknown.
@@ -32,13 +30,13 @@ def placed_name(repository: Repository, settings: Settings) -> str:
 
 
 def namespace_of(name: str, settings: Settings) -> str | None:
-    """Give the namespace that an image repository's name is in; None where it is in none."""
+    """Return the namespace that an image repository's name is in; None where it is in none."""
     first, _, rest = name.partition("/")
     return first if rest and first in settings.namespaces.known else None
 
 
 def possible_names(repositories: Iterable[Repository], settings: Settings) -> Iterator[str]:
-    """Give the names that repositories would get now."""
+    """Yield the names that repositories would get now."""
     for repository in repositories:
         try:
             yield placed_name(repository, settings)
@@ -61,15 +59,14 @@ def misplaced(services: Iterable[Service], settings: Settings) -> Iterator[str]:
         if namespace and namespace != namespace_of(each.name, settings):
             found.append(f"{each.name} ({namespace})")
     if found:
-        more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
         yield (
             f"{len(found)} services stay under the names that they have, though their namespace is "
-            f"another now: {', '.join(found[:SHOWN])}{more}; move one by `names`"
+            f"another now: {', '.join(first_of(found, 5))}; move one by `names`"
         )
 
 
 def _namespace_for(repository: Repository, namespaces: Namespaces) -> str | None:
-    """Give the namespace that the settings and GitHub say; None where there is none.
+    """Return the namespace that the settings and GitHub say; None where there is none.
 
     Raises NameRefusedError where the custom property is no namespace, or is missing and required.
     """

@@ -8,10 +8,10 @@ import re
 from collections.abc import Mapping
 
 _ECR = re.compile(r"(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*")
-SHORTEST = 2
+SHORTEST_NAME = 2
 """Characters of an image repository's name, at least (Amazon ECR API Reference, CreateRepository)."""
 
-LONGEST = 256
+LONGEST_NAME = 256
 """Characters of an image repository's name, at most (Amazon ECR API Reference, CreateRepository)."""
 
 
@@ -29,7 +29,7 @@ def chosen_name(repository: str, names: Mapping[str, str]) -> str | None:
 
 
 def service_name(repository: str, names: Mapping[str, str], namespace: str | None = None) -> str:
-    """Give the name under which a repository's image repositories go.
+    """Return the name under which a repository's image repositories go.
 
     ``names`` are the operator's choices by GitHub name in lower case, each whole; otherwise it is the name in lower
     case, below its namespace. Raises NameRefusedError where ECR has no such name.
@@ -45,8 +45,10 @@ def service_name(repository: str, names: Mapping[str, str], namespace: str | Non
 
 def why_refused(name: str) -> str | None:
     """Say why ECR refuses a name; None if it takes it."""
-    if not SHORTEST <= len(name) <= LONGEST:
-        return f"ECR names have {SHORTEST} to {LONGEST} characters, and this has {len(name)}"
+    if not SHORTEST_NAME <= len(name) <= LONGEST_NAME:
+        return (
+            f"ECR names have {SHORTEST_NAME} to {LONGEST_NAME} characters, and this has {len(name)}"
+        )
     if _ECR.fullmatch(name):
         return None
     if name[0] in "._-/" or name[-1] in "._-/":

@@ -8,7 +8,7 @@ from ecr.settings.models import ForServices, ServiceRule
 
 
 def is_for(override: ForServices, service: str, repository: Repository | None) -> bool | None:
-    """Whether an override is for a service; None where only GitHub knew.
+    """Return whether an override is for a service; None where only GitHub knew.
 
     ``service`` is the name chosen once, so that a rename on GitHub changes nothing. ``repository`` is
     None where GitHub no longer lists it.
@@ -22,7 +22,7 @@ def is_for(override: ForServices, service: str, repository: Repository | None) -
 
 
 def selects(rule: ServiceRule, repository: Repository) -> bool:
-    """Whether a rule selects the service of a repository."""
+    """Return whether a rule selects the service of a repository."""
     if rule.property is not None:
         return has_property(repository, rule.property, rule.values)
     return rule.all or matches_any(repository.name, rule.patterns)

@@ -34,7 +34,7 @@ _Cover = tuple[int, tuple[str, ...]]
 def prefix_cover(
     wanted: Collection[str], names: Collection[str], limit: int | None = None
 ) -> tuple[str, ...] | None:
-    """Give prefixes that cover every wanted name, in order.
+    """Return prefixes that cover every wanted name, in order.
 
     ``names`` are all names in the source registry. Without a limit no other cover touches fewer
     unwanted names, and none of those that touch as few is smaller. With a limit that binds, the cost
@@ -94,7 +94,7 @@ def _cover(names: list[str], counts: list[int], start: int, end: int, price: int
 def replication_rules(
     wanted: Mapping[Registry, Collection[str]], names: Collection[str]
 ) -> tuple[tuple[ReplicationRule, ...], tuple[Bleed, ...]]:
-    """Give the rules of a source registry, and what bleeds.
+    """Return the rules of a source registry, and what bleeds.
 
     ``wanted`` maps destinations to the names that they want; ``names`` are all names in the source.
     Destinations that want the same share a rule; more than 100 prefixes take several rules. Raises
@@ -130,7 +130,7 @@ def replication_rules(
 
 
 def _filters(wants: frozenset[str], names: Collection[str], limit: int | None) -> tuple[str, ...]:
-    """Give the filters for a set of names; none at all where every name is wanted."""
+    """Return the filters for a set of names; none at all where every name is wanted."""
     if wants.issuperset(names):
         return ()
     cover = prefix_cover(wants, names, limit)

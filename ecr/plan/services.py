@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ecr.github.model import Repository
-from ecr.ledger.ledger import Entry, State
+from ecr.ledger.ledger import Entry, LedgerState
 from ecr.registry.registry import Placement
 
 
@@ -38,10 +38,10 @@ class Service:
 
     @property
     def active(self) -> bool:
-        """Whether its repository should still be there."""
+        """Return whether its repository should still be there."""
         return self.entry.state == "active"
 
-    def locations(self) -> Iterator[tuple[str, State]]:
+    def locations(self) -> Iterator[tuple[str, LedgerState]]:
         """Yield each of its image repositories as "ACCOUNT/REGION/NAME", with its state."""
         yield from self.entry.placements.items()
         yield from self.entry.replicas.items()

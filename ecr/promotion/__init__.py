@@ -196,7 +196,7 @@ class Promotion:
             self._collect(url, referrer, "referrer", manifests, kinds)
 
     def _referrers(self, url: str, digest: str) -> list[str]:
-        """Give what refers to a manifest: what ECR lists, and what other registries keep in a tag."""
+        """Return what refers to a manifest: what ECR lists, and what other registries keep in a tag."""
         return sorted(
             {*self._sides[url].referrers(url, digest), *self._crane.listed_by_tag(url, digest)}
         )
@@ -225,7 +225,7 @@ class Promotion:
                 )
 
     def _stop_unless_free(self, url: str, wanted: Mapping[str, str]) -> list[str]:
-        """Give the tags that are still to be set. Raises EstateError where one is another image's."""
+        """Return the tags that are still to be set. Raises EstateError where one is another image's."""
         found = {tag: self._crane.digest(f"{url}:{tag}") for tag in wanted}
         offences = [
             f"{url}:{tag}: is {digest}, not {wanted[tag]}; choose another tag, or look who set it"
@@ -245,7 +245,7 @@ class Promotion:
             )
 
     def _record(self, url: str, image: Image) -> str | None:
-        """Give the digest of the record of this very promotion, if there is one."""
+        """Return the digest of the record of this very promotion, if there is one."""
         for referrer in self._referrers(url, image.digest):
             manifest = self._crane.manifest(url, referrer) or {}
             about = manifest.get("annotations", {})
@@ -277,7 +277,7 @@ class Promotion:
 
 
 def _runs(digest: str, manifests: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """Give what could run of an image, whatever else lists it or it refers to."""
+    """Yield what could run of an image, whatever else lists it or it refers to."""
     listed = manifests[digest].get("manifests")
     if not listed:
         yield digest
@@ -287,7 +287,7 @@ def _runs(digest: str, manifests: Mapping[str, Mapping[str, Any]]) -> Iterator[s
 
 
 def _is_attestation(listed: Mapping[str, Any]) -> bool:
-    """Whether an index lists a manifest as an attestation, which no platform would run.
+    """Return whether an index lists a manifest as an attestation, which no platform would run.
 
     Builders mark it so (Docker Docs, "Image attestation storage").
     """

@@ -65,12 +65,12 @@ class Crane:
         )
 
     def digest(self, reference: str) -> str | None:
-        """Give the digest that a reference stands for, None where there is none."""
+        """Return the digest that a reference stands for, None where there is none."""
         answer = self._ask(["digest", reference])
         return answer.decode().strip() if answer is not None else None
 
     def manifest(self, repository: str, digest: str) -> dict[str, Any] | None:
-        """Give a manifest, None where there is none. Raises EstateError if it is not its digest's."""
+        """Return a manifest, None where there is none. Raises EstateError if it is not its digest's."""
         content = self._ask(["manifest", f"{repository}@{digest}"])
         if content is None:
             return None
@@ -83,13 +83,13 @@ class Crane:
         return {**manifest, "size": len(content)}
 
     def listed_by_tag(self, repository: str, digest: str) -> list[str]:
-        """Give the referrers that a registry without the referrers API lists under a tag."""
+        """Return the referrers that a registry without the referrers API lists under a tag."""
         content = self._ask(["manifest", f"{repository}:{digest.replace(':', '-')}"])
         manifests = json.loads(content).get("manifests", []) if content else []
         return [each["digest"] for each in manifests]
 
     def tags(self, repository: str) -> list[str]:
-        """Give all tags of an image repository, none where it holds nothing."""
+        """Return all tags of an image repository, none where it holds nothing."""
         return (self._ask(["ls", repository]) or b"").decode().split()
 
     def copy(self, source: str, target: str) -> None:
@@ -97,7 +97,7 @@ class Crane:
         self._call(["copy", source, target])
 
     def tag(self, reference: str, tag: str) -> None:
-        """Give an image a further tag."""
+        """Return an image a further tag."""
         self._call(["tag", reference, tag])
 
     def push_empty(self, repository: str, manifest: Mapping[str, Any]) -> str:
@@ -131,7 +131,7 @@ class Crane:
 
 
 def digest_of(content: bytes) -> str:
-    """Give the digest under which a registry keeps content."""
+    """Return the digest under which a registry keeps content."""
     return f"sha256:{sha256(content).hexdigest()}"
 
 
@@ -145,7 +145,7 @@ def _failed(arguments: Sequence[str], answer: Answer) -> EstateError:
 
 @contextmanager
 def crane(logins: Iterable[Login]) -> Iterator[Crane]:
-    """Give crane, logged in; without logins it uses the Docker config that the user has.
+    """Return crane, logged in; without logins it uses the Docker config that the user has.
 
     Raises EstateError when it is not on PATH.
     """

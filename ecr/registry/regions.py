@@ -6,7 +6,7 @@ named after a point of the compass.
 """
 
 COMPASS = "north|south|east|west|central|northeast|northwest|southeast|southwest"
-PATTERN = rf"([a-z]{{2}}(-gov|-iso[a-z]?)?|eusc-[a-z]{{2}})-({COMPASS})-[0-9]"
+REGION_PATTERN = rf"([a-z]{{2}}(-gov|-iso[a-z]?)?|eusc-[a-z]{{2}})-({COMPASS})-[0-9]"
 """What the code of a Region looks like."""
 
 _STANDARD = ("aws", "amazonaws.com", "on.aws")

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Self
 
 from ecr.errors import EstateError
-from ecr.registry.regions import PATTERN, domain_of, dual_stack_domain_of, partition_of
+from ecr.registry.regions import REGION_PATTERN, domain_of, dual_stack_domain_of, partition_of
 
-_KEY = re.compile(rf"([0-9]{{12}})/({PATTERN})")
+_KEY = re.compile(rf"([0-9]{{12}})/({REGION_PATTERN})")
 _HOST = re.compile(
-    rf"(?P<account>[0-9]{{12}})\.dkr(?P<joined>[.-])ecr(?:-fips)?\.(?P<region>{PATTERN})"
+    rf"(?P<account>[0-9]{{12}})\.dkr(?P<joined>[.-])ecr(?:-fips)?\.(?P<region>{REGION_PATTERN})"
     r"\.(?P<domain>[a-z0-9.-]+?)\.?(?::[0-9]+)?",
     re.ASCII | re.IGNORECASE,
 )

@@ -19,8 +19,8 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-Part = str | int
-Place = tuple[Part, ...]
+PlacePart = str | int
+SettingPlace = tuple[PlacePart, ...]
 """Where a value is: the names of fields, the keys of maps and the indexes of lists that lead to it."""
 
 LATER = object()
@@ -32,7 +32,7 @@ T = TypeVar("T")
 class Contradiction(NamedTuple):
     """What is wrong at a place below the model that says so, with the remedy."""
 
-    place: Place
+    place: SettingPlace
     text: str
 
 
@@ -92,7 +92,9 @@ class Unfinished:
         return getattr(self.settings_model, name).__get__(self)
 
 
-def unfinished(model: type[SettingsModel], raw: object, wrong: Iterable[Place]) -> Unfinished:
+def unfinished(
+    model: type[SettingsModel], raw: object, wrong: Iterable[SettingPlace]
+) -> Unfinished:
     """Return what is known of a model whose values at some places (by their keys) are wrong."""
     return _partly(model, raw, list(wrong))
 
@@ -102,7 +104,7 @@ def whole(items: Iterable[T]) -> Iterator[tuple[int, T]]:
     return ((index, each) for index, each in enumerate(items) if not isinstance(each, Unfinished))
 
 
-def contradictions(found: object, at: Place = ()) -> Iterator[Contradiction]:
+def contradictions(found: object, at: SettingPlace = ()) -> Iterator[Contradiction]:
     """Yield the contradictions of a model, or of what is known of one, and of all within it."""
     if isinstance(found, SettingsModel):
         model, values = (
@@ -126,7 +128,7 @@ def contradictions(found: object, at: Place = ()) -> Iterator[Contradiction]:
         yield from contradictions(value, (*at, name))
 
 
-def value_at(found: object, place: Place) -> Any:  # noqa: ANN401 - whatever is there
+def value_at(found: object, place: SettingPlace) -> Any:  # noqa: ANN401 - whatever is there
     """Return the value at a place; None where there is none."""
     value: Any = found
     for part in place:
@@ -135,10 +137,10 @@ def value_at(found: object, place: Place) -> Any:  # noqa: ANN401 - whatever is 
     return value
 
 
-def outside(model: type[BaseModel], place: Place) -> Place:
+def outside(model: type[BaseModel], place: SettingPlace) -> SettingPlace:
     """Return a place as an operator writes it: with the keys of the fields instead of their names."""
     within: Any = model
-    keys: list[Part] = []
+    keys: list[PlacePart] = []
     for part in place:
         field = within.model_fields.get(part) if within else None
         keys.append(to_camel(str(part)) if field else part)
@@ -168,7 +170,7 @@ def _marked(value: object) -> bool:
     return getattr(value, "is_check", False) is True
 
 
-def _partly(model: type[SettingsModel], raw: object, wrong: list[Place]) -> Unfinished:
+def _partly(model: type[SettingsModel], raw: object, wrong: list[SettingPlace]) -> Unfinished:
     known: dict[str, Any] = {}
     for name, field in model.model_fields.items():
         key = to_camel(name)
@@ -188,7 +190,7 @@ def _partly(model: type[SettingsModel], raw: object, wrong: list[Place]) -> Unfi
     return Unfinished(model, known)
 
 
-def _known(annotation: Any, raw: Any, wrong: list[Place]) -> Any:  # noqa: ANN401 - any type, and its value
+def _known(annotation: Any, raw: Any, wrong: list[SettingPlace]) -> Any:  # noqa: ANN401 - any type, and its value
     """Return a value, without what is wrong within it; raises UnknownValueError where it is none then."""
     if not wrong:
         return TypeAdapter(annotation).validate_python(raw, context=LATER)
@@ -206,7 +208,7 @@ def _known(annotation: Any, raw: Any, wrong: list[Place]) -> Any:  # noqa: ANN40
 
 
 def _is_in(container: type, annotation: Any) -> bool:  # noqa: ANN401 - a type expression
-    """Whether a type is a list or map, be it optional."""
+    """Return whether a type is a list or map, be it optional."""
     if get_origin(annotation) is container:
         return True
     return any(_is_in(container, each) for each in get_args(annotation))

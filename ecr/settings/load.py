@@ -110,7 +110,7 @@ def parse_settings(
 
 
 def _rename(values: dict[str, Any], path: tuple[str, ...], now: str, tell: Tell) -> list[str]:
-    """Give one key its present name, in place; return the offence where both names are used."""
+    """Return one key its present name, in place; return the offence where both names are used."""
     *parents, old = path
     for part in parents:
         inner = values.get(part)

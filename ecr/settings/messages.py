@@ -12,7 +12,14 @@ from pydantic import BaseModel, ValidationError
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 
-from ecr.settings.checks import Contradiction, Place, Unfinished, model_within, outside, value_at
+from ecr.settings.checks import (
+    Contradiction,
+    SettingPlace,
+    Unfinished,
+    model_within,
+    outside,
+    value_at,
+)
 
 LONGEST_VALUE = 80
 """Characters of a value that a text shows: a line of a terminal."""
@@ -82,25 +89,25 @@ def _described(detail: ErrorDetails, model: type[BaseModel], hidden: AbstractSet
     return f"{path} = {_value(detail['input'], place, hidden)}: {text}"
 
 
-def _path(place: Place) -> str:
+def _path(place: SettingPlace) -> str:
     return "".join(
         f"[{part}]" if isinstance(part, int) else f".{part}" for part in place if part != "[key]"
     )[1:]
 
 
-def _shown(value: object, place: Place, hidden: AbstractSet[str]) -> str:
+def _shown(value: object, place: SettingPlace, hidden: AbstractSet[str]) -> str:
     """Return the value as a text about a contradiction shows it; only a single one is shown."""
     return f" = {_value(value, place, hidden)}" if isinstance(value, str | int) else ""
 
 
-def _value(value: object, place: Place, hidden: AbstractSet[str]) -> str:
+def _value(value: object, place: SettingPlace, hidden: AbstractSet[str]) -> str:
     if str(place[0]) in hidden:
         return "[secret]"
     text = json.dumps(value, default=str, ensure_ascii=False)
     return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 3]}..."
 
 
-def _known_keys(model: type[BaseModel], place: Place) -> list[str]:
+def _known_keys(model: type[BaseModel], place: SettingPlace) -> list[str]:
     """Return the keys that the model at a place takes, for a suggestion beside a misspelt one."""
     within = model
     for part in place:

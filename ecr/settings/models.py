@@ -15,7 +15,7 @@ from pydantic.alias_generators import to_camel, to_snake
 from ecr.images.image import StorageClass
 from ecr.lifecycle.policy import Action, CountType, Rule, TagStatus, check_rules
 from ecr.registry import regions
-from ecr.settings.checks import Contradiction, Place, SettingsModel, check, whole
+from ecr.settings.checks import Contradiction, SettingPlace, SettingsModel, check, whole
 from ecr.settings.types import (
     AccountId,
     Count,
@@ -25,18 +25,18 @@ from ecr.settings.types import (
     FilePath,
     Flag,
     GitHubId,
+    GitHubLogin,
     ImageName,
     ImagePart,
     KeyArn,
     LifecycleTag,
-    Login,
     NamePattern,
     NamespaceName,
     OrganisationId,
     PolicyArn,
     PropertyName,
     PropertyValue,
-    Reader,
+    ReaderText,
     RefPattern,
     Region,
     RepositoryName,
@@ -47,7 +47,7 @@ from ecr.settings.types import (
     ScanFilter,
     ServicePattern,
     SomeDistinct,
-    Stack,
+    StackName,
     StageName,
     TagPattern,
     Url,
@@ -69,11 +69,11 @@ class Selection(SettingsModel):
     """Which repositories of the organisation become services. A repository must pass every rule."""
 
     archived: Flag = False
-    """Whether archived repositories become services."""
+    """Return whether archived repositories become services."""
     forks: Flag = False
-    """Whether forks become services."""
+    """Return whether forks become services."""
     templates: Flag = False
-    """Whether template repositories become services."""
+    """Return whether template repositories become services."""
     visibilities: SomeDistinct[Literal["public", "private", "internal"]] = (
         "public",
         "private",
@@ -91,7 +91,7 @@ class Selection(SettingsModel):
 class GitHub(SettingsModel):
     """The organisation that is followed, and how its repositories are selected."""
 
-    organisation: Login
+    organisation: GitHubLogin
     """The organisation's login, as in its address on GitHub. GitHub is asked how it writes it; with a
     static list nobody is, and capitals then count, for push roles trust the login as it is written."""
     base_url: Url | None = None
@@ -215,10 +215,10 @@ class ForServices(SettingsModel):
 
 
 class Mutability(SettingsModel):
-    """Whether tags can be moved to another image."""
+    """Return whether tags can be moved to another image."""
 
     immutable: Flag = True
-    """Whether a tag that has been pushed can never be moved to another image."""
+    """Return whether a tag that has been pushed can never be moved to another image."""
     mutable_tags: Annotated[tuple[TagPattern, ...], Field(max_length=5), EachOnce()] = ()
     """Filters for the tags that may be moved all the same, such as latest."""
 
@@ -261,7 +261,7 @@ class Images(Mutability):
     named: NamedImages = NamedImages()
     """The services that build several images."""
     count: Flag = False
-    """Whether a preview counts the images of every image repository, to warn before one is full. It
+    """Return whether a preview counts the images of every image repository, to warn before one is full. It
     costs a request for each."""
 
 
@@ -342,7 +342,7 @@ class LifecycleChoice(SettingsModel):
                 yield Contradiction(place, "is how no tag begins; correct it")
 
     def typed_rules(self) -> Iterator[Rule]:
-        """Give the rules of one's own as the lifecycle grammar has them."""
+        """Yield the rules of one's own as the lifecycle grammar has them."""
         for priority, rule in enumerate(self.rules, 1):
             yield Rule(
                 priority=priority,
@@ -400,7 +400,7 @@ class Alerts(SettingsModel):
 class Namespace(SettingsModel):
     """Who may do what with the image repositories of one namespace."""
 
-    readers: tuple[Reader, ...] | None = None
+    readers: tuple[ReaderText, ...] | None = None
     """Who may pull from other accounts: accounts, roles, and organisation paths with all that is below
     them. Without the key whoever may pull the rest; an empty list is nobody."""
     pushers: Distinct[RoleArn] = ()
@@ -417,7 +417,7 @@ class Namespaces(SettingsModel):
     property: PropertyName | None = None
     """The custom property whose value is a repository's namespace."""
     required: Flag = False
-    """Whether a repository without a namespace is left out; otherwise its name has only one part."""
+    """Return whether a repository without a namespace is left out; otherwise its name has only one part."""
 
     @cached_property
     def chosen(self) -> Mapping[str, str]:
@@ -472,7 +472,7 @@ class Access(SettingsModel):
     policy: Literal["registry", "repository"] = "registry"
     """registry is one policy for a whole registry; repository one on each image repository, for
     registries that stay on the scope V1, at one resource more for each."""
-    readers: Distinct[Reader] = ()
+    readers: Distinct[ReaderText] = ()
     """Who may pull beside the organisation: accounts, roles, and organisation paths."""
     functions: Functions | None = None
     """Lambda functions that run images straight from the registry, instead of replicas."""
@@ -502,13 +502,13 @@ class PushRoles(SettingsModel):
     """GitHub environments whose jobs are trusted; such a job is no longer known by its branch. As with
     branches and tags, capitals count: write it as the workflows do."""
     create_provider: Flag = False
-    """Whether the accounts get GitHub's identity provider too; an account has one at most, and
+    """Return whether the accounts get GitHub's identity provider too; an account has one at most, and
     otherwise it must be there."""
     permissions_boundary: PolicyArn | None = None
     """A managed policy that bounds whatever these roles may ever do. With it the role that deploys need
     not be trusted to write any role it likes."""
     variables: Flag = False
-    """Whether each repository gets ECR_PUSH_ROLE, ECR_REGION and ECR_REPOSITORY as Actions variables."""
+    """Return whether each repository gets ECR_PUSH_ROLE, ECR_REGION and ECR_REPOSITORY as Actions variables."""
     variables_prefix: VariablesPrefix = "ECR_"
     """What the names of these variables begin with. A repository's variable hides the organisation's
     of the same name."""
@@ -531,7 +531,7 @@ class Confirm(SettingsModel):
 class _RegistryRole(NamedTuple):
     """A registry's place in the settings, its account, and the role that is assumed there."""
 
-    place: Place
+    place: SettingPlace
     account: str
     role: str | None
 
@@ -600,13 +600,13 @@ class Settings(SettingsModel):
     preview_role: RoleName | None = None
     """The name of a role, alike in every account, that a preview assumes there instead of `role`. It
     only needs to read, so a preview can change nothing. Without the key a preview assumes `role`."""
-    shards: Annotated[tuple[Stack, ...], Field(max_length=100), EachOnce()] = ()
+    shards: Annotated[tuple[StackName, ...], Field(max_length=100), EachOnce()] = ()
     """The stacks of this program that share the estate, in every one's file alike: each has the
     services whose GitHub id leaves its place in this list, from 0, when divided by the length of
     the list, and the first has what is set once for a registry. Without the key the estate is one
     stack."""
     strict: Flag = False
-    """Whether a repository that cannot be placed stops the deployment, instead of being left
+    """Return whether a repository that cannot be placed stops the deployment, instead of being left
     out."""
 
     @cached_property
@@ -674,7 +674,7 @@ class Settings(SettingsModel):
                     "replicated or read; remove it",
                 )
 
-    def _further_regions(self) -> Iterator[tuple[Place, str]]:
+    def _further_regions(self) -> Iterator[tuple[SettingPlace, str]]:
         """Yield every Region beside the artifacts registry's, with its place."""
         for index, each in whole(self.account_sets):
             yield ("account_sets", index, "region"), each.region
@@ -717,7 +717,7 @@ class Settings(SettingsModel):
         )
 
     def _of_other_partitions(
-        self, arns: Iterable[tuple[Place, str | None]]
+        self, arns: Iterable[tuple[SettingPlace, str | None]]
     ) -> Iterator[Contradiction]:
         ours = regions.partition_of(self.artifacts.region)
         for place, arn in arns:
@@ -881,7 +881,7 @@ def repeated_repositories(listed: Iterable[StaticRepository], path: str) -> Iter
             )
 
 
-def _dotted(place: Place) -> str:
+def _dotted(place: SettingPlace) -> str:
     return "".join(
         f"[{part}]" if isinstance(part, int) else f".{to_camel(part)}" for part in place
     )[1:]

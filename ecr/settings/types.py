@@ -108,7 +108,7 @@ AccountId = Annotated[
 ]
 Region = Annotated[
     str,
-    Shape(regions.PATTERN, "an AWS Region code", "write it as AWS does: eu-west-1"),
+    Shape(regions.REGION_PATTERN, "an AWS Region code", "write it as AWS does: eu-west-1"),
 ]
 OrganisationId = Annotated[
     str,
@@ -150,7 +150,7 @@ KeyArn = Annotated[
         "write arn:aws:kms:REGION:ACCOUNT:key/ID",
     ),
 ]
-Login = Annotated[
+GitHubLogin = Annotated[
     str,
     Shape(
         r"[A-Za-z0-9](?:-?[A-Za-z0-9]){0,38}",
@@ -253,7 +253,7 @@ Url = Annotated[
 FilePath = Annotated[
     str, Shape(r"[^\0\n]{1,1024}", "a file's path", "write it from the project's folder on")
 ]
-Stack = Annotated[
+StackName = Annotated[
     str,
     Shape(r"[A-Za-z0-9_.-]{1,100}", "the name of a stack", "write it as `pulumi stack ls` does"),
 ]
@@ -281,7 +281,7 @@ NamespaceName = Annotated[
         "use at most 100 lower-case letters and digits, joined by single `-`, `_` or `.`",
     ),
 ]
-Reader = Annotated[
+ReaderText = Annotated[
     str,
     Shape(
         r"[0-9]{12}|arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]{1,576}"

@@ -14,14 +14,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ecr.access_proof.evaluate import Caller, explain
+from ecr.access_proof.evaluate import Caller, explain_access
 from sandbox.aws.identity import ADMINISTRATOR_ACCESS, UnknownCredentialsError
 from sandbox.aws.needs import Need, UnknownRequestError, needs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ecr.access_proof.evaluate import Layer, Values, Verdict
+    from ecr.access_proof.evaluate import AccessVerdict, Layer, Values
     from sandbox.aws.identity import Identities, Identity
     from sandbox.aws.needs import Asked
 
@@ -195,8 +195,8 @@ def _with_context(who: Caller, need: Need, asked: Asked) -> Caller:
     return replace(who, context={**general, **who.context, **need.context})
 
 
-def _verdict(caller: Caller, need: Need) -> Verdict:
-    return explain(
+def _verdict(caller: Caller, need: Need) -> AccessVerdict:
+    return explain_access(
         caller,
         need.action,
         need.resource,
@@ -214,7 +214,7 @@ def _not_authorised(who: str, arn: str) -> str:
     return f"User: {who} is not authorized to perform: sts:AssumeRole on resource: {arn}"
 
 
-def _denial(service: str, who: str, need: Need, verdict: Verdict) -> Denial:
+def _denial(service: str, who: str, need: Need, verdict: AccessVerdict) -> Denial:
     message = (
         f"User: {who} is not authorized to perform: {need.action} on resource: {need.resource}"
     )

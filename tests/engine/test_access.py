@@ -9,7 +9,14 @@ from typing import Any
 import boto3
 import pytest
 
-from ecr.access_proof.evaluate import Caller, Values, Verdict, decide, explain, statements
+from ecr.access_proof.evaluate import (
+    AccessVerdict,
+    Caller,
+    Values,
+    decide_access,
+    explain_access,
+    statements,
+)
 from ecr.engine.stack_file import checked, read_stack_file
 from ecr.plan.access.deploy_roles import UNCALLED, deployment_documents
 from ecr.plan.access.documents import Document
@@ -231,7 +238,7 @@ def needed(session: Session, role: str) -> set[str]:
     for wanted, grant in found.items():
         less = tuple(without(text, wanted) for text in grant.caller.policies)
         need = grant.need
-        verdict = explain(
+        verdict = explain_access(
             replace(grant.caller, policies=less),
             need.action,
             need.resource,
@@ -239,7 +246,7 @@ def needed(session: Session, role: str) -> set[str]:
             account=need.account,
             resource_decides=need.resource_decides,
         )
-        assert verdict == Verdict("not allowed", "identity"), wanted
+        assert verdict == AccessVerdict("not allowed", "identity"), wanted
     return set(found)
 
 
@@ -325,7 +332,7 @@ def may(texts: list[str], call: ApiCall, tags: Mapping[str, str]) -> bool:
     context |= {f"aws:RequestTag/{key}": value for key, value in call.tags}
     role = f"arn:aws:iam::{call.account}:role/ecr-estate-deploy"
     who = Caller("role", role, policies=tuple(texts), context=context)
-    return decide(who, action(call), arn(call), account=call.account) == "allowed"
+    return decide_access(who, action(call), arn(call), account=call.account) == "allowed"
 
 
 def arn(call: ApiCall) -> str:

@@ -162,7 +162,7 @@ def _decide(
 
 
 def _registries(options: argparse.Namespace) -> dict[Registry, Sequence[str]]:
-    """Give each registry with the names that the outputs say it has."""
+    """Return each registry with the names that the outputs say it has."""
     if options.registry:
         return dict.fromkeys(registries_of(options.registry), ())
     outputs = Outputs.read(options.outputs)

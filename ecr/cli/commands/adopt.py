@@ -62,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
     inventory = asyncio.run(inventory_of(settings, ledger))
     registries = configured_registries(settings)
     aws = Aws(roles={each.account: role for each, role in registries.items() if role})
-    plan, adoptions = compare(stack, settings, ledger, inventory, aws)
+    plan, adoptions = compare_with_aws(stack, settings, ledger, inventory, aws)
     recovered = sum(each.found for each in plan.image_repositories) - len(adoptions)
     commands = list(stack.commands(options.output)) if adoptions else []
     offers = {f"{PROJECT}:{path}": value for path, value in settings_that_keep(adoptions).items()}
@@ -117,7 +117,7 @@ def standing(ecr: "ECRClient", name: str, tags: Mapping[str, str]) -> Standing:
     )
 
 
-def compare(
+def compare_with_aws(
     stack: Stack, settings: "Settings", ledger: "Ledger", inventory: "Inventory", aws: Aws
 ) -> tuple["EstatePlan", list[Adoption]]:
     """Plan as if everything that stands already were adopted; give the plan, and what is not ours."""

@@ -34,12 +34,12 @@ from ecr.registry.registry import ImageReference, Registry
 PACE = 30
 """Days over which pushes are counted, to say when a count takes an image."""
 
-SHORT = 19
+SHORT_DIGEST = 19
 
-State = Literal["gone", "archived", "goes", "kept", "safe"]
-BAD: tuple[State, ...] = ("gone", "archived", "goes")
+UseState = Literal["gone", "archived", "goes", "kept", "safe"]
+BAD: tuple[UseState, ...] = ("gone", "archived", "goes")
 
-Place = tuple[Registry, str]
+FoundIn = tuple[Registry, str]
 """An image repository: its registry and its name."""
 
 
@@ -52,25 +52,25 @@ class Use:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ImageInUse:
     """What becomes of an image in use. ``on`` is the ISO date on which it goes, if it does."""
 
-    place: Place
+    place: FoundIn
     digest: str
     tags: tuple[str, ...]
     users: tuple[str, ...]
-    state: State
+    state: UseState
     reason: str
     on: str | None = None
 
     @property
     def pin(self) -> str:
-        """Give the tag that would keep it: of the image's own digest, so that it never has to move."""
+        """Return the tag that would keep it: of the image's own digest, so that it never has to move."""
         return f"live-{self.digest.removeprefix('sha256:')[:12]}"
 
     @property
     def address(self) -> str:
-        """Give the image as a command takes it."""
+        """Return the image as a command takes it."""
         registry, name = self.place
         return f"{registry.key}/{name}@{self.digest}"
 
@@ -118,7 +118,7 @@ def run(options: argparse.Namespace) -> int:
         _uses(access, dict.fromkeys((*selection.registries, *elsewhere)), options.kubeconfig)
     )
     findings, foreign = _audit(access, selection.registries, used, options.days)
-    pinned: list[Finding] = []
+    pinned: list[ImageInUse] = []
     if options.pin:
         pinned = [each for each in findings if each.state == "goes"]
         for each in pinned if options.yes else ():
@@ -257,9 +257,9 @@ def _pods(kubeconfig: Path) -> Iterator[Use]:
 
 def _audit(
     access: Aws, registries: Sequence[Registry], used: Iterable[Use], days: int
-) -> tuple[list[Finding], int]:
-    """Give a finding for each image in use, and how many uses are of other registries."""
-    places: dict[Place, list[Use]] = defaultdict(list)
+) -> tuple[list[ImageInUse], int]:
+    """Return a finding for each image in use, and how many uses are of other registries."""
+    places: dict[FoundIn, list[Use]] = defaultdict(list)
     foreign = 0
     for use in used:
         if use.reference.registry in registries:
@@ -274,7 +274,7 @@ def _audit(
     return findings, foreign
 
 
-def _findings(access: Aws, place: Place, uses: Sequence[Use], days: int) -> Iterator[Finding]:
+def _findings(access: Aws, place: FoundIn, uses: Sequence[Use], days: int) -> Iterator[ImageInUse]:
     registry, name = place
     ecr = access.ecr(registry)
     held = images_if_there(ecr, name)
@@ -308,22 +308,22 @@ class _Judge:
         recent = [each for each in images if each.tags and each.pushed_at > now - PACE * DAY]
         self._pushes_a_day = len(recent) / PACE
 
-    def finding(self, place: Place, digest: str, users: tuple[str, ...]) -> Finding:
+    def finding(self, place: FoundIn, digest: str, users: tuple[str, ...]) -> ImageInUse:
         verdict = self._verdicts.get(digest)
         if verdict is None:
-            return Finding(place, digest, (), users, "gone", "is not in the registry any more")
+            return ImageInUse(place, digest, (), users, "gone", "is not in the registry any more")
         image = verdict.image
         if image.storage_class == "archive":
             reason = "is archived, and cannot be pulled until it is restored"
-            return Finding(place, digest, image.tags, users, "archived", reason)
+            return ImageInUse(place, digest, image.tags, users, "archived", reason)
         state, reason, day = self._fate(verdict)
         on = None if day is None else self._date(day)
-        return Finding(place, digest, image.tags, users, state, reason, on)
+        return ImageInUse(place, digest, image.tags, users, state, reason, on)
 
     def _date(self, day: float) -> str:
         return datetime.fromtimestamp(self._now + day * DAY, UTC).date().isoformat()
 
-    def _fate(self, verdict: Verdict) -> tuple[State, str, float | None]:
+    def _fate(self, verdict: Verdict) -> tuple[UseState, str, float | None]:
         step = self._steps.get(verdict.image.digest)
         if step:
             by = f"rule {step.rule.priority}"
@@ -341,10 +341,10 @@ class _Judge:
         if verdict.why == "within the count" and verdict.margin is not None:
             return self._counted(verdict, verdict.margin)
         by = f"rule {verdict.rule.priority}: " if verdict.rule else ""
-        kept: State = "kept" if verdict.why == "young enough" else "safe"
+        kept: UseState = "kept" if verdict.why == "young enough" else "safe"
         return kept, f"{by}{explain(verdict)}", None
 
-    def _counted(self, verdict: Verdict, margin: int) -> tuple[State, str, float | None]:
+    def _counted(self, verdict: Verdict, margin: int) -> tuple[UseState, str, float | None]:
         """Say when a count takes it, at the pace at which images were pushed lately."""
         rule = verdict.rule.priority if verdict.rule else 0
         reason = f"rule {rule}: {explain(verdict)}"
@@ -356,7 +356,7 @@ class _Judge:
         return "goes", f"{reason}, at {self._pushes_a_day:.1f} pushes a day", day
 
 
-def _pin(access: Aws, finding: Finding) -> None:
+def _pin(access: Aws, finding: ImageInUse) -> None:
     """Tag an image so that its policy spares it; refuse where the policy would not."""
     registry, name = finding.place
     ecr = access.ecr(registry)
@@ -379,13 +379,15 @@ def _pin(access: Aws, finding: Finding) -> None:
         ecr.put_image(repositoryName=name, imageManifest=manifest, imageTag=finding.pin)
 
 
-def _print_table(findings: Sequence[Finding], pinned: Sequence[Finding], *, done: bool) -> None:
+def _print_table(
+    findings: Sequence[ImageInUse], pinned: Sequence[ImageInUse], *, done: bool
+) -> None:
     order = {state: index for index, state in enumerate((*BAD, "kept", "safe"))}
     rows = [
         (
             each.state,
             each.on or "-",
-            f"{each.place[0].key}/{each.place[1]}@{each.digest[:SHORT]}",
+            f"{each.place[0].key}/{each.place[1]}@{each.digest[:SHORT_DIGEST]}",
             each.reason,
             each.users[0] + (f" and {len(each.users) - 1} more" if len(each.users) > 1 else ""),
         )
@@ -398,7 +400,9 @@ def _print_table(findings: Sequence[Finding], pinned: Sequence[Finding], *, done
         sys.stdout.write("nothing was changed; add --yes to tag them\n")
 
 
-def _print_json(findings: Sequence[Finding], pinned: Sequence[Finding], *, done: bool) -> None:
+def _print_json(
+    findings: Sequence[ImageInUse], pinned: Sequence[ImageInUse], *, done: bool
+) -> None:
     pins = {(each.place, each.digest) for each in pinned}
     said: list[Mapping[str, Any]] = [
         {

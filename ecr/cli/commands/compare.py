@@ -16,7 +16,7 @@ from ecr.cli.options import int_between
 from ecr.engine.outputs import Outputs
 from ecr.engine.stack_file import checked, read_stack_file, read_text
 from ecr.github.model import Inventory, Repository, matches_any
-from ecr.plan.comparison import as_json, compare
+from ecr.plan.comparison import as_json, compare_architectures
 from ecr.settings.models import AccountSet
 
 if TYPE_CHECKING:
@@ -95,16 +95,16 @@ def run(options: argparse.Namespace) -> int:
     names, lambdas = _names(options)
     if options.lambdas:
         lambdas = {name for name in names if matches_any(name, options.lambdas)}
-    rows = list(compare(settings, organisation_of(names, lambdas, settings)))
+    rows = list(compare_architectures(settings, organisation_of(names, lambdas, settings)))
     if options.json:
         sys.stdout.write(json.dumps([as_json(row) for row in rows], indent=2) + "\n")
     else:
-        sys.stdout.write(table(rows) + "\n")
+        sys.stdout.write(architectures_table(rows) + "\n")
     return 0
 
 
 def sample_settings(path: Path | None) -> "Settings":
-    """Give the settings of a stack's file, completed by the sample.
+    """Return the settings of a stack's file, completed by the sample.
 
     Raises EstateError where the file cannot be read or its values are wrong.
     """
@@ -144,7 +144,7 @@ def organisation_of(
 
 
 def _names(options: argparse.Namespace) -> tuple[list[str], set[str]]:
-    """Give the names of repositories, and which are Docker Lambdas unless an option says."""
+    """Return the names of repositories, and which are Docker Lambdas unless an option says."""
     if options.outputs:
         held = Outputs.read(options.outputs).ledger
         entries = [entry for entry in held.entries.values() if entry.state == "active"]
@@ -169,8 +169,8 @@ def lambdas_among(names: Iterable[str]) -> set[str]:
     return {name for name in names if "lambda" in name.lower()}
 
 
-def table(rows: Sequence["Figures"]) -> str:
-    """Give the table, as Markdown that also reads well in a terminal."""
+def architectures_table(rows: Sequence["Figures"]) -> str:
+    """Return the table, as Markdown that also reads well in a terminal."""
     cells = [HEADINGS, *(tuple(_cells(row)) for row in rows)]
     widths = [max(len(line[column]) for line in cells) for column in range(len(HEADINGS))]
     words = 2

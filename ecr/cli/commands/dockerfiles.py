@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ecr.github.transport import Fetch, Reply
     from ecr.settings.models import Settings
 
-AT_ONCE = 8
+REPOSITORIES_AT_ONCE = 8
 """Repositories that are read side by side."""
 
 DOCKERFILE = re.compile(
@@ -92,7 +92,7 @@ def run(options: argparse.Namespace) -> int:
 async def _read(settings: "Settings", fetch: "Fetch") -> list[Found]:
     inventory: Inventory = await list_organisation(fetch, settings.github)
     selected = [each for each in inventory.repositories if each.id not in inventory.deselected]
-    gate, done = asyncio.Semaphore(AT_ONCE), 0
+    gate, done = asyncio.Semaphore(REPOSITORIES_AT_ONCE), 0
 
     async def look(repository: "Repository") -> Found:
         nonlocal done

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 from ecr.cli.comment import code, fitted, folded, listed, mark, number, plain
 from ecr.cli.exit_codes import FOUND
 from ecr.engine.preview import diff, run_and_parse
-from ecr.engine.types import WORDS
+from ecr.engine.types import TYPE_WORDS
 from ecr.errors import EstateError
 
 if TYPE_CHECKING:
-    from ecr.engine.preview import Step
+    from ecr.engine.preview import EngineStep
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -43,24 +43,24 @@ def run(options: argparse.Namespace) -> int:
     if asked.code:
         raise EstateError("AWS could not be compared with the state.", asked.preview.errors)
     steps = asked.preview.steps
-    whole = json.dumps(document(steps), indent=2, ensure_ascii=False) + "\n"
+    whole = json.dumps(drift_document(steps), indent=2, ensure_ascii=False) + "\n"
     if options.output:
         options.output.write_text(whole, encoding="utf-8")
     if options.json:
         sys.stdout.write(whole)
     else:
-        sys.stdout.write("".join(comment(steps) if options.comment else text(steps)))
+        sys.stdout.write("".join(drift_comment(steps) if options.comment else drift_text(steps)))
     return FOUND if steps else 0
 
 
-def document(steps: Iterable["Step"]) -> dict[str, Any]:
-    """Give the drift as plain data: each resource, and what AWS has instead of what it should."""
+def drift_document(steps: Iterable["EngineStep"]) -> dict[str, Any]:
+    """Return the drift as plain data: each resource, and what AWS has instead of what it should."""
     return {"drift": [_described(step) for step in steps]}
 
 
-def _described(step: "Step") -> dict[str, Any]:
+def _described(step: "EngineStep") -> dict[str, Any]:
     return {
-        "what": WORDS.get(step.kind, step.kind),
+        "what": TYPE_WORDS.get(step.kind, step.kind),
         "where": step.name,
         "gone": step.operation == "delete",
         "changed": {
@@ -75,9 +75,9 @@ def _line(found: Mapping[str, Any]) -> str:
     return f"{found['what']} {found['where']}: {', '.join(found['changed']) or 'changed'}"
 
 
-def text(steps: Iterable["Step"]) -> Iterator[str]:
-    """Give the drift for a terminal."""
-    found = document(steps)["drift"]
+def drift_text(steps: Iterable["EngineStep"]) -> Iterator[str]:
+    """Yield the drift for a terminal."""
+    found = drift_document(steps)["drift"]
     for each in found:
         yield f"{_line(each)}\n"
         for path, values in each["changed"].items():
@@ -88,10 +88,10 @@ def text(steps: Iterable["Step"]) -> Iterator[str]:
         yield "No drift: AWS is as it was deployed.\n"
 
 
-def comment(steps: Iterable["Step"]) -> Iterator[str]:
-    """Give the drift as the text of an issue."""
+def drift_comment(steps: Iterable["EngineStep"]) -> Iterator[str]:
+    """Yield the drift as the text of an issue."""
     every = list(steps)
-    found = document(every)["drift"]
+    found = drift_document(every)["drift"]
     stack = os.environ.get("PULUMI_STACK", "")
     if not found:
         yield fitted([mark("drift", stack), "No drift any more: AWS is as it was deployed."])

@@ -19,7 +19,7 @@ from ecr.registry.registry import Placement
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ecr.ledger.ledger import State
+    from ecr.ledger.ledger import LedgerState
     from ecr.registry.registry import Registry
 
 KEPT_BESIDE = "no longer asked for by the settings"
@@ -68,7 +68,7 @@ def estate_of(*outputs: Outputs, stack: str = "") -> dict[str, Any]:
     """
     registries: dict[Registry, int] = {}
 
-    def located(states: "Mapping[str, State]") -> list[list[Any]]:
+    def located(states: "Mapping[str, LedgerState]") -> list[list[Any]]:
         # The engine gives the ledger back in no order.
         placements = [(Placement.at(location), state) for location, state in sorted(states.items())]
         return [

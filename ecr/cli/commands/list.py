@@ -69,7 +69,7 @@ def _of_outputs(path: Path, settings: "Settings") -> Iterable["Repository"]:
 
 
 def _properties(entry: "Entry", settings: "Settings") -> dict[str, str]:
-    """Give the properties that a service must have had, by the replicas that it has."""
+    """Return the properties that a service must have had, by the replicas that it has."""
     accounts = {
         location.split("/")[0] for location, state in entry.replicas.items() if state == "active"
     }

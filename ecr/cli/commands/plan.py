@@ -37,21 +37,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Preview, and print the plan."""
     asked = run_and_parse(["preview", *options.engine])
-    plan = document(asked)
+    plan = plan_document(asked)
     whole = json.dumps(plan, indent=2, ensure_ascii=False) + "\n"
     if options.output:
         options.output.write_text(whole, encoding="utf-8")
     if options.json:
         sys.stdout.write(whole)
     else:
-        sys.stdout.write("".join(comment(plan, asked) if options.comment else text(plan)))
+        sys.stdout.write("".join(plan_comment(plan, asked) if options.comment else plan_text(plan)))
     if any(each["tripped"] for each in plan["guards"]):
         return FOUND
     return 0 if plan["outcome"] == "previewed" and plan["agrees"] else FAILED
 
 
-def document(asked: "EngineRun") -> dict[str, Any]:
-    """Give the plan as plain data: the program's changes, the engine's counts, and what stops it."""
+def plan_document(asked: "EngineRun") -> dict[str, Any]:
+    """Return the plan as plain data: the program's changes, the engine's counts, and what stops it."""
     report, preview = asked.report, asked.preview
     changes = report.get("changes", {})
     steps = preview.of_image_repositories()
@@ -94,8 +94,8 @@ def _heading(plan: Mapping[str, Any]) -> str:
     return ", ".join(said) or "no service changes"
 
 
-def text(plan: Mapping[str, Any]) -> Iterator[str]:
-    """Give the plan for a terminal."""
+def plan_text(plan: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the plan for a terminal."""
     yield f"Plan of {plan['stack']}: {_heading(plan)}\n"
     for what, kind in plan["changes"].items():
         held = kind["imageRepositories"]
@@ -157,8 +157,8 @@ def _agreement(plan: Mapping[str, Any]) -> str:
     )
 
 
-def comment(plan: Mapping[str, Any], asked: "EngineRun") -> Iterator[str]:
-    """Give the plan as a comment for a code review."""
+def plan_comment(plan: Mapping[str, Any], asked: "EngineRun") -> Iterator[str]:
+    """Yield the plan as a comment for a code review."""
     stack = plan["stack"] or os.environ.get("PULUMI_STACK", "")
     yield fitted((mark("plan", stack), *_sections(plan, asked, stack)))
 

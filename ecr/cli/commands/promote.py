@@ -134,7 +134,7 @@ class Chain:
             )
 
     def url(self, service: str | None, stage: str) -> str:
-        """Give the image repository of a service for a stage. Raises EstateError if it has none."""
+        """Return the image repository of a service for a stage. Raises EstateError if it has none."""
         if service is None:
             raise UsageError("No service is named.", ["SERVICE: is required, before the options"])
         if service in self.idle:
@@ -151,7 +151,7 @@ class Chain:
         return urls[self.stages.index(stage)]
 
     def placement(self, service: str | None, stage: str) -> Placement:
-        """Give the placement of a service, or of all by a wildcard. Raises EstateError."""
+        """Return the placement of a service, or of all by a wildcard. Raises EstateError."""
         named = service or next((each for each in self.urls if each not in self.idle), None)
         url = self.url(named, stage)
         image = ImageReference.parse(url)

@@ -36,7 +36,7 @@ from ecr.cli.table import table
 from ecr.errors import EstateError
 from ecr.registry.registry import Registry
 
-SHORT = 19
+SHORT_DIGEST = 19
 TOOLS = ("crane", "skopeo")
 
 
@@ -116,7 +116,13 @@ def run(options: argparse.Namespace) -> int:
         sys.stdout.write("\n")
     else:
         rows = [
-            (gap.destination.key, gap.name, gap.digest[:SHORT], ",".join(gap.tags) or "-", gap.what)
+            (
+                gap.destination.key,
+                gap.name,
+                gap.digest[:SHORT_DIGEST],
+                ",".join(gap.tags) or "-",
+                gap.what,
+            )
             for gap in gaps
         ]
         sys.stdout.write(table(("replica", "name", "image", "tags", "missing"), rows))

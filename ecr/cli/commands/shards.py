@@ -21,7 +21,7 @@ from ecr.engine.types import REPOSITORY, ROLE
 from ecr.errors import EstateError
 from ecr.plan.model import PUSH_ROLE_PATH
 
-AT_ONCE = 200
+MOVES_A_LINE = 200
 """Image repositories that one command moves: each command writes both states once, and a command line
 has an end."""
 
@@ -79,7 +79,7 @@ def moves_between(states: Mapping[str, Iterable[Mapping[str, Any]]]) -> Moves:
 
 
 def _number(resource: Mapping[str, Any]) -> int | None:
-    """Give the GitHub id that a resource is for; None for one that does not move."""
+    """Return the GitHub id that a resource is for; None for one that does not move."""
     inputs = resource.get("inputs") or {}
     match resource["type"]:
         case kind if kind == REPOSITORY:
@@ -92,8 +92,8 @@ def _number(resource: Mapping[str, Any]) -> int | None:
 
 
 def commands(moves: Moves) -> Iterator[str]:
-    """Give the command lines, each for some of the image repositories."""
+    """Yield the command lines, each for some of the image repositories."""
     for (source, target), urns in moves.items():
-        for start in range(0, len(urns), AT_ONCE):
+        for start in range(0, len(urns), MOVES_A_LINE):
             line = ["pulumi", "state", "move", "--source", source, "--dest", target, "--yes"]
-            yield shlex.join([*line, *urns[start : start + AT_ONCE]])
+            yield shlex.join([*line, *urns[start : start + MOVES_A_LINE]])

@@ -46,12 +46,12 @@ PRESETS = [
     if preset != "custom"
 ]
 
-SHORT = 19
+SHORT_DIGEST = 19
 """Characters of a digest that a table shows: enough to tell images apart."""
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class SimulationRun:
     """The simulation of one image repository, and of a second policy where one is compared."""
 
     name: str
@@ -238,7 +238,7 @@ def _run(
     *,
     options: argparse.Namespace,
     now: float,
-) -> Run:
+) -> SimulationRun:
     later = sum(image.pushed_at > now for image in images)
     if later:
         sys.stderr.write(f"{name or 'images'}: {later:,} are dated later than the moment\n")
@@ -248,10 +248,10 @@ def _run(
         everything = [*images, *expected] if expected else images
         return simulate(everything, rules or Policy(()), now=now, days=options.days)
 
-    return Run(name, simulated(policy), simulated(compared) if options.compare else None)
+    return SimulationRun(name, simulated(policy), simulated(compared) if options.compare else None)
 
 
-def _check(run: Run, ecr: Any, name: str, policy: Policy) -> bool:  # noqa: ANN401 - boto3's client
+def _check(run: SimulationRun, ecr: Any, name: str, policy: Policy) -> bool:  # noqa: ANN401 - boto3's client
     """Have ECR preview the policy, and say where it and the simulator do not agree."""
     with aws_errors_as(f"previewing the lifecycle policy of {name}"):
         ecr.start_lifecycle_policy_preview(
@@ -282,7 +282,7 @@ def _acted(verdicts: Iterable[Verdict]) -> list[Verdict]:
     return [each for each in verdicts if each.action]
 
 
-def _as_text(run: Run, options: argparse.Namespace, now: float) -> str:
+def _as_text(run: SimulationRun, options: argparse.Namespace, now: float) -> str:
     verdicts = run.result.verdicts
     acted = _acted(verdicts)
     spared = Counter(
@@ -317,7 +317,7 @@ def _rest(count: int, shown: int) -> str:
 
 def _cells(verdict: Verdict) -> tuple[object, ...]:
     return (
-        verdict.image.digest[:SHORT],
+        verdict.image.digest[:SHORT_DIGEST],
         ",".join(verdict.image.tags[:3]) or "-",
         _day(verdict.image.pushed_at),
         verdict.action or "stays",
@@ -331,7 +331,7 @@ def _day(moment: float) -> str:
     return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=moment)).date().isoformat()
 
 
-def _days(run: Run, options: argparse.Namespace, now: float) -> list[str]:
+def _days(run: SimulationRun, options: argparse.Namespace, now: float) -> list[str]:
     if not options.days:
         return []
     counted = Counter((step.day, step.rule.priority, step.action) for step in run.result.steps)
@@ -345,20 +345,20 @@ def _days(run: Run, options: argparse.Namespace, now: float) -> list[str]:
     ]
 
 
-def _differing(run: Run) -> list[tuple[Verdict, Verdict]]:
+def _differing(run: SimulationRun) -> list[tuple[Verdict, Verdict]]:
     if run.other is None:
         return []
     pairs = zip(run.result.verdicts, run.other.verdicts, strict=True)
     return [(one, two) for one, two in pairs if one.action != two.action]
 
 
-def _differences(run: Run, options: argparse.Namespace) -> list[str]:
+def _differences(run: SimulationRun, options: argparse.Namespace) -> list[str]:
     if run.other is None:
         return []
     differing = _differing(run)
     rows = [
         (
-            one.image.digest[:SHORT],
+            one.image.digest[:SHORT_DIGEST],
             ",".join(one.image.tags[:3]) or "-",
             f"{one.action or 'stays'}: {explain(one)}",
             f"{two.action or 'stays'}: {explain(two)}",
@@ -375,7 +375,7 @@ def _differences(run: Run, options: argparse.Namespace) -> list[str]:
     ]
 
 
-def _as_json(run: Run, options: argparse.Namespace, now: float) -> dict[str, Any]:
+def _as_json(run: SimulationRun, options: argparse.Namespace, now: float) -> dict[str, Any]:
     verdicts = run.result.verdicts
     acted = _acted(verdicts)
     found: dict[str, Any] = {

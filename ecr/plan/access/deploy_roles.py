@@ -57,7 +57,7 @@ class _Part:
 
 
 def deployment_documents(settings: Settings) -> dict[str, tuple[Document, Document]]:
-    """Give the identity policies of the role that deploys and of one that only previews, by account.
+    """Return the identity policies of the role that deploys and of one that only previews, by account.
 
     Previewing includes ``--refresh``. What retiring takes is in it only while something retires.
     """
@@ -180,7 +180,7 @@ def _service_role(sid: str, service: str, ours: Registry) -> _Part:
 
 
 def _key(arn: str) -> tuple[str, _Condition]:
-    """Give what a statement about a key names, and the condition that narrows it to that key.
+    """Return what a statement about a key names, and the condition that narrows it to that key.
 
     A policy does not see a key by its alias's ARN (AWS KMS Developer Guide, "Use aliases to control
     access to KMS keys").
@@ -194,7 +194,7 @@ def _key(arn: str) -> tuple[str, _Condition]:
 
 
 def _ecr(registry: Registry) -> str | list[str]:
-    """Give ECR's name in kms:ViaService.
+    """Return ECR's name in kms:ViaService.
 
     AWS KMS documents one form for every Region. Other services of China also have one of China's
     domain; both are Amazon's alone.

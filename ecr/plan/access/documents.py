@@ -14,7 +14,7 @@ from typing import Any, Literal
 Statement = dict[str, Any]
 """One statement of a policy, as JSON has it."""
 
-Kind = Literal["registry", "repository", "trust", "role", "identity", "topic", "key"]
+DocumentKind = Literal["registry", "repository", "trust", "role", "identity", "topic", "key"]
 
 POLICY = 10_240
 """Characters of a registry or repository policy (Amazon ECR API Reference)."""
@@ -35,7 +35,7 @@ TOPIC = 30_720
 KEY = 32_768
 """Characters of a key's policy (AWS KMS quotas)."""
 
-LIMITS: Mapping[Kind, int] = {
+LIMITS: Mapping[DocumentKind, int] = {
     "registry": POLICY,
     "repository": POLICY,
     "trust": TRUST,
@@ -45,7 +45,7 @@ LIMITS: Mapping[Kind, int] = {
     "key": KEY,
 }
 
-REMEDIES: Mapping[Kind, str] = {
+REMEDIES: Mapping[DocumentKind, str] = {
     "registry": "name fewer readers and pushers, give namespaces the same ones, or set access.policy "
     "to repository",
     "repository": "name fewer readers, pushers and accounts",
@@ -61,13 +61,13 @@ REMEDIES: Mapping[Kind, str] = {
 class Document:
     """A policy document: what it is, whose, and its text."""
 
-    kind: Kind
+    kind: DocumentKind
     where: str
     text: str
 
     @property
     def limit(self) -> int:
-        """Give the most characters that AWS takes."""
+        """Return the most characters that AWS takes."""
         return LIMITS[self.kind]
 
 

@@ -30,7 +30,7 @@ def promotion_documents(
     *,
     enhanced: bool = False,
 ) -> dict[str, dict[str, Any]]:
-    """Give the policy documents of the role that promotes, by account.
+    """Return the policy documents of the role that promotes, by account.
 
     The role lives in the target's account. Where the source is another account's, a second role
     there reads it, which the first may assume: ``reader`` is its ARN, or else it is READER.

@@ -27,7 +27,7 @@ ISSUER = "token.actions.githubusercontent.com"
 AUDIENCE = "sts.amazonaws.com"
 """Whom a token is for, where AWS's own action asks for it."""
 
-LONGEST = 64
+LONGEST_ROLE_NAME = 64
 """Characters of a role's name (IAM User Guide, "IAM and AWS STS quotas")."""
 
 
@@ -79,7 +79,7 @@ def plan_push_roles(
 
 
 def _has_role(service: Service, chosen: PushRoles) -> bool:
-    """Whether a service has a role; one that is held keeps it where GitHub no longer says."""
+    """Return whether a service has a role; one that is held keeps it where GitHub no longer says."""
     if service.repository is None:
         return True
     return selects(chosen.services, service.repository)
@@ -146,13 +146,13 @@ def variables_left_alone(roles: Iterable[PushRole]) -> Iterator[str]:
 
 
 def role_name(service: str, number: int) -> str:
-    """Give the name of a role: readable by its service, and unique by the repository's id."""
-    room = LONGEST - len(f"push--{number}")
+    """Return the name of a role: readable by its service, and unique by the repository's id."""
+    room = LONGEST_ROLE_NAME - len(f"push--{number}")
     return f"push-{service.replace('/', '.')[:room]}-{number}"
 
 
 def subjects(chosen: PushRoles) -> tuple[str, ...]:
-    """Give what may stand behind the repository in a token's subject; everything if nothing is chosen."""
+    """Return what may stand behind the repository in a token's subject; everything if nothing is chosen."""
     return (
         *(f"ref:refs/heads/{each}" for each in chosen.branches),
         *(f"ref:refs/tags/{each}" for each in chosen.tags),
@@ -206,11 +206,11 @@ def push_policy(placements: Iterable[Placement]) -> str:
 
 
 def provider_arn(registry: Registry) -> str:
-    """Give the ARN of GitHub's identity provider in the registry's account."""
+    """Return the ARN of GitHub's identity provider in the registry's account."""
     return f"arn:{registry.partition}:iam::{registry.account}:oidc-provider/{ISSUER}"
 
 
 def providers_made(roles: Iterable[PushRole], settings: Settings) -> Iterator[Registry]:
-    """Give one registry of each account in which the identity provider is to be made."""
+    """Yield one registry of each account in which the identity provider is to be made."""
     if settings.push_roles and settings.push_roles.create_provider:
         yield from {each.registry.account: each.registry for each in roles}.values()

@@ -61,7 +61,7 @@ Condition = dict[str, dict[str, Any]]
 
 
 def source_policy(registry: Registry, settings: Settings, role: str | None) -> str | None:
-    """Give the policy of a registry that images are pushed to; None where it needs none.
+    """Return the policy of a registry that images are pushed to; None where it needs none.
 
     A registry policy of the V2 scope covers every image repository at once (Amazon ECR User Guide,
     "Private registry permissions"). Namespaces with readers of their own are taken out again by
@@ -186,7 +186,7 @@ def unbound_replicas(
 
 
 def namespace_policy(name: str, registries: Iterable[Registry]) -> str:
-    """Give the identity policy of whoever runs the images of one namespace, and no others.
+    """Return the identity policy of whoever runs the images of one namespace, and no others.
 
     It is for nodes, pods' roles and task execution roles. Logging in has no resource of its own.
     """
@@ -335,7 +335,7 @@ def _kinds(readers: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
 
 
 def _sid(namespace: str) -> str:
-    """Give a statement's name for a namespace: IAM takes letters and digits, each namespace its own."""
+    """Return a statement's name for a namespace: IAM takes letters and digits, each namespace its own."""
     words = {"-": " Dash ", ".": " Dot ", "_": " Underscore "}
     spelt = "".join(words.get(letter, letter) for letter in namespace)
     return "".join(word[0].upper() + word[1:] for word in spelt.split())
