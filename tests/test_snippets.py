@@ -22,6 +22,7 @@ BLOCKS = blocks()
 SHELL = [block for block in BLOCKS if block.language in {"sh", "console"}]
 COMMANDS = [(block, words) for block in SHELL for words in block.commands()]
 OTHERS = {
+    ".venv/bin/python": {"-m"},
     ".": None,
     "docker": {"build", "buildx", "login", "manifest", "pull", "push"},
     "find": None,
@@ -82,6 +83,7 @@ def module(name: str) -> Callable[[list[str]], Any]:
     return {
         "ecr": command_line().parse_args,
         "sandbox": sandbox_command_line().parse_args,
+        "venv": list,
     }[name]
 
 

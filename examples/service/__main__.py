@@ -20,7 +20,7 @@ async def main() -> dict[str, Any]:
     config = pulumi.Config()
     name, organisation = config.require("name"), config.require("organisation")
     central = pulumi.StackReference(config.require("central"))
-    told = (await central.get_output_details("forServices")).value
+    told: Any = (await central.get_output_details("forServices")).value
     estate = Estate.of(told)
 
     on_github = pulumi.ResourceOptions(

@@ -39,10 +39,12 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(PROJECT / "ecr", copy / "ecr", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(PROJECT / name, copy)
-    wheel = [*pip, "wheel", *options, "--no-build-isolation", "--wheel-dir", str(wheels), str(copy)]
+    wheel = [*pip, "wheel", *options, "--no-build-isolation", "-w", str(wheels), str(copy)]
     subprocess.run(wheel, check=True)
     (built,) = wheels.glob("*.whl")
-    subprocess.run([*pip, "install", *options, "--target", folder / "site", built], check=True)
+    subprocess.run(
+        [*pip, "install", *options, "--target", str(folder / "site"), str(built)], check=True
+    )
     return folder / "site"
 
 
