@@ -42,35 +42,42 @@ class Layout:
         (folder / "blobs/sha256").mkdir(parents=True)
         (folder / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
 
-    def plain(self, content: str, *, platform: str = "linux/amd64") -> str:
-        """Put in a manifest alone, as `docker build --provenance=false` gives it; return its digest."""
-        return self._name(self._manifest(content, platform))
+    def plain(
+        self, content: str, *, platform: str = "linux/amd64", media_type: str = DOCKER_MANIFEST
+    ) -> str:
+        """Put in a manifest alone, as `docker build --provenance=false` gives it; return its digest.
 
-    def with_provenance(self, content: str, *platforms: str) -> str:
-        """Put in an index, of each platform its manifest and its attestation; return its digest.
+        Docker 28 writes its own media types, the containerd image store of Docker 29 those of OCI.
+        """
+        return self._name(self._manifest(content, platform, media_type=media_type))
 
-        BuildKit makes that unless it is told `--provenance=false`: with Docker 29, whose image store is
-        containerd's, for one platform as well (Docker documentation, "Provenance attestations").
+    def index(self, content: str, *platforms: str, provenance: bool) -> str:
+        """Put in an index of one manifest for each platform; return its digest.
+
+        With provenance, each has an attestation beside it. BuildKit makes that unless it is told
+        `--provenance=false`: with Docker 29, whose image store is containerd's, for one platform as well
+        (Docker documentation, "Provenance attestations").
         """
         members = []
-        for platform in platforms or ("linux/amd64",):
+        for platform in platforms:
             system, _, architecture = platform.partition("/")
             image = self._manifest(content, platform, media_type=OCI_MANIFEST)
-            attestation = self._attestation(image)
-            members += [
-                image.descriptor(platform={"os": system, "architecture": architecture}),
-                attestation.descriptor(
+            members.append(image.descriptor(platform={"os": system, "architecture": architecture}))
+            if not provenance:
+                continue
+            members.append(
+                self._attestation(image).descriptor(
                     platform={"os": "unknown", "architecture": "unknown"},
                     annotations={
                         "vnd.docker.reference.digest": image.digest,
                         "vnd.docker.reference.type": "attestation-manifest",
                     },
-                ),
-            ]
+                )
+            )
         index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": members}
         return self._name(self._json(OCI_INDEX, index))
 
-    def _manifest(self, content: str, platform: str, *, media_type: str = DOCKER_MANIFEST) -> Blob:
+    def _manifest(self, content: str, platform: str, *, media_type: str) -> Blob:
         system, _, architecture = platform.partition("/")
         docker = media_type == DOCKER_MANIFEST
         archive = _archive(content)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import ssl
-from functools import lru_cache
+import threading
 from typing import TYPE_CHECKING, Final
 
 from cryptography import x509
@@ -34,10 +34,17 @@ class Authority:
         self._root = self._signed(self._name, constraints)
         self.file = folder / "authority.pem"
         self.file.write_bytes(self._root.public_bytes(Encoding.PEM))
-        self.context = lru_cache(maxsize=None)(self._context)
+        self._contexts: dict[str, ssl.SSLContext] = {}
+        self._lock = threading.Lock()
+
+    def context(self, host: str) -> ssl.SSLContext:
+        """Return how to serve one host over TLS. It may be asked for in many threads."""
+        with self._lock:
+            if host not in self._contexts:
+                self._contexts[host] = self._context(host)
+            return self._contexts[host]
 
     def _context(self, host: str) -> ssl.SSLContext:
-        """Return how to serve one host over TLS."""
         alternative = x509.SubjectAlternativeName([x509.DNSName(host)])
         # A common name has at most 64 characters, and clients look at the alternative names alone.
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a registry")])

@@ -349,7 +349,7 @@ class Distribution:
         """Give ECR the layer that crane's registry has taken and checked."""
         content = self._forward(asked, "GET", f"{asked.room}/blobs/{digest}").body
         about: Any = {**asked.repository, "uploadId": upload}
-        for start in range(0, len(content) or 1, _PART):
+        for start in range(0, len(content), _PART):
             part = content[start : start + _PART]
             asked.ecr.upload_layer_part(
                 **about,
@@ -527,30 +527,26 @@ class Distribution:
         return _json({"name": asked.name, "tags": tags}, "application/json", *links)
 
     def _referrers(self, asked: _Asked) -> _Answer:
-        """GET /v2/NAME/referrers/DIGEST: crane's registry knows them, ECR which of them are there."""
+        """GET /v2/NAME/referrers/DIGEST: ListImageReferrers."""
         if asked.method != "GET":
             raise _unsupported(asked.environ)
-        answer = self._forward(asked, "GET", f"{asked.room}/referrers/{asked.reference}")
-        known = []
-        if answer.status == HTTPStatus.OK:
-            known = json.loads(answer.body)["manifests"]
-        here = set()
-        if known:
-            got = asked.ecr.batch_get_image(
-                **asked.repository,
-                imageIds=[{"imageDigest": each["digest"]} for each in known],
-            )
-            here = {each["imageId"]["imageDigest"] for each in got["images"]}
-        else:
-            asked.ecr.describe_repositories(registryId=asked.account, repositoryNames=[asked.name])
+        about: dict[str, Any] = {"subjectId": {"imageDigest": asked.reference}}
         wanted = asked.query.get("artifactType")
+        if wanted:
+            about["filter"] = {"artifactTypes": [wanted]}
+        found: list[Any] = []
+        while True:
+            answer = asked.ecr.list_image_referrers(**asked.repository, **about)
+            found += answer["referrers"]
+            if not answer.get("nextToken"):
+                break
+            about["nextToken"] = answer["nextToken"]
+        members = ("mediaType", "digest", "size", "artifactType", "annotations")
         index = {
             "schemaVersion": 2,
             "mediaType": "application/vnd.oci.image.index.v1+json",
             "manifests": [
-                each
-                for each in known
-                if each["digest"] in here and wanted in {None, each.get("artifactType")}
+                {member: each[member] for member in members if each.get(member)} for each in found
             ],
         }
         filtered = [("OCI-Filters-Applied", "artifactType")] if wanted else []

@@ -1,4 +1,4 @@
-"""What pushing and pulling by the OCI distribution protocol rests on in ECR's API: logins and layers.
+"""What pushing and pulling by the OCI protocol rests on in ECR's API: logins, layers and referrers.
 
 Owns the tokens of GetAuthorizationToken and the bytes of layers. Reads moto's ECR, which it extends by
 subclassing. Never speaks the protocol itself: sandbox/aws/distribution.py does, through this API.
@@ -135,6 +135,33 @@ class PushingResponse(ECRResponse):
             )
         url = download_url(self.region, digest, time.time())
         return ActionResult({"layerDigest": digest, "downloadUrl": url})
+
+    def list_image_referrers(self) -> ActionResult:
+        """Amazon ECR API Reference, ListImageReferrers, in one page."""
+        registry = cast("LayerKeeper", self.ecr_backend)
+        (repository,) = registry.describe_repositories(
+            self._get_param("registryId"), [self._get_param("repositoryName")]
+        )
+        subject = self._get_param("subjectId")["imageDigest"]
+        types = self._get_param("filter", {}).get("artifactTypes")
+        found = []
+        for image in repository.images:
+            manifest = json.loads(image.image_manifest)
+            kind = manifest.get("artifactType") or manifest.get("config", {}).get("mediaType")
+            if manifest.get("subject", {}).get("digest") == subject and (
+                not types or kind in types
+            ):
+                found.append(
+                    {
+                        "digest": image.image_digest,
+                        "mediaType": image.image_manifest_media_type,
+                        "artifactType": kind,
+                        "size": len(image.image_manifest.encode()),
+                        "annotations": manifest.get("annotations", {}),
+                        "artifactStatus": "ACTIVE",
+                    }
+                )
+        return ActionResult({"referrers": found})
 
 
 class LayerKeeper(ECRBackend):

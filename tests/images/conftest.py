@@ -121,7 +121,11 @@ class Registries:
     def push(self, reference: str, content: str = "first", *, provenance: bool = False) -> str:
         """Push an image as Docker makes it, and return its digest."""
         layout = self.layout()
-        digest = layout.with_provenance(content) if provenance else layout.plain(content)
+        digest = (
+            layout.index(content, "linux/amd64", provenance=True)
+            if provenance
+            else layout.plain(content)
+        )
         self.crane("push", layout.folder, reference)
         return digest
 

@@ -215,7 +215,7 @@ def test_a_layer_is_known_in_the_image_repository_that_has_it_alone(registries: 
 
 def test_an_index_whose_members_are_missing_is_refused(registries: Registries) -> None:
     layout = registries.layout()
-    digest = layout.with_provenance("never sent")
+    digest = layout.index("never sent", "linux/amd64", provenance=True)
     answer = asked(
         registries,
         "/v2/checkout/manifests/v1",

@@ -1,8 +1,7 @@
 // Command registry serves crane's registry, which keeps what is pushed in memory, on a free port of the
 // loopback interface, until its standard input ends: so it never outlives the process that started it.
 //
-// It is `crane registry serve` with the referrers API, which that command leaves off, and without a
-// line for every request. Its one line of output is its address.
+// It is `crane registry serve` without a line for every request. Its one line of output is its address.
 package main
 
 import (
@@ -24,10 +23,7 @@ func main() {
 	}
 	server := &http.Server{
 		ReadHeaderTimeout: 5 * time.Second,
-		Handler: registry.New(
-			registry.WithReferrersSupport(true),
-			registry.Logger(log.New(io.Discard, "", 0)),
-		),
+		Handler:           registry.New(registry.Logger(log.New(io.Discard, "", 0))),
 	}
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
