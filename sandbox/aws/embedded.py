@@ -179,8 +179,8 @@ class EmbeddedAws:
         # Imported here because moto takes a second to import: see the module's docstring.
         from sandbox.aws import seeding  # noqa: PLC0415
         from sandbox.aws.authorisation import Authorisation  # noqa: PLC0415
-        from sandbox.aws.identity import Identities, Organisation  # noqa: PLC0415
         from sandbox.aws.functions import checked_images  # noqa: PLC0415
+        from sandbox.aws.identity import Identities, Organisation  # noqa: PLC0415
         from sandbox.aws.registry import extended_ecr  # noqa: PLC0415
         from sandbox.aws.server import serving  # noqa: PLC0415
 

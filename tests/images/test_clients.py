@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+import shutil
 
 import pytest
 
-from sandbox.toolchain.tools import BUILDX, ORAS, Tool, find_tool
+from sandbox.toolchain.tools import BUILDX, ORAS, find_tool
 from tests.images.conftest import ACCOUNT, HOST, REGION, REPOSITORY, Registries, built
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = pytest.mark.images
 
-SKOPEO = Tool("skopeo", "")
-COSIGN = Tool("cosign", "github.com/sigstore/cosign/v3/cmd/cosign")
 
-
-def at_hand(tool: Tool) -> Path:
-    """Give a client that is on PATH, or was built by hand; skip by its name where it is not."""
-    found = find_tool(tool) if tool.package else None
-    if found is None:
-        pytest.skip(f"there is no {tool.name}")
+def at_hand(name: str) -> str:
+    """Give a client that takes long to build, where it is on PATH; skip by its name where it is not."""
+    found = str(find_tool(BUILDX) or "") if name == BUILDX.name else shutil.which(name)
+    if not found:
+        pytest.skip(f"there is no {name}")
     return found
 
 
@@ -102,7 +96,7 @@ def test_oras_pushes_and_pulls_a_file_of_some_size(registries: Registries) -> No
 def test_buildx_retags_a_plain_image_as_itself_only_when_told(
     registries: Registries, option: str, *, same: bool
 ) -> None:
-    buildx = at_hand(BUILDX)
+    buildx = at_hand(BUILDX.name)
     digest = registries.push(f"{REPOSITORY}:sha")
     options = [option] if option else []
     done = registries.run(
@@ -113,7 +107,7 @@ def test_buildx_retags_a_plain_image_as_itself_only_when_told(
 
 
 def test_buildx_retags_an_index_as_itself(registries: Registries) -> None:
-    buildx = at_hand(BUILDX)
+    buildx = at_hand(BUILDX.name)
     digest = registries.push(f"{REPOSITORY}:sha", provenance=True)
     options = ("--prefer-index=false", "--tag", f"{REPOSITORY}:v1")
     done = registries.run(buildx, "imagetools", "create", *options, f"{REPOSITORY}:sha")
@@ -122,18 +116,20 @@ def test_buildx_retags_an_index_as_itself(registries: Registries) -> None:
 
 
 def test_skopeo_copies_with_the_digest(registries: Registries) -> None:
-    skopeo = at_hand(SKOPEO)
+    skopeo = at_hand("skopeo")
     registries.ecr().create_repository(repositoryName="other")
     digest = registries.push(f"{REPOSITORY}:v1", provenance=True)
     auth = ("--authfile", registries.folder / "docker/config.json")
     source, target = f"docker://{REPOSITORY}:v1", f"docker://{HOST}/other:v1"
-    done = registries.run(skopeo, "copy", "--all", "--preserve-digests", *auth, source, target)
+    done = registries.run(
+        skopeo, "--insecure-policy", "copy", "--all", "--preserve-digests", *auth, source, target
+    )
     assert done.returncode == 0, done.stderr
     assert registries.digests("other") == {"v1": digest}
 
 
 def test_cosign_signs_and_verifies_by_a_key(registries: Registries) -> None:
-    cosign = at_hand(COSIGN)
+    cosign = at_hand("cosign")
     digest = registries.push(f"{REPOSITORY}:v1")
     registries.variables["COSIGN_PASSWORD"] = "password"
     assert registries.run(cosign, "generate-key-pair").returncode == 0
