@@ -14,6 +14,7 @@ from sandbox.toolchain.tools import (
     Tool,
     ensure_tool,
     find_tool,
+    main,
 )
 
 each_tool = pytest.mark.parametrize(
@@ -72,6 +73,16 @@ def test_looking_for_a_tool_builds_none(path: Path, tool: Tool) -> None:
     assert find_tool(tool) is None
     own = put(path, tool.name, "")
     assert find_tool(tool) == own
+
+
+def test_the_command_says_where_each_tool_is(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = [put(path, name, "") for name in ("oras", "buildx")]
+    assert main(["oras", "buildx"]) == 0
+    assert capsys.readouterr().out == f"oras: {own[0]}\nbuildx: {own[1]}\n"
+    assert main(["crane"]) == 1
+    assert "Install either" in capsys.readouterr().err
 
 
 @each_tool

@@ -1,16 +1,20 @@
-"""Small tools that are Go programs: the user's own, or built from a Go module into the user's cache.
+"""`python -m sandbox.toolchain.tools NAME ...`: Go programs that are built into the user's cache.
+
+The user's own is taken where it is on PATH.
 
 Owns one folder below the cache for each pinned version of a tool. Reads PATH and the tool's Go module
 beside this file; fetches what its go.sum pins. Never writes to the clone, and never puts a binary in
 place before it is whole.
 """
 
+import argparse
 import fcntl
 import hashlib
 import os
 import platform
 import shutil
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,6 +104,22 @@ def ensure_tool(tool: Tool, report: Report) -> Path:
     return binary
 
 
+def main(names: Sequence[str]) -> int:
+    """Find or build the tools of these names, and print where they are."""
+    known = {tool.name: tool for tool in (CRANE, REGISTRY, ORAS, BUILDX, ACTIONLINT)}
+    parser = argparse.ArgumentParser(
+        prog="python -m sandbox.toolchain.tools", description="Find tools, or build them once."
+    )
+    parser.add_argument("names", nargs="+", choices=known, metavar="NAME", help=", ".join(known))
+    try:
+        for name in parser.parse_args(names).names:
+            print(f"{name}: {ensure_tool(known[name], print)}")
+    except ToolchainError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
 def find_tool(tool: Tool) -> Path | None:
     """Find a tool on PATH or among those built earlier; None where there is none yet."""
     found = None if tool.own else shutil.which(tool.name)
@@ -116,3 +136,7 @@ def _built(tool: Tool) -> Path:
         digest.update(file.read_bytes())
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return cache / "ecr-estate" / tool.name / digest.hexdigest()[:16] / tool.name
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
