@@ -149,6 +149,7 @@ def _run(options: argparse.Namespace) -> int:
         (DIRECTORY / OUTPUTS).write_text(json.dumps(outputs), encoding="utf-8")
         _print_estate(session.environment, outputs)
         aws = Counter(f"{each.service}:{each.action}" for each in session.aws.calls())
+        _tell_story(session, outputs)
         print(f"\npulumi up took {took:.1f} s and made {len(calls)} GitHub calls", end="; ")
         print(f"both runs together made {aws.total()} AWS calls.")
         print("pulumi preview: no changes.")
@@ -189,6 +190,18 @@ def _print_decisions(calls: Sequence[ApiCall]) -> None:
     print(f"{len(decided) - len(refused)} let through, {len(refused)} refused. Who made them:")
     for principal, count in Counter(each.principal or "nobody known" for each in decided).items():
         print(f"  {count:>6}  {principal}")
+
+
+def _tell_story(session: Session, outputs: Mapping[str, Any]) -> None:
+    """Push an image into the estate, and say what becomes of it."""
+    from sandbox.story import tell  # noqa: PLC0415 - with boto3 and moto
+
+    print("\nThe story of an image")
+    try:
+        for line in tell(outputs, session.environment, session.directory / "images"):
+            print(line, flush=True)
+    except ToolchainError as error:
+        print(f"no image was pushed: {error}")
 
 
 def _serve(_: argparse.Namespace) -> int:

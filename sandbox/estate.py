@@ -44,8 +44,14 @@ class Registries:
 
     def client(self, account: str, region: str) -> "ECRClient":
         """Return a client for one registry."""
-        return self._session.client(
-            "ecr",
+        client: ECRClient = self.service("ecr", account, region)
+        return client
+
+    def service(self, name: str, account: str, region: str) -> Any:  # noqa: ANN401 - any service's client
+        """Return a client for a service of one account and Region."""
+        session: Any = self._session  # its client is typed by literal names only
+        return session.client(
+            name,
             region_name=region,
             endpoint_url=self._endpoint,
             **credentials_of(account, self._hand),

@@ -55,6 +55,11 @@ def test_it_takes_what_the_variables_of_a_push_role_say() -> None:
         assert any(variable in each["description"] for each in inputs.values())
 
 
+def test_no_provenance_is_attached_unless_asked_for() -> None:
+    inputs = yaml.safe_load(WORKFLOW.read_text())[True]["workflow_call"]["inputs"]
+    assert inputs["provenance"]["default"] is False
+
+
 def put_command(folder: Path, name: str, script: str) -> None:
     file = folder / name
     file.write_text(f"#!/bin/bash\n{script}\n")
@@ -80,6 +85,7 @@ def test_the_image_is_pushed_once_under_the_commits_sha(tmp_path: Path, *, pushe
             "CONTEXT": ".",
             "DOCKERFILE": "Dockerfile",
             "PLATFORM": "linux/amd64",
+            "PROVENANCE": "false",
             "TAG": SHA,
         },
         capture_output=True,
@@ -90,6 +96,7 @@ def test_the_image_is_pushed_once_under_the_commits_sha(tmp_path: Path, *, pushe
     said = log.read_text()
     host = REPOSITORY.partition("/")[0]
     assert f"docker login --username AWS --password-stdin {host}\na-password\n" in said
-    assert said.count(f"--tag {REPOSITORY}:{SHA} --push .") == (0 if pushed else 1)
+    built = "docker buildx build --provenance=false --platform linux/amd64 --file ./Dockerfile"
+    assert said.count(f"{built} --tag {REPOSITORY}:{SHA} --push .") == (0 if pushed else 1)
     assert said.endswith(f"docker logout {host}\n")
     assert output.read_text() == f"image={REPOSITORY}@{DIGEST}\n"

@@ -5,9 +5,21 @@ from pathlib import Path
 import pytest
 
 from sandbox.toolchain import ToolchainError
-from sandbox.toolchain.tools import ACTIONLINT, CRANE, Tool, ensure_tool
+from sandbox.toolchain.tools import (
+    ACTIONLINT,
+    BUILDX,
+    CRANE,
+    ORAS,
+    REGISTRY,
+    Tool,
+    ensure_tool,
+    find_tool,
+    main,
+)
 
-each_tool = pytest.mark.parametrize("tool", [CRANE, ACTIONLINT], ids=lambda tool: str(tool.name))
+each_tool = pytest.mark.parametrize(
+    "tool", [CRANE, ACTIONLINT, ORAS, BUILDX], ids=lambda tool: str(tool.name)
+)
 
 
 def put(folder: Path, name: str, script: str) -> Path:
@@ -46,6 +58,31 @@ def test_a_build_that_fails_leaves_no_tool(path: Path) -> None:
     for _ in range(2):
         with pytest.raises(ToolchainError, match="no such module"):
             ensure_tool(CRANE, print)
+
+
+def test_the_projects_own_program_is_never_another_of_its_name(path: Path) -> None:
+    put(path, REGISTRY.name, "")
+    assert find_tool(REGISTRY) is None
+    with pytest.raises(ToolchainError, match="Install Go"):
+        ensure_tool(REGISTRY, print)
+
+
+@each_tool
+def test_looking_for_a_tool_builds_none(path: Path, tool: Tool) -> None:
+    put(path, "go", "exit 1")
+    assert find_tool(tool) is None
+    own = put(path, tool.name, "")
+    assert find_tool(tool) == own
+
+
+def test_the_command_says_where_each_tool_is(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = [put(path, name, "") for name in ("oras", "buildx")]
+    assert main(["oras", "buildx"]) == 0
+    assert capsys.readouterr().out == f"oras: {own[0]}\nbuildx: {own[1]}\n"
+    assert main(["crane"]) == 1
+    assert "Install either" in capsys.readouterr().err
 
 
 @each_tool

@@ -179,6 +179,7 @@ class EmbeddedAws:
         # Imported here because moto takes a second to import: see the module's docstring.
         from sandbox.aws import seeding  # noqa: PLC0415
         from sandbox.aws.authorisation import Authorisation  # noqa: PLC0415
+        from sandbox.aws.functions import checked_images  # noqa: PLC0415
         from sandbox.aws.identity import Identities, Organisation  # noqa: PLC0415
         from sandbox.aws.registry import extended_ecr  # noqa: PLC0415
         from sandbox.aws.server import serving  # noqa: PLC0415
@@ -193,6 +194,7 @@ class EmbeddedAws:
             self._journal.clear()
             self.refusals.clear()
             starting.enter_context(extended_ecr())
+            starting.enter_context(checked_images())
             self.organisation = Organisation(self._organisation_id)
             self._identities = Identities(
                 self.organisation, self.default_account, strict=self._strict

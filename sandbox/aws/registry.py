@@ -23,8 +23,7 @@ from moto.core.responses import ActionResult
 from moto.core.utils import get_service_model
 from moto.ecr import urls
 from moto.ecr.exceptions import ImageAlreadyExistsException, InvalidParameterException
-from moto.ecr.models import ECRBackend, Image, Repository, ecr_backends
-from moto.ecr.responses import ECRResponse
+from moto.ecr.models import Image, Repository, ecr_backends
 
 from sandbox.aws import (
     lifecycle_documents,
@@ -32,6 +31,7 @@ from sandbox.aws import (
     policy_documents,
     request_shapes,
 )
+from sandbox.aws.pushing import LayerKeeper, PushingResponse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,7 +87,7 @@ def _refusal(parameter: str, *offences: str) -> InvalidParameterException:
     )
 
 
-class RegistryResponse(ECRResponse):
+class RegistryResponse(PushingResponse):
     """The operations, from the request to the answer."""
 
     def call_action(self) -> TYPE_RESPONSE:
@@ -180,7 +180,7 @@ class RegistryResponse(ECRResponse):
         return ActionResult({**whole, result_key: whole[result_key][start:end], **more})
 
 
-class Registry(ECRBackend):
+class Registry(LayerKeeper):
     """What one registry holds, and which of the requests about it ECR refuses."""
 
     def __init__(self, region_name: str, account_id: str) -> None:

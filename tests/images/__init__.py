@@ -1,0 +1,1 @@
+"""Tests that push and pull real images."""
