@@ -309,9 +309,12 @@ def test_manifests_are_read_only_where_a_list_may_hold_what_would_go(
     estate.push("api", "v1.0.0", account=LAMBDA, days_ago=99, parts=(part,))
     function(estate, LAMBDA, part)
     pulls: list[str] = []
-    monkeypatch.setattr(
-        "ecr.aws.images.manifests_of", lambda *given: pulls.extend(given[2]) or {}
-    )
+
+    def noted(_: object, __: str, digests: list[str]) -> dict[str, str]:
+        pulls.extend(digests)
+        return {}
+
+    monkeypatch.setattr("ecr.aws.images.manifests_of", noted)
     assert audited(estate, capsys)[1][0]["state"] == "safe"
     assert pulls == []
 
