@@ -20,6 +20,7 @@ from ecr.cli.exit_codes import FOUND
 from ecr.cli.options import float_between, int_between
 from ecr.cli.registries import add_name_options, add_registry_options, selected_registries
 from ecr.errors import EstateError
+from ecr.images.image import ACTIVE
 
 AGAIN = timedelta(hours=24)
 """How often ECR scans an image (Amazon ECR User Guide, "Scan images for OS vulnerabilities")."""
@@ -104,6 +105,7 @@ def _chosen(details: list[Any], newest: int) -> Iterator[Any]:
         detail
         for detail in details
         if detail.get("imageTags")
+        and detail.get("imageStatus", ACTIVE) == ACTIVE
         and not is_index(detail)
         and not detail.get("subjectManifestDigest")
     ]
