@@ -23,8 +23,12 @@ def put_findings(
     findings: Mapping[str, str],
     *,
     kind: Literal["basic", "enhanced"] = "basic",
+    status: str = "",
 ) -> None:
-    """Let DescribeImageScanFindings, asked by digest, answer with these severities by name."""
+    """Let DescribeImageScanFindings, asked by digest, answer with these severities by name.
+
+    ``status`` is one of ECR's ImageScanStatus; without it the scan has finished.
+    """
     from moto.ecr.models import ecr_backends  # noqa: PLC0415 - moto takes a second to import
 
     repository = ecr_backends[account][region].repositories[name]
@@ -34,7 +38,7 @@ def put_findings(
         "registryId": account,
         "repositoryName": name,
         "imageId": {"imageDigest": digest},
-        "imageScanStatus": {"status": "COMPLETE" if kind == "basic" else "ACTIVE"},
+        "imageScanStatus": {"status": status or ("COMPLETE" if kind == "basic" else "ACTIVE")},
         "imageScanFindings": {
             "findingSeverityCounts": dict(Counter(findings.values())),
             **_FORMS[kind](findings),
