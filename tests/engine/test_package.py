@@ -16,6 +16,7 @@ from sandbox.toolchain.commands import ToolchainError
 from sandbox.toolchain.tools import LANGUAGE_YAML, ensure_tool
 from tests.engine.conftest import Open
 from tests.engine.test_estate import ARTIFACTS, deploy, held
+from tests.engine.test_examples import may_deploy
 
 pytestmark = pytest.mark.engine
 
@@ -107,6 +108,7 @@ def test_a_yaml_program_uses_the_component(
     github = {"organisation": ORGANISATION, "selection": {"exclude": ["checkout"]}}
     session = open_session("api", github=github, lambdaReplicas=None)
     deploy(session)
+    may_deploy(session)
     folder = session.directory / "yaml"
     plugin = folder / "plugin"
     plugin.mkdir(parents=True)
