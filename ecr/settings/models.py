@@ -69,11 +69,11 @@ class Selection(SettingsModel):
     """Which repositories of the organisation become services. A repository must pass every rule."""
 
     archived: Flag = False
-    """Return whether archived repositories become services."""
+    """Whether archived repositories become services."""
     forks: Flag = False
-    """Return whether forks become services."""
+    """Whether forks become services."""
     templates: Flag = False
-    """Return whether template repositories become services."""
+    """Whether template repositories become services."""
     visibilities: SomeDistinct[Literal["public", "private", "internal"]] = (
         "public",
         "private",
@@ -215,10 +215,10 @@ class ForServices(SettingsModel):
 
 
 class Mutability(SettingsModel):
-    """Return whether tags can be moved to another image."""
+    """Whether tags can be moved to another image."""
 
     immutable: Flag = True
-    """Return whether a tag that has been pushed can never be moved to another image."""
+    """Whether a tag that has been pushed can never be moved to another image."""
     mutable_tags: Annotated[tuple[TagPattern, ...], Field(max_length=5), EachOnce()] = ()
     """Filters for the tags that may be moved all the same, such as latest."""
     immutable_tags: Annotated[tuple[TagPattern, ...], Field(max_length=5), EachOnce()] = ()
@@ -269,7 +269,7 @@ class Images(Mutability):
     named: NamedImages = NamedImages()
     """The services that build several images."""
     count: Flag = False
-    """Return whether a preview counts the images of every image repository, to warn before one is full. It
+    """Whether a preview counts the images of every image repository, to warn before one is full. It
     costs a request for each."""
 
 
@@ -425,7 +425,7 @@ class Namespaces(SettingsModel):
     property: PropertyName | None = None
     """The custom property whose value is a repository's namespace."""
     required: Flag = False
-    """Return whether a repository without a namespace is left out; otherwise its name has only one part."""
+    """Whether a repository without a namespace is left out; otherwise its name has only one part."""
 
     @cached_property
     def chosen(self) -> Mapping[str, str]:
@@ -510,13 +510,13 @@ class PushRoles(SettingsModel):
     """GitHub environments whose jobs are trusted; such a job is no longer known by its branch. As with
     branches and tags, capitals count: write it as the workflows do."""
     create_provider: Flag = False
-    """Return whether the accounts get GitHub's identity provider too; an account has one at most, and
+    """Whether the accounts get GitHub's identity provider too; an account has one at most, and
     otherwise it must be there."""
     permissions_boundary: PolicyArn | None = None
     """A managed policy that bounds whatever these roles may ever do. With it the role that deploys need
     not be trusted to write any role it likes."""
     variables: Flag = False
-    """Return whether each repository gets ECR_PUSH_ROLE, ECR_REGION and ECR_REPOSITORY as Actions variables."""
+    """Whether each repository gets ECR_PUSH_ROLE, ECR_REGION and ECR_REPOSITORY as Actions variables."""
     variables_prefix: VariablesPrefix = "ECR_"
     """What the names of these variables begin with. A repository's variable hides the organisation's
     of the same name."""
@@ -614,8 +614,8 @@ class Settings(SettingsModel):
     the list, and the first has what is set once for a registry. Without the key the estate is one
     stack."""
     strict: Flag = False
-    """Return whether a repository that cannot be placed stops the deployment, instead of being left
-    out."""
+    """Whether the deployment stops where a repository cannot be placed or changes wait for a
+    confirmation. Otherwise these are left out or held, and everything else is deployed."""
 
     @cached_property
     def chosen_names(self) -> Mapping[str, str]:
