@@ -20,6 +20,7 @@ from ecr.ledger.ledger import Entry, Ledger
 from ecr.promotion import RECORD
 from ecr.promotion.crane import EMPTY, crane, digest_of
 from sandbox.toolchain.tools import CRANE, ensure_tool
+from tests.builders import outputs_file
 
 pytestmark = pytest.mark.engine
 
@@ -33,12 +34,12 @@ class Stages:
         self._binary, self._folder = binary, folder
         self.urls = dict(zip(STAGES, (f"{host}/checkout" for host in hosts), strict=True))
         entry = Entry(repository="checkout", service="checkout", state="active", since="2026-11-22")
-        written = {
-            "ledger": Ledger({1: entry}).to_output(),
-            "imageRepositories": {"checkout": list(self.urls.values())},
-            "report": {"stages": STAGES},
-        }
-        (folder / "outputs.json").write_text(json.dumps(written))
+        outputs_file(
+            folder,
+            ledger=Ledger({1: entry}).to_output(),
+            imageRepositories={"checkout": list(self.urls.values())},
+            report={"stages": list(STAGES)},
+        )
 
     def crane(self, *arguments: str) -> str:
         done = subprocess.run(
