@@ -16,16 +16,19 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+import time
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ecr.aws.images import described_images, images_if_there, manifests_of
 from ecr.aws.session import Aws, aws_errors_as
 from ecr.cli.exit_codes import FOUND
 from ecr.cli.options import refuse_unused_options
+from ecr.cli.progress import progress_line
 from ecr.cli.registries import (
     RegistrySelection,
     add_name_options,
@@ -36,7 +39,15 @@ from ecr.cli.table import table
 from ecr.errors import EstateError
 from ecr.registry.registry import Registry
 
+if TYPE_CHECKING:
+    from mypy_boto3_ecr import ECRClient
+
 SHORT_DIGEST = 19
+BETWEEN = 10.0
+"""Seconds between two looks at a backfill."""
+
+_UNFINISHED = ("PREPARING", "IN_PROGRESS", "STOPPING")
+
 TOOLS = ("crane", "skopeo")
 
 
@@ -92,12 +103,13 @@ def run(options: argparse.Namespace) -> int:
     filled: list[str] = []
     if options.fill and gaps:
         if options.yes:
-            _fill(access, gaps, options.fill)
+            if options.fill == "backfill":
+                filled += _backfilled(access, gaps, selection.replicas)
+            else:
+                _copy(access, gaps, options.fill)
             before = len(gaps)
             gaps = _gaps(access, selection, options.repository)
             filled.append(f"{before - len(gaps)} of {before} gaps are filled")
-            if gaps and options.fill == "backfill":
-                filled.append("a backfill takes its time: run the command again without --fill")
         else:
             filled = [*_intended(gaps, options.fill), "nothing was changed; add --yes to do it"]
     damaged = list(_damaged(access, selection, options.repository)) if options.verify else []
@@ -112,7 +124,7 @@ def run(options: argparse.Namespace) -> int:
             }
             for gap in gaps
         ]
-        json.dump({"gaps": found, "damaged": damaged}, sys.stdout, indent=2)
+        json.dump({"gaps": found, "damaged": damaged, "filled": filled}, sys.stdout, indent=2)
         sys.stdout.write("\n")
     else:
         rows = [
@@ -212,16 +224,62 @@ def _registries(gaps: Sequence[Gap]) -> list[tuple[Registry, Registry]]:
     return sorted({(gap.source, gap.destination) for gap in gaps})
 
 
-def _fill(access: Aws, gaps: Sequence[Gap], way: str) -> None:
-    if way != "backfill":
-        _copy(access, gaps, way)
-        return
+def _backfilled(access: Aws, gaps: Sequence[Gap], known: Collection[str]) -> Iterator[str]:
+    """Backfill one destination after another, each to its end, and say what could not be copied.
+
+    ECR has one backfill in progress for a destination's Region (Amazon ECR API Reference,
+    "StartReplicationBackfill"). It copies whatever the rules' prefixes match, and not the gaps alone:
+    what is not ``known`` as a replica has no image repository there, and fails.
+    """
     for source, destination in _registries(gaps):
+        ecr = access.ecr(source)
         with aws_errors_as(f"backfilling {destination.key} from {source.key}"):
-            started = access.client("ecr", source).start_replication_backfill(
+            begun = ecr.start_replication_backfill(
                 destination={"region": destination.region, "registryId": destination.account}
             )
-        sys.stderr.write(f"{destination.key}: backfill {started['replicationBackfillId']}\n")
+        identifier = begun["replicationBackfillId"]
+        ended = _ended(ecr, identifier, destination)
+        why = f" ({ended['failureCode']})" if ended.get("failureCode") else ""
+        yield f"{destination.key}: backfill {identifier} is {ended['status']}{why}"
+        for (name, code), count in sorted(_failures(ecr, identifier).items()):
+            hint = "" if name in known else "; it is no replica, and a rule's prefix matches it too"
+            yield f"{destination.key}/{name}: {count} images were not copied ({code}){hint}"
+
+
+def _ended(ecr: "ECRClient", identifier: str, destination: Registry) -> Mapping[str, Any]:
+    """Return what a backfill has come to, once it has ended."""
+    with progress_line() as show:
+        while True:
+            with aws_errors_as(f"reading the backfill {identifier}"):
+                found = ecr.describe_replication_backfill_results(
+                    replicationBackfillId=identifier, maxResults=1
+                )
+            if found["status"] not in _UNFINISHED:
+                return found
+            counts = ", ".join(f"{key} {count}" for key, count in found.get("progress", {}).items())
+            show(f"{destination.key}: backfill {identifier} is {found['status']} {counts}")
+            time.sleep(BETWEEN)
+
+
+def _failures(ecr: "ECRClient", identifier: str) -> Counter[tuple[str, str]]:
+    """Count what was not copied, by image repository and reason. boto3 has no paginator for it."""
+    ask = partial(
+        ecr.describe_replication_backfill_results,
+        replicationBackfillId=identifier,
+        resultStatusFilter="FAILED",
+    )
+    found: Counter[tuple[str, str]] = Counter()
+    token = ""
+    while True:
+        with aws_errors_as(f"reading what the backfill {identifier} did not copy"):
+            answer = ask(nextToken=token) if token else ask()
+        for each in answer.get("results", ()):
+            inner = each.get("subImageFailureCodes") or ()
+            code = each.get("failureCode") or ", ".join(map(str, inner)) or "without a reason"
+            found[each["repositoryName"], code] += 1
+        token = answer.get("nextToken", "")
+        if not token:
+            return found
 
 
 def _commands(gaps: Sequence[Gap], tool: str) -> Iterator[list[str]]:
