@@ -1,6 +1,7 @@
 """The list of denied images: what is read of ECR, what is decided, and how it is written."""
 
 import argparse
+import importlib.metadata
 import json
 import re
 import shutil
@@ -1026,6 +1027,50 @@ def test_the_jobs_image_needs_no_more_than_it_installs() -> None:
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+DOCKERFILE = (MANIFESTS / "job/Dockerfile").read_text()
+
+
+def required(name: str) -> set[str]:
+    """What a distribution needs, and what that needs in turn, as lock files name it."""
+    found = {name}
+    for each in importlib.metadata.requires(name) or ():
+        needed = re.split(r"[^A-Za-z0-9-]", each.replace("_", "-"), maxsplit=1)[0].lower()
+        if "extra ==" not in each:
+            found |= required(needed)
+    return found
+
+
+def test_the_jobs_image_installs_what_the_command_needs_with_hashes_and_nothing_else() -> None:
+    found = re.search(r"awk '(.+)'", DOCKERFILE)
+    assert found
+    lock = subprocess.run(
+        ["/usr/bin/awk", found[1], str(MANIFESTS.parent.parent / "requirements-deploy.lock")],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    pinned = set(re.findall(r"^([a-z0-9-]+)==", lock, re.MULTILINE))
+    assert pinned == required("boto3") | required("pydantic") | {"pyyaml"}
+    assert lock.count("--hash=sha256:") >= len(pinned)
+    assert "--require-hashes --no-deps -r job.lock" in DOCKERFILE
+
+
+def test_the_jobs_image_has_no_base_that_could_move() -> None:
+    assert re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE) == ["${KUBECTL}", "${PYTHON}"]
+    found = re.search(r"^RUN (for .+?;\s+done)$", DOCKERFILE.replace("\\\n", " "), re.MULTILINE)
+    assert found
+    pinned, moving = f"python:3.13-slim@{digest('a')}", "python:3.13-slim"
+    for kubectl, python, code in [(pinned, pinned, 0), (pinned, moving, 1), (moving, pinned, 1)]:
+        done = subprocess.run(
+            ["/bin/sh", "-c", found[1]],
+            env={"KUBECTL": kubectl, "PYTHON": python},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, "named without its digest" in done.stderr) == (code, bool(code))
 
 
 def test_without_boto3_the_error_says_what_to_install(

@@ -730,19 +730,76 @@ def test_a_stage_whose_name_ends_like_the_next_ones_cannot_be_written() -> None:
     assert "ecr:PutImage" in denied["Action"]
 
 
-def test_the_policies_are_printed_for_all_services_or_for_one(
+POLICY = ["--policy", "--estate", "acme/ecr-estate", "--owner-id", "7"]
+
+
+def printed(
+    capsys: pytest.CaptureFixture[str], stack: Path, *arguments: str
+) -> dict[str, dict[str, Any]]:
+    given = ["--from", "dev", "--to", "test", "--outputs", str(stack), *POLICY]
+    assert main(["promote", *arguments, *given]) == 0
+    found: dict[str, dict[str, Any]] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def test_the_policies_are_printed_for_one_service_or_for_all_when_asked_for_all(
     capsys: pytest.CaptureFixture[str], stack: Path
 ) -> None:
-    given = ["--from", "dev", "--to", "test", "--outputs", str(stack), "--policy"]
-    assert main(["promote", *given]) == 0
-    every = json.loads(capsys.readouterr().out)
-    assert "ecr:PutImage" in allowed(every["222222222222"], THERE.arn("*"))
-    assert main(["promote", "checkout", *given]) == 0
-    one = json.loads(capsys.readouterr().out)
-    assert "ecr:PutImage" in allowed(one["222222222222"], THERE.arn("checkout"))
+    one = printed(capsys, stack, "checkout")["222222222222"]
+    assert "ecr:PutImage" in allowed(one["policy"], THERE.arn("checkout"))
+    assert one["role"] == "promote-checkout-to-test"
     assert "inspector2" not in json.dumps(one)
-    assert main(["promote", *given, "--enhanced"]) == 0
-    assert "inspector2:ListFindings" in capsys.readouterr().out
+    every = printed(capsys, stack, "--all", "--enhanced")
+    assert "ecr:PutImage" in allowed(every["222222222222"]["policy"], THERE.arn("*"))
+    assert "inspector2:ListFindings" in json.dumps(every)
+
+
+def test_a_services_role_trusts_its_own_repository_in_the_estates_workflow_and_nobody_else(
+    capsys: pytest.CaptureFixture[str], stack: Path
+) -> None:
+    roles = printed(capsys, stack, "checkout")
+    (trust,) = roles["222222222222"]["trust"]["Statement"]
+    github = "token.actions.githubusercontent.com"
+    assert trust["Condition"] == {
+        "StringEquals": {f"{github}:aud": "sts.amazonaws.com", f"{github}:repository_id": "1"},
+        "StringLike": {
+            f"{github}:sub": [
+                "repo:acme/checkout:environment:test",
+                "repo:acme@7/checkout@1:environment:test",
+            ],
+            f"{github}:job_workflow_ref": "acme/ecr-estate/.github/workflows/promote.yml@*",
+        },
+    }
+    (reading,) = roles["111111111111"]["trust"]["Statement"]
+    assert reading["Principal"]["AWS"].endswith("222222222222:role/promote-checkout-to-test")
+
+
+def test_one_role_for_all_services_trusts_the_workflow_in_whichever_repository_calls_it(
+    capsys: pytest.CaptureFixture[str], stack: Path
+) -> None:
+    (trust,) = printed(capsys, stack, "--all")["222222222222"]["trust"]["Statement"]
+    said = json.dumps(trust["Condition"])
+    assert "promote.yml@*" in said
+    assert "repo:acme/*:environment:test" in said
+    assert "repository_id" not in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (POLICY, "ask for one role for all by --all"),
+        (["checkout", "--all", *POLICY], "ask for one role for all by --all"),
+        (["checkout", "--policy", "--owner-id", "7"], "--estate OWNER/NAME: is required"),
+        (["checkout", "--policy", "--estate", "acme"], "--owner-id NUMBER: is required"),
+        (["checkout", "--tag", "v1", "--all"], "--all: is for --policy"),
+    ],
+)
+def test_policies_are_not_written_by_halves(
+    capsys: pytest.CaptureFixture[str], stack: Path, arguments: list[str], reason: str
+) -> None:
+    given = ["--from", "dev", "--to", "test", "--outputs", str(stack)]
+    assert main(["promote", *arguments, *given]) == 2
+    assert reason in capsys.readouterr().err
 
 
 ROOT = Path(__file__).parent.parent
@@ -767,6 +824,49 @@ def test_the_workflow_uses_no_action_that_could_move() -> None:
 
 def test_no_input_of_the_workflow_becomes_part_of_a_script() -> None:
     assert [step["run"] for step in job()["steps"] if "${{" in step.get("run", "")] == []
+
+
+def test_the_caller_chooses_neither_the_code_nor_what_is_let_pass() -> None:
+    workflow = yaml.safe_load(WORKFLOW.read_text())
+    inputs = set(workflow[True]["workflow_call"]["inputs"])  # YAML reads the key `on` as true
+    assert inputs == {"service", "from", "to", "tag", "role", "region", "read-role"}
+    (checkout,) = [each for each in job()["steps"] if "checkout@" in each.get("uses", "")]
+    assert checkout["with"]["repository"] == "${{ job.workflow_repository }}"
+    assert checkout["with"]["ref"] == "${{ job.workflow_sha }}"
+    given = job()["steps"][-1]["env"]
+    chosen = {key: value for key, value in given.items() if "inputs." not in value}
+    assert chosen == {
+        "OUTPUTS": "${{ vars.ECR_ESTATE_OUTPUTS }}",
+        "ALLOW_UNSCANNED": "${{ vars.ECR_ESTATE_ALLOW_UNSCANNED }}",
+        "ALLOW_CRITICAL": "${{ vars.ECR_ESTATE_ALLOW_CRITICAL }}",
+    }
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ({}, ""),
+        ({"REVIEWED": ""}, "nobody was asked"),
+        ({"REVIEWED": "false"}, "nobody was asked"),
+        ({"OUTPUTS": ""}, "has no variable ECR_ESTATE_OUTPUTS"),
+        ({"CODE": ""}, "does not say at which commit"),
+        ({"CODE": "main"}, "does not say at which commit"),
+    ],
+)
+def test_nothing_is_promoted_before_somebody_was_asked_by_code_that_is_known(
+    wrong: dict[str, str], reason: str
+) -> None:
+    gate = job()["steps"][0]
+    right = {"REVIEWED": "true", "STAGE": "prod", "OUTPUTS": "s3://any", "CODE": "a" * 40}
+    assert set(gate["env"]) == set(right)
+    done = subprocess.run(
+        ["/bin/bash", "-c", gate["run"]],
+        env={"PATH": "/usr/bin:/bin", **right, **wrong},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, reason in done.stderr) == (1 if wrong else 0, True)
 
 
 def test_the_workflow_calls_the_command_as_it_is(tmp_path: Path, stack: Path) -> None:

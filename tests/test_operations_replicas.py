@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
+from ecr.aws.session import Aws
+from ecr.cli.commands import replicas
 from ecr.cli.main import main
+from ecr.cli.registries import RegistrySelection
 from ecr.plan.access.registry_policies import replica_policy
 from ecr.registry.registry import Registry
 from tests.builders import settings
@@ -61,6 +64,90 @@ def test_what_was_pushed_before_replication_is_missing_and_backfilled(
     assert "2 of 2 gaps are filled" in capsys.readouterr().out
     assert main(["replicas", *estate.options, "--verify"]) == 0
     assert "1 replicas, 0 gaps, 0 damaged" in capsys.readouterr().err
+
+
+class Backfills:
+    """ECR's backfills: each is in progress at first, and then has these failures, one a page."""
+
+    def __init__(self, *failures: tuple[str, str]) -> None:
+        self.failures = failures
+        self.asked: list[str] = []
+        self.running = ""
+        self.looked = 0
+
+    def start_replication_backfill(self, **asked: Any) -> dict[str, Any]:
+        assert not self.running, "ECR has one backfill in progress for a Region"
+        self.running = asked["destination"]["registryId"]
+        self.asked.append(self.running)
+        return {"replicationBackfillId": f"of-{self.running}"}
+
+    def describe_replication_backfill_results(self, **asked: Any) -> dict[str, Any]:
+        if "resultStatusFilter" in asked:
+            page = int(asked.get("nextToken", 0))
+            names = [{"repositoryName": name, "failureCode": code} for name, code in self.failures]
+            more = {"nextToken": str(page + 1)} if page + 1 < len(names) else {}
+            return {"results": names[page : page + 1], **more}
+        self.looked += 1
+        if self.looked % 2:
+            return {"status": "IN_PROGRESS", "progress": {"completed": 1}}
+        self.running = ""
+        return {"status": "FAILED" if self.failures else "COMPLETE"}
+
+
+def backfilled(monkeypatch: pytest.MonkeyPatch, ecr: Backfills, *destinations: str) -> list[str]:
+    monkeypatch.setattr(replicas, "BETWEEN", 0)
+    access = Aws()
+    access.ecr = lambda _: ecr  # type: ignore[method-assign, assignment, return-value] # as much of ECR as it takes
+    gaps = [
+        replicas.Gap("api", SOURCE, Registry(each, REGION), "sha256:1", (), "the image")
+        for each in destinations
+    ]
+    return list(replicas._backfilled(access, gaps, {"api"}))
+
+
+def test_one_backfill_goes_after_the_other_each_to_its_end(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ecr = Backfills()
+    said = backfilled(monkeypatch, ecr, LAMBDA, "333333333333")
+    assert ecr.asked == [LAMBDA, "333333333333"]
+    assert [line.rpartition(" ")[2] for line in said] == ["COMPLETE", "COMPLETE"]
+    assert "is IN_PROGRESS completed 1" in capsys.readouterr().err
+
+
+def test_what_a_backfill_did_not_copy_is_said_by_name_and_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    denied, absent = ("api", "AccessDenied"), ("api-internal", "RepositoryNotFound")
+    first, *others = backfilled(monkeypatch, Backfills(denied, denied, absent), LAMBDA)
+    assert first == f"{REPLICA.key}: backfill of-{LAMBDA} is FAILED"
+    names, hint = f"{REPLICA.key}/api", "it is no replica, and a rule's prefix matches it too"
+    assert others == [
+        f"{names}: 2 images were not copied (AccessDenied)",
+        f"{names}-internal: 1 images were not copied (RepositoryNotFound); {hint}",
+    ]
+
+
+def test_a_rule_that_replicates_deletions_is_said_with_the_replicas_that_it_reaches(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    there = [{"region": REGION, "registryId": LAMBDA}]
+    quiet = {"destinations": there, "repositoryFilters": [{"filter": "web"}]}
+    off = {**quiet, "deleteReplication": {"enabled": False}}
+    on = {
+        "destinations": there,
+        "repositoryFilters": [{"filter": "api"}],
+        "deleteReplication": {"enabled": True},
+    }
+    names = dict.fromkeys(("api", "api-2", "web"), (REPLICA,))
+    selection = RegistrySelection(
+        (SOURCE, REPLICA), dict.fromkeys(("api", "api-2", "web"), (SOURCE,)), names
+    )
+    monkeypatch.setattr(replicas, "_rules", lambda *_: [quiet, off])
+    assert list(replicas._deleting(Aws(), selection)) == []
+    monkeypatch.setattr(replicas, "_rules", lambda *_: [quiet, off, on])
+    (said,) = replicas._deleting(Aws(), selection)
+    assert f"{SOURCE.key}: a replication rule also deletes in {REPLICA.key}, from 2 of" in said
 
 
 def test_a_tag_that_a_replica_lacks_is_a_gap(

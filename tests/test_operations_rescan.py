@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from ecr.cli.commands import rescan
 from ecr.cli.main import main
-from tests.live import Live, live
+from tests.live import INDEX, Live, live
 
 __all__ = ["live"]
 
@@ -19,8 +19,6 @@ def estate(live: Live) -> Live:
     live.ecr().create_repository(repositoryName="api")
     for days, tag in enumerate(["new", "older", "oldest"]):
         live.push("api", tag, days_ago=days)
-    part = live.push("api")
-    live.push("api", "index", parts=(part,))
     return live
 
 
@@ -48,7 +46,94 @@ def test_only_the_newest_tagged_images_are_scanned_and_progress_is_shown(
     assert main(["rescan", *estate.options, "--rate", "0", "--newest", "2"]) == 0
     shown, said = capsys.readouterr()
     assert shown.startswith("2 scans started, 0 scanned within the day already")
-    assert "1 of 1, api: 2 started" in said
+    assert said.startswith("1 of 2 scans started; api\n")
+
+
+def test_of_an_image_for_several_platforms_each_platform_is_scanned(
+    estate: Live, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parts = [estate.push("api", f"only-{name}", days_ago=30) for name in ("amd64", "arm64")]
+    inner = estate.push("api", parts=(parts[1],))
+    estate.push("api", "v1", parts=(parts[0], inner))
+    _, done = rescanned(estate, capsys, "--newest", "1")
+    assert (done["started"], done["skipped"]) == (2, 0)
+    _, done = rescanned(estate, capsys, "--newest", "1")
+    assert (done["started"], done["recent"]) == (0, 2)
+
+
+def test_signatures_take_no_place_among_the_newest(
+    estate: Live, capsys: pytest.CaptureFixture[str]
+) -> None:
+    estate.push("api", f"sha256-{'a' * 64}.sig")
+    _, done = rescanned(estate, capsys, "--newest", "3")
+    assert (done["started"], done["unsupported"]) == (3, 0)
+
+
+def test_what_has_no_packages_is_counted_and_not_asked_for() -> None:
+    digests = {
+        name: f"sha256:{letter * 64}"
+        for name, letter in [("top", "a"), ("image", "b"), ("note", "c")]
+    }
+    marks = {"vnd.docker.reference.type": "attestation-manifest"}
+    marks |= {"vnd.docker.reference.digest": digests["image"]}
+    nowhere = {"os": "unknown", "architecture": "unknown"}
+    manifest = {
+        "manifests": [
+            {"digest": digests["image"]},
+            {"digest": digests["note"], "annotations": marks, "platform": nowhere},
+            {"digest": f"sha256:{'d' * 64}"},
+        ]
+    }
+
+    class Holding:
+        def batch_get_image(self, **_: object) -> dict[str, Any]:
+            one = {
+                "imageId": {"imageDigest": digests["top"]},
+                "imageManifest": json.dumps(manifest),
+            }
+            return {"images": [one]}
+
+    now = datetime.now(UTC)
+    details = [{"imageDigest": each, "imagePushedAt": now} for each in digests.values()]
+    details[0] |= {"imageTags": ["v1"], "imageManifestMediaType": INDEX}
+    chosen = list(rescan._chosen(Holding(), "api", details, 10))  # type: ignore[arg-type] # as much of ECR as it takes
+    assert [each and each["imageDigest"] for each in chosen] == [digests["image"], None, None]
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"imageStatus": "ARCHIVED"},
+        {"subjectManifestDigest": "sha256:1"},
+        {"artifactMediaType": "application/vnd.cncf.helm.config.v1+json"},
+        {"imageManifestMediaType": INDEX},
+    ],
+)
+def test_what_is_archived_or_no_image_has_no_packages(facts: dict[str, str]) -> None:
+    assert rescan._has_packages({})
+    assert not rescan._has_packages(facts)
+
+
+def test_many_scans_are_started_only_when_somebody_says_so(
+    estate: Live, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rescan, "MANY", 2)
+    assert main(["rescan", *estate.options, "--rate", "0"]) == 1
+    said = capsys.readouterr().err
+    assert "3 scans would be started; none was" in said
+    assert "--yes: is missing" in said
+    assert main(["rescan", *estate.options, "--rate", "0", "--limit", "2"]) == 3
+    assert main(["rescan", *estate.options, "--rate", "0", "--yes"]) == 0
+
+
+def test_no_more_is_started_than_ecr_scans_in_a_day(
+    estate: Live, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rescan, "A_DAY", 2)
+    code, done = rescanned(estate, capsys)
+    assert (code, done["started"], done["left"]) == (3, 2, 1)
+    code, done = rescanned(estate, capsys)
+    assert (code, done["started"], done["left"]) == (3, 0, 1)
 
 
 def test_what_ecr_scanned_within_the_day_is_not_asked_for_again() -> None:

@@ -29,7 +29,7 @@ SCRIPTS = {
     *("github-token", "plan", "deploy", "docs", "drift", "post", "run"),
     *("tell", "notify", "watch", "confirmation"),
 }
-INLINE = {"Install what promotes", "Promote", "Build and push"}
+INLINE = {"Look at the gate", "Install what promotes", "Promote", "Build and push"}
 """Steps whose shell stands in the workflow itself; tests/test_operations_promote.py and
 tests/test_push_workflow.py are about them."""
 
@@ -564,10 +564,11 @@ ON: Any = True
 """What YAML 1.1 makes of the key `on`."""
 
 
-def test_the_guide_names_every_variable_of_the_workflows_and_no_other() -> None:
+def test_the_guides_name_every_variable_of_the_workflows_and_no_other() -> None:
     files = [*WORKFLOWS, ACTION]
     used = {name for file in files for name in re.findall(r"vars\.(ECR_\w+)", file.read_text())}
-    rows = re.findall(r"^    \| (`ECR_ESTATE_.+?) \|", GUIDE, re.MULTILINE)
+    promoting = (ROOT / "docs/guides/promoting.md").read_text()
+    rows = re.findall(r"^    \| (`ECR_ESTATE_.+?) \|", GUIDE + promoting, re.MULTILINE)
     assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == used
 
 

@@ -164,7 +164,7 @@ class Reader:
             tuple(sorted(detail.get("imageTags", ()))),
             scan,
             None if parts is None else tuple(sorted({each.digest for each in parts})),
-            frozenset(each.digest for each in parts or () if _is_note(each)),
+            frozenset(each.digest for each in parts or () if each.is_note),
             detail.get("imageManifestMediaType") in MANIFESTS,
             _pullable(detail),
         )
@@ -180,15 +180,6 @@ def _parts(text: str) -> tuple[Part, ...] | None:
         return parse_manifest(text).parts
     except ValueError:
         return None
-
-
-def _is_note(part: Part) -> bool:
-    """Return whether an index lists a part as an attestation, of a platform that no node has.
-
-    A part that is marked so and names a platform is pulled by the nodes of that platform (BuildKit
-    documentation, "Image attestation storage").
-    """
-    return bool(part.attests) and part.platform == "unknown/unknown"
 
 
 def _scan(ecr: Client, detail: Mapping[str, Any], threshold: str) -> Scan | None:

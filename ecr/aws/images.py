@@ -4,7 +4,6 @@ Owns the calls that read ECR, and their pages. Every function takes the client o
 raises EstateError where AWS refuses. Changes nothing.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -105,17 +104,6 @@ def images_if_there(ecr: "ECRClient", name: str) -> list[Image] | None:
         if is_refusal(error, "RepositoryNotFoundException"):
             return None
         raise
-
-
-def parts_of(
-    ecr: "ECRClient", name: str, details: Iterable[Mapping[str, Any]]
-) -> dict[str, tuple[str, ...]]:
-    """Return the digests that each image index names, by its own digest."""
-    indexes = [detail["imageDigest"] for detail in details if is_index(detail)]
-    return {
-        digest: tuple(each["digest"] for each in json.loads(manifest).get("manifests", ()))
-        for digest, manifest in manifests_of(ecr, name, indexes).items()
-    }
 
 
 def manifests_of(ecr: "ECRClient", name: str, digests: Sequence[str]) -> dict[str, str]:

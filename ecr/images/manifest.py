@@ -54,6 +54,14 @@ class Part:
         """Return whether the part is a manifest list itself."""
         return self.media_type in LISTS
 
+    @property
+    def is_note(self) -> bool:
+        """Return whether it is listed as an attestation, of a platform that no node has.
+
+        A part that is marked so and names a platform is pulled by the nodes of that platform.
+        """
+        return bool(self.attests) and self.platform == "unknown/unknown"
+
 
 @dataclass(frozen=True, slots=True)
 class Manifest:

@@ -16,6 +16,7 @@ import time
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, cast
+from uuid import uuid4
 
 from moto.core.base_backend import BackendDict
 from moto.core.exceptions import ServiceException
@@ -352,7 +353,7 @@ class Registry(LayerKeeper):
             self._replicate(image, tag)
             outcome = self.replications[image.repository_name, image.image_digest]
             failed += bool(outcome.get((destination["region"], destination["registryId"])))
-        identifier = f"backfill-{len(self._backfills) + 1}"
+        identifier = str(uuid4())
         self._backfills[identifier] = {
             "registryId": self.account_id,
             "replicationBackfillId": identifier,

@@ -38,7 +38,7 @@ class Stages:
             folder,
             ledger=Ledger({1: entry}).to_output(),
             imageRepositories={"checkout": list(self.urls.values())},
-            report={"stages": STAGES},
+            report={"stages": list(STAGES)},
         )
 
     def crane(self, *arguments: str) -> str:

@@ -18,10 +18,19 @@ from pathlib import Path
 from typing import Any
 
 from ecr.aws.session import Aws
+from ecr.cli.options import int_between, refuse_unused_options
 from ecr.engine.command import engine_output
 from ecr.engine.outputs import Outputs
 from ecr.errors import EstateError, UsageError
-from ecr.plan.access.promotion_roles import promotion_documents
+from ecr.ledger.ledger import Ledger
+from ecr.plan.access.promotion_roles import (
+    READER,
+    promotion_documents,
+    promotion_role_name,
+    promotion_trust,
+    reader_trust,
+)
+from ecr.plan.access.push_roles import GitHubRepository
 from ecr.promotion import CREATED, PREFIX, Promotion, Request, Stage
 from ecr.promotion.aws import Side
 from ecr.promotion.crane import crane
@@ -44,7 +53,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--policy",
         action="store_true",
-        help="copy nothing, and print what the role that promotes may do, by account",
+        help="copy nothing, and print what the role that promotes may do, and whom it trusts, by account",
+    )
+    parser.add_argument(
+        "--all",
+        action="store_true",
+        help="with --policy, instead of SERVICE: one role for all services, whichever repository calls",
+    )
+    parser.add_argument(
+        "--estate",
+        metavar="OWNER/NAME",
+        help="with --policy: the repository on GitHub that has this program, and its workflow promote.yml",
+    )
+    parser.add_argument(
+        "--owner-id",
+        type=int_between(1),
+        metavar="NUMBER",
+        help="with --policy: the number of that owner, as `gh api users/OWNER --jq .id` prints it",
     )
     parser.add_argument(
         "--enhanced",
@@ -72,10 +97,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Promote, or print the policies. Raises EstateError when it must not be."""
-    chain = _chain(_outputs(options.outputs))
+    _stop_unless_policy_fits(options)
+    outputs = _outputs(options.outputs)
+    chain = _chain(outputs)
     chain.stop_unless_next(options.source, options.target)
     if options.policy:
-        sys.stdout.write(f"{json.dumps(_policies(chain, options), indent=2)}\n")
+        sys.stdout.write(f"{json.dumps(_policies(chain, outputs.ledger, options), indent=2)}\n")
         return 0
     _stop_unless_well_named(options)
     source, target = (
@@ -179,14 +206,72 @@ def _outputs(file: Path | None) -> Outputs:
     return Outputs.parse(text, "pulumi stack output --json", f"deploy the stack anew, {remedy}")
 
 
-def _policies(chain: Chain, options: argparse.Namespace) -> dict[str, dict[str, Any]]:
-    return promotion_documents(
-        chain.placement(options.service, options.source),
-        chain.placement(options.service, options.target),
+def _policies(
+    chain: Chain, ledger: Ledger, options: argparse.Namespace
+) -> dict[str, dict[str, Any]]:
+    """Return, by account, the name of a role, what it may do and whom it trusts."""
+    source, target = (
+        chain.placement(options.service, stage) for stage in (options.source, options.target)
+    )
+    documents = promotion_documents(
+        source,
+        target,
         [chain.placement(options.service, stage) for stage in chain.stages],
         options.read_role,
         enhanced=options.enhanced,
     )
+    name = promotion_role_name(options.service or "all", options.target)
+    here = target.registry
+    repository = _repository(ledger, options, target) if options.service else None
+    trust = promotion_trust(here, options.estate, options.owner_id, options.target, repository)
+    roles = {here.account: {"role": name, "policy": documents[here.account], "trust": trust}}
+    for account in documents.keys() - roles.keys():
+        roles[account] = {
+            "role": options.read_role.rpartition("/")[2] if options.read_role else READER,
+            "policy": documents[account],
+            "trust": reader_trust(f"arn:{here.partition}:iam::{here.account}:role/{name}"),
+        }
+    return roles
+
+
+def _repository(
+    ledger: Ledger, options: argparse.Namespace, placement: Placement
+) -> GitHubRepository:
+    """Return the repository that builds a service, or a further image of one. Raises EstateError."""
+    owner = options.estate.partition("/")[0]
+    location = f"{placement.registry.key}/{placement.name}"
+    for number, entry in ledger.entries.items():
+        if entry.service == options.service or location in entry.placements:
+            return GitHubRepository(owner, options.owner_id, entry.repository, number)
+    raise EstateError(
+        "The service's repository is not known.",
+        [f"{options.service}: the ledger has no {location}; deploy the estate first"],
+    )
+
+
+def _stop_unless_policy_fits(options: argparse.Namespace) -> None:
+    """Raise UsageError for options of --policy without it, and for those that it lacks."""
+    if not options.policy:
+        refuse_unused_options(
+            (options.all, "--all: is for --policy"),
+            (options.estate, "--estate: is for --policy"),
+            (options.owner_id, "--owner-id: is for --policy"),
+        )
+        return
+    offences = []
+    if bool(options.service) == options.all:
+        offences.append(
+            "SERVICE: name one, so that its role can write no other's images; or ask for one role for "
+            "all by --all"
+        )
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", options.estate or "", re.ASCII):
+        offences.append(
+            "--estate OWNER/NAME: is required; the role trusts the workflow in it alone"
+        )
+    if options.owner_id is None:
+        offences.append("--owner-id NUMBER: is required; ask `gh api users/OWNER --jq .id`")
+    if offences:
+        raise UsageError("The policies cannot be written.", offences)
 
 
 def _stop_unless_well_named(options: argparse.Namespace) -> None:

@@ -16,16 +16,19 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+import time
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ecr.aws.images import described_images, images_if_there, manifests_of
 from ecr.aws.session import Aws, aws_errors_as
 from ecr.cli.exit_codes import FOUND
 from ecr.cli.options import refuse_unused_options
+from ecr.cli.progress import progress_line
 from ecr.cli.registries import (
     RegistrySelection,
     add_name_options,
@@ -36,7 +39,15 @@ from ecr.cli.table import table
 from ecr.errors import EstateError
 from ecr.registry.registry import Registry
 
+if TYPE_CHECKING:
+    from mypy_boto3_ecr import ECRClient
+
 SHORT_DIGEST = 19
+BETWEEN = 10.0
+"""Seconds between two looks at a backfill."""
+
+_UNFINISHED = ("PREPARING", "IN_PROGRESS", "STOPPING")
+
 TOOLS = ("crane", "skopeo")
 
 
@@ -72,7 +83,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Compare, fill where asked, and give 3 where something is missing or damaged."""
+    """Compare, fill where asked; give 3 where something is missing, damaged or deleted by a rule."""
     refuse_unused_options(
         (options.yes and not options.fill, "--yes: is for --fill; give both, or neither")
     )
@@ -92,15 +103,17 @@ def run(options: argparse.Namespace) -> int:
     filled: list[str] = []
     if options.fill and gaps:
         if options.yes:
-            _fill(access, gaps, options.fill)
+            if options.fill == "backfill":
+                filled += _backfilled(access, gaps, selection.replicas)
+            else:
+                _copy(access, gaps, options.fill)
             before = len(gaps)
             gaps = _gaps(access, selection, options.repository)
             filled.append(f"{before - len(gaps)} of {before} gaps are filled")
-            if gaps and options.fill == "backfill":
-                filled.append("a backfill takes its time: run the command again without --fill")
         else:
             filled = [*_intended(gaps, options.fill), "nothing was changed; add --yes to do it"]
     damaged = list(_damaged(access, selection, options.repository)) if options.verify else []
+    deleting = list(_deleting(access, selection))
     if options.json:
         found = [
             {
@@ -112,7 +125,11 @@ def run(options: argparse.Namespace) -> int:
             }
             for gap in gaps
         ]
-        json.dump({"gaps": found, "damaged": damaged}, sys.stdout, indent=2)
+        json.dump(
+            {"gaps": found, "damaged": damaged, "filled": filled, "deleting": deleting},
+            sys.stdout,
+            indent=2,
+        )
         sys.stdout.write("\n")
     else:
         rows = [
@@ -126,10 +143,10 @@ def run(options: argparse.Namespace) -> int:
             for gap in gaps
         ]
         sys.stdout.write(table(("replica", "name", "image", "tags", "missing"), rows))
-        sys.stdout.write("".join(f"{line}\n" for line in (*damaged, *filled)))
+        sys.stdout.write("".join(f"{line}\n" for line in (*damaged, *filled, *deleting)))
     replicas = sum(map(len, selection.replicas.values()))
     sys.stderr.write(f"{replicas} replicas, {len(gaps)} gaps, {len(damaged)} damaged\n")
-    return FOUND if gaps or damaged else 0
+    return FOUND if gaps or damaged or deleting else 0
 
 
 def _pairs(
@@ -166,6 +183,30 @@ def _fills(rules: Sequence[Any], name: str, destination: Registry) -> bool:
         )
         for rule in rules
     )
+
+
+def _deleting(access: Aws, selection: RegistrySelection) -> Iterator[str]:
+    """Say of each rule that replicates deletions which replicas it takes images from.
+
+    The program switches it on nowhere: what expires, is deleted or loses its tag at the source would
+    be gone for functions that run the replica's (Amazon ECR API Reference, "ReplicationRule").
+    """
+    sources = {each for name in selection.replicas for each in selection.placements.get(name, ())}
+    for source in sorted(sources):
+        for rule in _rules(access, source):
+            if not rule.get("deleteReplication", {}).get("enabled"):
+                continue
+            for there in rule["destinations"]:
+                destination = Registry(there["registryId"], there["region"])
+                reached = sum(
+                    destination in held and _fills([rule], name, destination)
+                    for name, held in selection.replicas.items()
+                )
+                yield (
+                    f"{source.key}: a replication rule also deletes in {destination.key}, from "
+                    f"{reached} of its replicas, what is deleted, expires or loses its tag at the "
+                    "source; put the rules again without deleteReplication"
+                )
 
 
 def _gaps(access: Aws, selection: RegistrySelection, chosen: Sequence[str] | None) -> list[Gap]:
@@ -212,16 +253,62 @@ def _registries(gaps: Sequence[Gap]) -> list[tuple[Registry, Registry]]:
     return sorted({(gap.source, gap.destination) for gap in gaps})
 
 
-def _fill(access: Aws, gaps: Sequence[Gap], way: str) -> None:
-    if way != "backfill":
-        _copy(access, gaps, way)
-        return
+def _backfilled(access: Aws, gaps: Sequence[Gap], known: Collection[str]) -> Iterator[str]:
+    """Backfill one destination after another, each to its end, and say what could not be copied.
+
+    ECR has one backfill in progress for a destination's Region (Amazon ECR API Reference,
+    "StartReplicationBackfill"). It copies whatever the rules' prefixes match, and not the gaps alone:
+    what is not ``known`` as a replica has no image repository there, and fails.
+    """
     for source, destination in _registries(gaps):
+        ecr = access.ecr(source)
         with aws_errors_as(f"backfilling {destination.key} from {source.key}"):
-            started = access.client("ecr", source).start_replication_backfill(
+            begun = ecr.start_replication_backfill(
                 destination={"region": destination.region, "registryId": destination.account}
             )
-        sys.stderr.write(f"{destination.key}: backfill {started['replicationBackfillId']}\n")
+        identifier = begun["replicationBackfillId"]
+        ended = _ended(ecr, identifier, destination)
+        why = f" ({ended['failureCode']})" if ended.get("failureCode") else ""
+        yield f"{destination.key}: backfill {identifier} is {ended['status']}{why}"
+        for (name, code), count in sorted(_failures(ecr, identifier).items()):
+            hint = "" if name in known else "; it is no replica, and a rule's prefix matches it too"
+            yield f"{destination.key}/{name}: {count} images were not copied ({code}){hint}"
+
+
+def _ended(ecr: "ECRClient", identifier: str, destination: Registry) -> Mapping[str, Any]:
+    """Return what a backfill has come to, once it has ended."""
+    with progress_line() as show:
+        while True:
+            with aws_errors_as(f"reading the backfill {identifier}"):
+                found = ecr.describe_replication_backfill_results(
+                    replicationBackfillId=identifier, maxResults=1
+                )
+            if found["status"] not in _UNFINISHED:
+                return found
+            counts = ", ".join(f"{key} {count}" for key, count in found.get("progress", {}).items())
+            show(f"{destination.key}: backfill {identifier} is {found['status']} {counts}")
+            time.sleep(BETWEEN)
+
+
+def _failures(ecr: "ECRClient", identifier: str) -> Counter[tuple[str, str]]:
+    """Count what was not copied, by image repository and reason. boto3 has no paginator for it."""
+    ask = partial(
+        ecr.describe_replication_backfill_results,
+        replicationBackfillId=identifier,
+        resultStatusFilter="FAILED",
+    )
+    found: Counter[tuple[str, str]] = Counter()
+    token = ""
+    while True:
+        with aws_errors_as(f"reading what the backfill {identifier} did not copy"):
+            answer = ask(nextToken=token) if token else ask()
+        for each in answer.get("results", ()):
+            inner = each.get("subImageFailureCodes") or ()
+            code = each.get("failureCode") or ", ".join(map(str, inner)) or "without a reason"
+            found[each["repositoryName"], code] += 1
+        token = answer.get("nextToken", "")
+        if not token:
+            return found
 
 
 def _commands(gaps: Sequence[Gap], tool: str) -> Iterator[list[str]]:

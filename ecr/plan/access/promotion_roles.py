@@ -1,7 +1,11 @@
-"""Promotion's roles: what whoever promotes may do, as IAM policy documents.
+"""Promotion's roles: what whoever promotes may do, and who that is, as IAM policy documents.
 
 Reads two placements, whose names may hold a wildcard for the service. Grants reading the one and
-writing the other, and never deleting, nor anything about repositories themselves.
+writing the other, and never deleting, nor anything about repositories themselves. Trusts the jobs of
+one workflow alone, whose code no caller chooses.
+
+Sources: GitHub Docs, "OpenID Connect reference"; IAM User Guide, "Available keys for AWS OIDC
+federation".
 """
 
 from collections.abc import Iterable
@@ -9,8 +13,15 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from ecr.plan.access.documents import allow, policy
+from ecr.plan.access.push_roles import (
+    AUDIENCE,
+    ISSUER,
+    LONGEST_ROLE_NAME,
+    GitHubRepository,
+    provider_arn,
+)
 from ecr.plan.access.registry_policies import LOOK, PULL, PUSH
-from ecr.registry.registry import Placement
+from ecr.registry.registry import Placement, Registry
 
 FINDINGS = "ecr:DescribeImageScanFindings"
 
@@ -20,6 +31,69 @@ Inspector's."""
 
 READER = "ecr-promotion-reader"
 """What the role that reads another account's images is called, unless told otherwise."""
+
+
+WORKFLOW = ".github/workflows/promote.yml"
+"""The reusable workflow that promotes, in the repository of the estate's program."""
+
+
+def promotion_role_name(service: str, stage: str) -> str:
+    """Return what the role that promotes a service to a stage is called, unless told otherwise."""
+    return f"promote-{service.replace('/', '.')}-to-{stage}"[:LONGEST_ROLE_NAME]
+
+
+def promotion_trust(
+    registry: Registry,
+    estate: str,
+    owner_id: int,
+    stage: str,
+    repository: GitHubRepository | None = None,
+) -> dict[str, Any]:
+    """Return the trust policy of the role that promotes to a stage, in a registry's account.
+
+    ``estate`` is the repository of the program, OWNER/NAME, and ``owner_id`` the number of its
+    owner: whichever repository calls the workflow there, its job's token names the workflow whose
+    code is run. ``repository`` is the only one that may call it; without it every one of the owner
+    may. Outside of the partition aws IAM knows neither key, and the subject alone has to do.
+    """
+    owner = estate.partition("/")[0]
+    names = (
+        (f"{owner}/*", f"{owner}@{owner_id}/*")
+        if repository is None
+        else (
+            f"{owner}/{repository.name}",
+            f"{owner}@{owner_id}/{repository.name}@{repository.id}",
+        )
+    )
+    exact = {f"{ISSUER}:aud": AUDIENCE}
+    alike: dict[str, str | list[str]] = {
+        f"{ISSUER}:sub": [f"repo:{name}:environment:{stage}" for name in names]
+    }
+    if registry.partition == "aws":
+        alike[f"{ISSUER}:job_workflow_ref"] = f"{estate}/{WORKFLOW}@*"
+        if repository:
+            exact[f"{ISSUER}:repository_id"] = str(repository.id)
+    return policy(
+        {
+            "Sid": "Promotion",
+            "Effect": "Allow",
+            "Principal": {"Federated": provider_arn(registry)},
+            "Action": "sts:AssumeRoleWithWebIdentity",
+            "Condition": {"StringEquals": exact, "StringLike": alike},
+        }
+    )
+
+
+def reader_trust(promoter: str) -> dict[str, Any]:
+    """Return the trust policy of the role that reads another account's images, for the promoter's ARN."""
+    return policy(
+        {
+            "Sid": "Promoter",
+            "Effect": "Allow",
+            "Principal": {"AWS": promoter},
+            "Action": "sts:AssumeRole",
+        }
+    )
 
 
 def promotion_documents(
