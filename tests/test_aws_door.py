@@ -35,6 +35,7 @@ ASKS_AWS = {
 """Every command that asks AWS, with options by which it does; the files are those of `folder`."""
 
 ASKS_NOTHING_OF_AWS = {
+    "bootstrap",
     "compare",
     "dockerfiles",
     "drift",

@@ -18,6 +18,11 @@ GUIDANCE: Mapping[str, Guidance] = {
     "admission": Guidance("guides/admission.md", "--outputs outputs.json --json"),
     "adopt": Guidance("runbooks/adopt.md", "--stack prod"),
     "audit": Guidance("operations/audit.md", "--outputs outputs.json"),
+    "bootstrap": Guidance(
+        "guides/first-day.md",
+        "--settings Pulumi.prod.yaml --repository acme/ecr-estate --repository-id 123456789 "
+        "--operators arn:aws:iam::111122223333:role/operators --reviewer team:platform",
+    ),
     "compare": Guidance("reference/comparison.md", "--count 400"),
     "dockerfiles": Guidance("operations/dockerfiles.md", "--settings Pulumi.prod.yaml"),
     "drift": Guidance("guides/pipeline.md", "-- --stack prod"),
