@@ -41,6 +41,7 @@ ASKS_NOTHING_OF_AWS = {
     "drift",
     "estate",
     "list",
+    "new",
     "plan",
     "policies",
     "settings",

@@ -28,6 +28,7 @@ GUIDANCE: Mapping[str, Guidance] = {
     "drift": Guidance("guides/pipeline.md", "-- --stack prod"),
     "estate": Guidance("estate/index.md", "--outputs outputs.json"),
     "list": Guidance("decisions/0004-where-the-list-comes-from.md", "--settings Pulumi.prod.yaml"),
+    "new": Guidance("guides/first-day.md", "acme --organisation acme --region eu-west-1"),
     "plan": Guidance("guides/pipeline.md", "-- --stack prod"),
     "policies": Guidance("guides/access.md", "--settings Pulumi.prod.yaml --roles"),
     "promote": Guidance("guides/promoting.md", "checkout --from dev --to prod --tag 4f2c1a9"),
