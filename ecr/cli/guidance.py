@@ -25,6 +25,11 @@ GUIDANCE: Mapping[str, Guidance] = {
     ),
     "compare": Guidance("reference/comparison.md", "--count 400"),
     "dockerfiles": Guidance("operations/dockerfiles.md", "--settings Pulumi.prod.yaml"),
+    "doctor": Guidance(
+        "guides/first-day.md",
+        "--settings Pulumi.prod.yaml --repository acme/ecr-estate --repository-id 123456789 "
+        "--operators arn:aws:iam::111122223333:role/operators",
+    ),
     "drift": Guidance("guides/pipeline.md", "-- --stack prod"),
     "estate": Guidance("estate/index.md", "--outputs outputs.json"),
     "list": Guidance("decisions/0004-where-the-list-comes-from.md", "--settings Pulumi.prod.yaml"),
