@@ -425,6 +425,10 @@ def test_without_a_folder_all_is_printed(
     printed = capsys.readouterr().out
     for name in ("artifacts.template.json", "accounts.template.json", "github.sh", "app-key.sh"):
         assert f"# {name}\n" in printed
+    assert main(options(stack_file(tmp_path), "--json")) == 0
+    files = json.loads(capsys.readouterr().out)
+    assert all(f"# {name}\n{text}\n" in printed for name, text in files.items())
+    assert len(files) == 5
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """An organisation's own repository: made from what the package ships, whole, and never over anything."""
 
 import io
+import json
 import re
 import shutil
 import subprocess
@@ -63,6 +64,13 @@ def test_it_is_whole_and_names_one_version() -> None:
             ("", f"v{__version__}"),
         }
     assert not any(EXAMPLE in each.read_text() for each in folder.rglob("*") if each.is_file())
+
+
+def test_what_was_made_is_said_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    folder = made("--json")
+    said = json.loads(capsys.readouterr().out)
+    assert said["version"] == __version__
+    assert set(said["files"]) == {str(each) for each in folder.rglob("*") if each.is_file()}
 
 
 def test_its_settings_are_the_answers() -> None:

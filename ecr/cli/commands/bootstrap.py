@@ -16,6 +16,7 @@ from pathlib import Path
 from ecr.bootstrap.github import app_key_script, app_page, github_script
 from ecr.bootstrap.roles import planned_accounts, writes_variables
 from ecr.bootstrap.templates import LONGEST, accounts_template, artifacts_template
+from ecr.cli.options import refuse_unused_options
 from ecr.cli.pipeline_options import add_pipeline_options, pipeline_of
 from ecr.engine.stack_file import checked, read_stack_file, read_text
 from ecr.errors import EstateError, UsageError
@@ -49,11 +50,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output", type=Path, metavar="FOLDER", help="write files there, instead of printing them"
     )
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="print one JSON object of all files' texts by their names",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the documents, or write them and say what differs from those that are there."""
+    refuse_unused_options(
+        (options.json and options.output, "--json: --output writes files; give one of the two")
+    )
     files = _files(options)
+    if options.json:
+        sys.stdout.write(_json(files))
+        return 0
     if options.output is None:
         for name, text in files.items():
             sys.stdout.write(f"# {name}\n{text}\n")

@@ -6,6 +6,7 @@ has something in it. Asks neither AWS nor GitHub.
 """
 
 import argparse
+import json
 import re
 import shutil
 import sys
@@ -57,6 +58,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="where it is made; a folder called NAME without it",
     )
+    parser.add_argument("--json", action="store_true", help="print the files' paths as JSON")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -77,9 +79,12 @@ def run(options: argparse.Namespace) -> int:
             [f"program: {answers['program']} is no repository; write OWNER/NAME"],
         )
     _write(folder, options.name, values, answers["program"])
-    sys.stdout.write(
-        f"{folder}: made, for ecr-estate {__version__}; its README.md says how to go on\n"
-    )
+    if options.json:
+        files = sorted(str(each) for each in folder.rglob("*") if each.is_file())
+        sys.stdout.write(json.dumps({"version": __version__, "files": files}, indent=2) + "\n")
+    else:
+        made = f"{folder}: made, for ecr-estate {__version__}; its README.md says how to go on"
+        sys.stdout.write(f"{made}\n")
     return 0
 
 
