@@ -47,6 +47,7 @@ LONGEST = 100
 FOUND = (
     ("a guard has tripped", "plan", "guides/pipeline.md#what-a-reviewer-sees"),
     ("AWS is not as it was deployed", "drift", "guides/pipeline.md#what-a-reviewer-sees"),
+    ("a role is not as it is planned", "doctor", "guides/first-day.md#look-at-any-time"),
     ("an image in use is in danger, or gone", "audit", "operations/audit.md"),
     ("a replica lacks an image", "replicas", "operations/replicas.md"),
     ("images are left to scan", "rescan", "operations/rescan.md"),

@@ -19,7 +19,7 @@ from ecr.errors import EstateError
 from ecr.ledger.ledger import Entry, Ledger
 from ecr.registry.registry import Registry
 from sandbox.aws import EmbeddedAws
-from tests.builders import ARTIFACTS, LAMBDA, config, outputs_file
+from tests.builders import ARTIFACTS, LAMBDA, config, outputs_file, stack_file
 
 HERE, THERE = Registry(ARTIFACTS, "eu-west-1"), Registry(LAMBDA, "eu-west-1")
 
@@ -27,6 +27,10 @@ ASKS_AWS = {
     "admission": ["--registry", HERE.key],
     "adopt": [],
     "audit": ["--registry", HERE.key],
+    "doctor": [
+        *("--settings", "Pulumi.test.yaml", "--repository", "acme/estate", "--repository-id", "1"),
+        *("--operators", f"arn:aws:iam::{ARTIFACTS}:role/operators", "--role-name", ""),
+    ],
     "promote": ["api", "--from", "dev", "--to", "prod", "--tag", "v1", "--outputs", "outputs.json"],
     "replicas": ["--outputs", "outputs.json"],
     "rescan": ["--registry", HERE.key],
@@ -35,11 +39,13 @@ ASKS_AWS = {
 """Every command that asks AWS, with options by which it does; the files are those of `folder`."""
 
 ASKS_NOTHING_OF_AWS = {
+    "bootstrap",
     "compare",
     "dockerfiles",
     "drift",
     "estate",
     "list",
+    "new",
     "plan",
     "policies",
     "settings",
@@ -67,6 +73,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         imageRepositories={"api": [f"{HERE.host}/api-dev", f"{THERE.host}/api-prod"]},
         replicas={"api": [f"{THERE.host}/api"]},
         report={"stages": ["dev", "prod"], "registries": [HERE.key, THERE.key]},
+    )
+    role = f"arn:aws:iam::{ARTIFACTS}:role/ecr-estate-deploy"
+    stack_file(
+        tmp_path,
+        artifacts={"account": ARTIFACTS, "region": HERE.region, "role": role},
+        previewRole="ecr-estate-read",
     )
     values = config(static=[{"id": 1, "name": "api"}])
     files = {

@@ -24,6 +24,8 @@ COMMANDS = [(block, words) for block in SHELL for words in block.commands()]
 OTHERS = {
     ".venv/bin/python": {"-m"},
     ".": None,
+    "bootstrap/app-key.sh": None,
+    "bootstrap/github.sh": None,
     "docker": {"build", "buildx", "login", "manifest", "pull", "push"},
     "find": None,
     "gh": {"api", "workflow"},

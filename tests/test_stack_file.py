@@ -15,7 +15,7 @@ from ecr.errors import EstateError
         ("config: [1]", "has no map `config`"),
         ("config:\n  ecr-estate:since: 2026-13-45", "month must be in 1..12"),
         ("config:\n  ecr-estate:since: 2026-11-22", "ecr-estate:since: is no plain value"),
-        ("config:\n  ecr-estate:loop: &a [*a]", "ecr-estate:loop: is no plain value"),
+        ("config:\n  ecr-estate:loop: &a [*a]", "found an alias; write the value itself"),
         ("config: {", "while parsing a flow node"),
     ],
 )

@@ -27,7 +27,7 @@ WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 ACTION = ROOT / ".github/actions/estate/action.yml"
 SCRIPTS = {
     *("github-token", "plan", "deploy", "docs", "drift", "post", "run"),
-    *("tell", "notify", "watch", "confirmation"),
+    *("tell", "notify", "watch", "confirmation", "take"),
 }
 INLINE = {"Look at the gate", "Install what promotes", "Promote", "Build and push"}
 """Steps whose shell stands in the workflow itself; tests/test_operations_promote.py and
@@ -126,7 +126,10 @@ def test_a_fork_gets_no_role() -> None:
 
 def test_the_job_that_writes_the_comment_runs_no_code_of_the_pull_request() -> None:
     checkout = jobs(ROOT / ".github/workflows/preview.yml")["comment"]["steps"][0]
-    assert checkout["with"]["ref"] == "${{ github.event.pull_request.base.sha }}"
+    base = "${{ inputs.program-ref || github.event.pull_request.base.sha }}"
+    assert checkout["with"]["ref"] == base
+    # A pull request cannot change what the branch that is merged into calls, nor by which version.
+    assert checkout["with"]["repository"] == "${{ inputs.program || github.repository }}"
 
 
 def test_one_deployment_runs_at_a_time_and_is_never_cancelled() -> None:
@@ -416,7 +419,10 @@ def test_where_there_is_no_plan_the_comment_says_that_it_failed(place: Place, fa
 
 
 def test_the_comment_says_so_before_there_is_anything_to_preview_with(place: Place) -> None:
-    (_, begin, prepare, *_) = jobs(ROOT / ".github/workflows/preview.yml")["plan"]["steps"]
+    (_, program, take, begin, prepare, *_) = jobs(ROOT / ".github/workflows/preview.yml")["plan"][
+        "steps"
+    ]
+    assert program["if"] == take["if"] == "inputs.program != ''"
     assert (begin["run"], prepare["name"]) == (".ci/plan begin", "Prepare")
     place.put("pulumi", "")
     done = place.run("plan", "begin", STACK="acme/prod")
@@ -660,7 +666,7 @@ def test_push_logs_out_however_the_build_ends(place: Place, fails: str) -> None:
         f'*{fails}*) exit 1;; "buildx build "*) touch {place.folder}/built;; esac',
     )
     (step,) = [each for each in steps() if each.get("name") == "Build and push"]
-    given = ("REGION", "CONTEXT", "DOCKERFILE", "PLATFORM", "TAG")
+    given = ("REGION", "CONTEXT", "DOCKERFILE", "PLATFORM", "PROVENANCE", "TAG")
     done = subprocess.run(
         ["/bin/bash", "-c", step["run"]],
         env={**place.environment, **dict.fromkeys(given, "x"), "REPOSITORY": "host/api"},

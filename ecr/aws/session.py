@@ -207,5 +207,6 @@ def _remedy(code: str) -> str:
 
 def is_refusal(error: EstateError, *codes: str) -> bool:
     """Return whether an error of ``aws_errors_as`` is a refusal of AWS with one of these codes."""
-    response: Mapping[str, Any] = getattr(error.__cause__, "response", {})
+    # Where nobody answered, botocore's errors of HTTP have one that is None.
+    response: Mapping[str, Any] = getattr(error.__cause__, "response", None) or {}
     return response.get("Error", {}).get("Code") in codes

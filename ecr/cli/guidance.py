@@ -18,11 +18,22 @@ GUIDANCE: Mapping[str, Guidance] = {
     "admission": Guidance("guides/admission.md", "--outputs outputs.json --json"),
     "adopt": Guidance("runbooks/adopt.md", "--stack prod"),
     "audit": Guidance("operations/audit.md", "--outputs outputs.json"),
+    "bootstrap": Guidance(
+        "guides/first-day.md",
+        "--settings Pulumi.prod.yaml --repository acme/ecr-estate --repository-id 123456789 "
+        "--operators arn:aws:iam::111122223333:role/operators --reviewer team:platform",
+    ),
     "compare": Guidance("reference/comparison.md", "--count 400"),
     "dockerfiles": Guidance("operations/dockerfiles.md", "--settings Pulumi.prod.yaml"),
+    "doctor": Guidance(
+        "guides/first-day.md",
+        "--settings Pulumi.prod.yaml --repository acme/ecr-estate --repository-id 123456789 "
+        "--operators arn:aws:iam::111122223333:role/operators",
+    ),
     "drift": Guidance("guides/pipeline.md", "-- --stack prod"),
     "estate": Guidance("estate/index.md", "--outputs outputs.json"),
     "list": Guidance("decisions/0004-where-the-list-comes-from.md", "--settings Pulumi.prod.yaml"),
+    "new": Guidance("guides/first-day.md", "acme --organisation acme --region eu-west-1"),
     "plan": Guidance("guides/pipeline.md", "-- --stack prod"),
     "policies": Guidance("guides/access.md", "--settings Pulumi.prod.yaml --roles"),
     "promote": Guidance("guides/promoting.md", "checkout --from dev --to prod --tag 4f2c1a9"),

@@ -1,0 +1,1 @@
+"""What must exist before the first deployment: roles, state, keys, and the settings of the repository."""

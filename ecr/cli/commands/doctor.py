@@ -1,0 +1,152 @@
+"""Say which roles are missing, may too much or are out of date, by what bootstrap would write now.
+
+Owns how the roles are read and how a finding reads. Reads each role with its trust, its policies and its
+boundary from AWS IAM, in every account by a role that looks; with --assume it tries instead whether the
+roles of the accounts can be assumed, as the pipeline does. Changes nothing.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from ecr.aws.session import Aws, aws_errors_as, is_refusal
+from ecr.bootstrap.differences import Finding, State, difference
+from ecr.bootstrap.roles import AUDIT, Account, ManagedPolicy, Role, planned_accounts
+from ecr.cli.exit_codes import FOUND
+from ecr.cli.pipeline_options import add_pipeline_options, pipeline_of
+from ecr.engine.stack_file import checked, read_stack_file
+from ecr.errors import EstateError
+from ecr.plan.architectures import assumed_roles, configured_registries
+from ecr.registry.registry import Registry
+from ecr.settings.models import Settings
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    add_pipeline_options(parser)
+    parser.add_argument(
+        "--role-name",
+        metavar="NAME",
+        default=AUDIT,
+        help="the role by which it looks in each account (%(default)s); an empty text for the "
+        "environment's own credentials",
+    )
+    parser.add_argument(
+        "--assume",
+        choices=["deploy", "preview"],
+        help="only try whether the roles that deploy, or preview, can be assumed; for the job that is to",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the findings."""
+    settings = checked(read_stack_file(options.settings))
+    accounts = planned_accounts(settings, pipeline_of(options, settings))
+    one_of = {each.account: each for each in reversed(list(configured_registries(settings)))}
+    if options.assume:
+        looked = "roles can be assumed"
+        findings = list(_not_assumed(settings, preview=options.assume == "preview"))
+    else:
+        looked = "roles are as bootstrap writes them"
+        findings = [
+            finding
+            for account in accounts
+            for finding in _of_account(account, one_of[account.account], options.role_name)
+        ]
+    if options.json:
+        found = [asdict(each) for each in findings]
+        sys.stdout.write(json.dumps({"findings": found}, indent=2) + "\n")
+    else:
+        sys.stdout.writelines(f"{line}\n" for each in findings for line in _lines(each))
+        if not findings:
+            sys.stdout.write(f"All {looked}.\n")
+    return FOUND if findings else 0
+
+
+def _lines(finding: Finding) -> Iterator[str]:
+    yield f"{finding.where}: {finding.state}: {finding.what}"
+    yield from (f"  - lacks {each}" for each in finding.missing)
+    yield from (f"  + has {each}" for each in finding.surplus)
+
+
+def _not_assumed(settings: Settings, *, preview: bool) -> Iterator[Finding]:
+    roles = {
+        registry.account: (registry, role)
+        for registry, role in assumed_roles(settings, preview=preview).items()
+        if role
+    }
+    for account, (registry, role) in roles.items():
+        yield from _denied(Aws(roles={account: role}), registry, role)
+
+
+def _denied(access: Aws, registry: Registry, role: str) -> Iterator[Finding]:
+    """Yield a finding where a role cannot be assumed; raise EstateError where AWS cannot be asked."""
+    try:
+        access.caller(registry)
+    except EstateError as error:
+        if not is_refusal(error, "AccessDenied"):
+            raise
+        yield Finding(role, "missing", f"it cannot be assumed: {error.offences[0]}")
+
+
+def _of_account(account: Account, registry: Registry, name: str) -> Iterator[Finding]:
+    access = Aws(name)
+    denied = list(_denied(access, registry, registry.role(name)))
+    if denied:
+        yield from denied
+        return
+    iam = access.client("iam", registry)
+    with aws_errors_as(f"reading the roles of account {account.account}"):
+        for managed in (account.boundary, *account.further):
+            yield from _of_managed(iam, managed)
+        for role in account.roles:
+            yield from _of_role(iam, role, account.boundary.arn)
+
+
+def _of_managed(iam: Any, managed: ManagedPolicy) -> Iterator[Finding]:  # noqa: ANN401 - boto3's client
+    try:
+        version = iam.get_policy(PolicyArn=managed.arn)["Policy"]["DefaultVersionId"]
+    except iam.exceptions.NoSuchEntityException:
+        yield Finding(managed.arn, "missing", "there is no such policy")
+        return
+    held = iam.get_policy_version(PolicyArn=managed.arn, VersionId=version)
+    document = held["PolicyVersion"]["Document"]
+    yield from difference(managed.arn, "the boundary", managed.document, document)
+
+
+def _of_role(iam: Any, role: Role, boundary: str) -> Iterator[Finding]:  # noqa: ANN401 - boto3's client
+    try:
+        held = iam.get_role(RoleName=role.name)["Role"]
+    except iam.exceptions.NoSuchEntityException:
+        yield Finding(role.arn, "missing", "there is no such role")
+        return
+    if held["Arn"] != role.arn:
+        yield Finding(role.arn, "out of date", f"it stands as {held['Arn']}")
+    trust = held["AssumeRolePolicyDocument"]
+    yield from difference(role.arn, "whom it trusts", role.trust, trust)
+    bound = held.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn")
+    if bound != boundary:
+        state: State = "out of date" if bound else "missing"
+        yield Finding(role.arn, state, f"its boundary is {bound or 'none'}, and not {boundary}")
+    yield from _of_policies(iam, role)
+
+
+def _of_policies(iam: Any, role: Role) -> Iterator[Finding]:  # noqa: ANN401 - boto3's client
+    names = _all(iam, "list_role_policies", "PolicyNames", role)
+    for name in sorted(role.policies.keys() - names):
+        yield Finding(role.arn, "missing", f"it has no policy {name}")
+    for name in sorted(names):
+        document = iam.get_role_policy(RoleName=role.name, PolicyName=name)["PolicyDocument"]
+        planned: Mapping[str, Any] = role.policies.get(name, {})
+        yield from difference(role.arn, f"its policy {name}", planned, document)
+    for each in _all(iam, "list_attached_role_policies", "AttachedPolicies", role):
+        yield Finding(role.arn, "too much", f"it has the policy {each['PolicyArn']}")
+
+
+def _all(iam: Any, operation: str, key: str, role: Role) -> list[Any]:  # noqa: ANN401 - boto3's client
+    pages = iam.get_paginator(operation).paginate(RoleName=role.name)
+    return [each for page in pages for each in page[key]]

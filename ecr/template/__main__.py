@@ -1,0 +1,5 @@
+"""Deploy the estate of this stack."""
+
+from ecr.program import run
+
+run()
