@@ -168,6 +168,8 @@ def _gaps(access: Aws, selection: RegistrySelection, chosen: Sequence[str] | Non
         copies = images_if_there(access.ecr(destination), name) or ()
         held = {each.digest: each for each in copies}
         for image in images_of(access.ecr(source), name):
+            if not image.pullable:
+                continue
             copy = held.get(image.digest)
             lacking = tuple(sorted(set(image.tags) - set(copy.tags if copy else ())))
             if copy is None or lacking:
@@ -181,7 +183,7 @@ def _damaged(
 ) -> Iterator[str]:
     for name, _, destination in _pairs(access, selection, chosen):
         ecr = access.ecr(destination)
-        digests = [each.digest for each in images_if_there(ecr, name) or ()]
+        digests = [each.digest for each in images_if_there(ecr, name) or () if each.pullable]
         manifests = manifests_of(ecr, name, digests)
         for digest in digests:
             text = manifests.get(digest)
