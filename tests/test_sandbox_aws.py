@@ -259,7 +259,7 @@ def test_an_operation_that_is_not_embedded_is_refused_at_once_instead_of_retried
 ) -> None:
     client = ecr(aws, ARTIFACTS)
     with pytest.raises(ClientError, match="NotImplementedException"):
-        client.describe_pull_through_cache_rules()
+        client.describe_image_signing_status(repositoryName="api", imageId={"imageTag": "v1"})
     assert [call.status for call in aws.calls() if call.service == "ecr"] == [501]
 
 

@@ -10,7 +10,9 @@ import threading
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from sandbox.aws.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     from sandbox.aws.authorisation import Grant
     from sandbox.aws.identity import Organisation
+    from sandbox.aws.registry import Registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +173,7 @@ class EmbeddedAws:
     def __init__(self, *, strict: bool = False, organisation: str | None = None) -> None:
         self._journal = Journal()
         self.refusals = Refusals()
+        self.world = World()
         self._running = ExitStack()
         self._strict = strict
         self._organisation_id = organisation
@@ -180,7 +184,7 @@ class EmbeddedAws:
         from sandbox.aws import seeding  # noqa: PLC0415
         from sandbox.aws.authorisation import Authorisation  # noqa: PLC0415
         from sandbox.aws.identity import Identities, Organisation  # noqa: PLC0415
-        from sandbox.aws.registry import extended_ecr  # noqa: PLC0415
+        from sandbox.aws.responses import extended_ecr  # noqa: PLC0415
         from sandbox.aws.server import serving  # noqa: PLC0415
 
         if not self._only_one.acquire(blocking=False):
@@ -192,7 +196,8 @@ class EmbeddedAws:
             starting.callback(self._only_one.release)
             self._journal.clear()
             self.refusals.clear()
-            starting.enter_context(extended_ecr())
+            self.world = World()
+            starting.enter_context(extended_ecr(self.world))
             self.organisation = Organisation(self._organisation_id)
             self._identities = Identities(
                 self.organisation, self.default_account, strict=self._strict
@@ -271,6 +276,16 @@ class EmbeddedAws:
             return self._seeding.session_of(
                 self._authorisation, role, self.web_token(claims), region, seconds
             )
+
+    def registry(self, account: str, region: str) -> Registry:
+        """Return a registry as this process holds it, for what no API can do to it.
+
+        Whoever changes it holds ``world.clock.busy``.
+        """
+        # Imported here because moto takes a second to import: see the module's docstring.
+        from moto.ecr.models import ecr_backends  # noqa: PLC0415
+
+        return cast("Registry", ecr_backends[account][region])
 
     @contextmanager
     def at_call(
