@@ -95,6 +95,7 @@ def command_line() -> argparse.ArgumentParser:
     command("shell", _shell, "open a shell in which `pulumi` works on the sandbox")
     command("estate", _estate, "print the estate as AWS holds it now")
     command("serve", _serve, "bring everything up in the foreground, until Ctrl-C")
+    command("rules", _rules, "try to break every rule of the embedded AWS, and print the table")
     organisation = command("org", _org, "look at, change or break the embedded organisation")
     _add_organisation_commands(organisation)
     return parser
@@ -189,6 +190,10 @@ def _print_decisions(calls: Sequence[ApiCall]) -> None:
     print(f"{len(decided) - len(refused)} let through, {len(refused)} refused. Who made them:")
     for principal, count in Counter(each.principal or "nobody known" for each in decided).items():
         print(f"  {count:>6}  {principal}")
+def _rules(_: argparse.Namespace) -> int:
+    from sandbox.aws.rules import enforce  # noqa: PLC0415 - not every command needs it
+
+    return 1 if enforce(print) else 0
 
 
 def _serve(_: argparse.Namespace) -> int:
