@@ -190,6 +190,8 @@ def _print_decisions(calls: Sequence[ApiCall]) -> None:
     print(f"{len(decided) - len(refused)} let through, {len(refused)} refused. Who made them:")
     for principal, count in Counter(each.principal or "nobody known" for each in decided).items():
         print(f"  {count:>6}  {principal}")
+
+
 def _rules(_: argparse.Namespace) -> int:
     from sandbox.aws.rules import enforce  # noqa: PLC0415 - not every command needs it
 

@@ -1,6 +1,6 @@
 """The rules that the embedded AWS enforces, each with its page of AWS's and an attempt to break it.
 
-Owns the table (`all_rules`), what it looks like as a page, and the command that tries every rule.
+Owns the table (`all_rules`) and the command that tries every rule of it.
 """
 
 from __future__ import annotations
@@ -13,10 +13,19 @@ from sandbox.aws.rules.table import RULES, Rule, tried
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Rule", "all_rules", "enforce", "tried"]
+__all__ = ["TEST", "TOPICS", "Rule", "all_rules", "enforce", "tried"]
 
 TEST = "tests/test_sandbox_rules.py::test_a_rule_holds"
 """The test that tries a rule, without its identifier."""
+
+TOPICS = {
+    "repositories": "Image repositories, policies and names",
+    "images": "Images",
+    "lifecycle": "Lifecycle policies",
+    "registries": "Registries: settings, scanning, replication, templates, caches, signing",
+    "parameters": "Parameters of every operation",
+}
+"""The headings of the table, by the topic of their rules."""
 
 
 @cache
@@ -35,7 +44,8 @@ def all_rules() -> tuple[Rule, ...]:
     names = [each.identifier for each in RULES]
     if repeated := {name for name in names if names.count(name) > 1}:
         raise ValueError(f"two rules are called {', '.join(sorted(repeated))}")
-    return tuple(RULES)
+    topics = list(TOPICS)
+    return tuple(sorted(RULES, key=lambda each: topics.index(each.topic)))
 
 
 def enforce(say: Callable[[str], None]) -> int:

@@ -110,7 +110,8 @@ def _rule(operation: str) -> Rule:
         return "; ".join(wrong)
 
     says = f"parameters of {operation} that break a constraint of the API's model"
-    return Rule(f"parameters-{operation}", says, Operation(operation), violate)
+    name, code = f"parameters-{operation}", "InvalidParameterException"
+    return Rule(name, says, Operation(operation), violate, code, "parameters")
 
 
 def add_all() -> None:

@@ -263,13 +263,16 @@ class Rule:
     """Something that AWS refuses or hides.
 
     ``violate`` is tried on a stage, and returns what was accepted or shown against the rule; "" where
-    the rule held.
+    the rule held. ``code`` is that of the error, "" where nothing is refused; ``topic`` is the module
+    that has the rule.
     """
 
     identifier: str
     says: str
     page: Page | Operation
     violate: Callable[[Stage], str]
+    code: str = ""
+    topic: str = ""
 
 
 def tried(rule: Rule) -> str:
@@ -293,9 +296,11 @@ def add_refusal(
 
     What the attempt does before it returns must succeed: it prepares the stage.
     """
-    RULES.append(
-        Rule(identifier, says, page, lambda stage: accepted(attempt(stage), code)),
-    )
+
+    def violate(stage: Stage) -> str:
+        return accepted(attempt(stage), code)
+
+    RULES.append(Rule(identifier, says, page, violate, code, _topic(attempt)))
 
 
 def refuses(
@@ -333,7 +338,12 @@ def holds(page: Page | Operation, says: str) -> Callable[[Callable[[Stage], bool
         def violate(stage: Stage) -> str:
             return "" if attempt(stage) else "it is not so"
 
-        RULES.append(Rule(attempt.__name__.replace("_", "-"), says, page, violate))
+        name = attempt.__name__.replace("_", "-")
+        RULES.append(Rule(name, says, page, violate, topic=_topic(attempt)))
         return attempt
 
     return add
+
+
+def _topic(attempt: Callable[..., object]) -> str:
+    return attempt.__module__.rpartition(".")[2]
