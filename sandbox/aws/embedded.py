@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, ClassVar, cast
 
+from sandbox.aws.network import Network
 from sandbox.aws.world import World
 
 if TYPE_CHECKING:
@@ -173,6 +174,7 @@ class EmbeddedAws:
     def __init__(self, *, strict: bool = False, organisation: str | None = None) -> None:
         self._journal = Journal()
         self.refusals = Refusals()
+        self.network = Network()
         self.world = World()
         self._running = ExitStack()
         self._strict = strict
@@ -196,6 +198,7 @@ class EmbeddedAws:
             starting.callback(self._only_one.release)
             self._journal.clear()
             self.refusals.clear()
+            self.network.clear()
             self.world = World()
             starting.enter_context(extended_ecr(self.world))
             self.organisation = Organisation(self._organisation_id)
@@ -205,7 +208,13 @@ class EmbeddedAws:
             self._authorisation = Authorisation(self._identities)
             self._seeding = seeding
             self.url = starting.enter_context(
-                serving(self._journal, self.refusals, self._authorisation, self._one_at_a_time)
+                serving(
+                    self._journal,
+                    self.refusals,
+                    self.network,
+                    self._authorisation,
+                    self._one_at_a_time,
+                )
             )
             self._running = starting.pop_all()
         return self
