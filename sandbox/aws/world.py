@@ -98,14 +98,14 @@ class Quotas:
 
 @dataclass(slots=True)
 class Delays:
-    """Seconds that AWS takes; None never ends by itself.
+    """Seconds that AWS takes.
 
-    Replication, backfills and previews are done at once unless a test says otherwise, and IAM knows a
-    new role at once: real ones take from seconds to half an hour, and nobody may wait that long here.
+    Replication and previews are done at once unless a test says otherwise, and IAM knows a new role at
+    once: real ones take from seconds to half an hour, and nobody may wait that long here.
     """
 
     replicating: float = 0
-    backfilling: float = 0
+    backfilling: float = 10 * MINUTE
     previewing: float = 0
     knowing_a_role: float = 0
     restoring: float = 20 * MINUTE

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from ecr.aws.images import images_if_there, images_of, manifests_of
-from ecr.aws.session import Aws, aws_errors_as
+from ecr.aws.session import Aws, aws_errors_as, is_refusal
 from ecr.cli.exit_codes import FOUND
 from ecr.cli.options import refuse_unused_options
 from ecr.cli.registries import (
@@ -210,10 +210,23 @@ def _fill(access: Aws, gaps: Sequence[Gap], way: str) -> None:
         _copy(access, gaps, way)
         return
     for source, destination in _registries(gaps):
-        with aws_errors_as(f"backfilling {destination.key} from {source.key}"):
-            started = access.client("ecr", source).start_replication_backfill(
-                destination={"region": destination.region, "registryId": destination.account}
+        try:
+            with aws_errors_as(f"backfilling {destination.key} from {source.key}"):
+                started = access.client("ecr", source).start_replication_backfill(
+                    destination={"region": destination.region, "registryId": destination.account}
+                )
+        except EstateError as error:
+            # One at a time to a Region, and ten in all (Amazon ECR API Reference,
+            # StartReplicationBackfill).
+            if not is_refusal(
+                error, "ReplicationBackfillInProgressException", "LimitExceededException"
+            ):
+                raise
+            sys.stderr.write(
+                f"{destination.key}: not started, since another backfill is in progress; run the "
+                "command again when that has ended\n"
             )
+            continue
         sys.stderr.write(f"{destination.key}: backfill {started['replicationBackfillId']}\n")
 
 

@@ -415,6 +415,13 @@ def _backfill(stage: Stage, account: str = "", region: str = ELSEWHERE) -> Calla
     return lambda: stage.ecr.start_replication_backfill(destination=destination)
 
 
+def _ended(stage: Stage, account: str = "") -> str:
+    """Let a backfill run to its end, and return its id."""
+    identifier = str(_backfill(stage, account)()["replicationBackfillId"])
+    stage.world.clock.move(seconds=HOUR)
+    return identifier
+
+
 @refuses(Page.BACKFILL, "a backfill to a destination without a rule")
 def backfill_without_a_rule(stage: Stage) -> Callable[[], object]:
     return _backfill(stage)
@@ -426,7 +433,6 @@ def backfill_without_a_rule(stage: Stage) -> Callable[[], object]:
     "ReplicationBackfillInProgressException",
 )
 def two_backfills_to_a_region(stage: Stage) -> Callable[[], object]:
-    stage.world.delays.backfilling = HOUR
     stage.replicate((stage.account, ELSEWHERE), (OTHER, ELSEWHERE))
     _backfill(stage)()
     return _backfill(stage, OTHER)
@@ -434,7 +440,6 @@ def two_backfills_to_a_region(stage: Stage) -> Callable[[], object]:
 
 @refuses(_BACKFILL, "an eleventh backfill at once", "LimitExceededException")
 def eleven_backfills(stage: Stage) -> Callable[[], object]:
-    stage.world.delays.backfilling = HOUR
     regions = ["us-east-1", "us-east-2", "us-west-1", "us-west-2", "eu-west-2", "eu-west-3",
                "eu-north-1", "eu-central-1", "ap-south-1", "sa-east-1", "ca-central-1"]  # fmt: skip
     stage.replicate(*((stage.account, region) for region in regions))
@@ -450,7 +455,7 @@ def eleven_backfills(stage: Stage) -> Callable[[], object]:
 )
 def stop_what_has_ended(stage: Stage) -> Callable[[], object]:
     stage.replicate((stage.account, ELSEWHERE))
-    identifier = _backfill(stage)()["replicationBackfillId"]
+    identifier = _ended(stage)
     return lambda: stage.ecr.stop_replication_backfill(replicationBackfillId=identifier)
 
 
@@ -476,7 +481,6 @@ def _results(stage: Stage, identifier: str) -> dict[str, Any]:
     "a backfill shows single results when it has ended, and no progress while it is prepared",
 )
 def backfill_results_come_with_the_end(stage: Stage) -> bool:
-    stage.world.delays.backfilling = HOUR
     stage.repository()
     stage.push("v1")
     stage.replicate((stage.account, ELSEWHERE))
@@ -498,7 +502,7 @@ def backfill_fails_after_a_hundred(stage: Stage) -> bool:
     for number in range(101):
         stage.push(f"v{number}", str(number))
     stage.replicate((OTHER, ELSEWHERE))
-    answer = _results(stage, _backfill(stage, OTHER)()["replicationBackfillId"])
+    answer = _results(stage, _ended(stage, OTHER))
     return (answer["status"], answer["progress"]["failedReplicationCount"]) == ("FAILED", 100)
 
 
@@ -509,14 +513,14 @@ def backfill_of_few_does_not_fail(stage: Stage) -> bool:
     stage.repository()
     stage.push("v1")
     stage.replicate((OTHER, ELSEWHERE))
-    answer = _results(stage, _backfill(stage, OTHER)()["replicationBackfillId"])
+    answer = _results(stage, _ended(stage, OTHER))
     return (answer["status"], answer["progress"]["failedReplicationCount"]) == ("COMPLETE", 1)
 
 
 @holds(Operation("ListReplicationBackfills"), "a backfill is forgotten 90 days after its end")
 def backfills_are_forgotten(stage: Stage) -> bool:
     stage.replicate((stage.account, ELSEWHERE))
-    _backfill(stage)()
+    _ended(stage)
     before = len(stage.ecr.list_replication_backfills()["backfills"])
     stage.world.clock.move(days=91)
     return (before, stage.ecr.list_replication_backfills()["backfills"]) == (1, [])
