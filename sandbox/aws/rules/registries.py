@@ -339,6 +339,19 @@ def replication_of_what_stands_already(stage: Stage) -> bool:
     return there == [] and _outcome(stage) == []
 
 
+@holds(Page.REPLICATION, "a replication that is in progress has brought nothing yet")
+def replication_takes_time(stage: Stage) -> bool:
+    stage.world.delays.replicating = 30 * MINUTE
+    there = stage.client("ecr", region=ELSEWHERE)
+    there.create_repository(repositoryName="api")
+    stage.replicate((stage.account, ELSEWHERE))
+    stage.repository()
+    stage.push("v1")
+    waiting = (_outcome(stage), stage.tags(ecr=there)) == (["IN_PROGRESS"], {})
+    stage.world.clock.move(seconds=30 * MINUTE)
+    return waiting and (_outcome(stage), len(stage.tags(ecr=there))) == (["COMPLETE"], 1)
+
+
 @holds(Page.REPLICATION, "what was received is not passed on")
 def replication_is_not_chained(stage: Stage) -> bool:
     second = stage.client("ecr", region=ELSEWHERE)

@@ -42,7 +42,7 @@ class Page(Enum):
     DELETING = ("Deleting an image in Amazon ECR", f"{_GUIDE}delete_image.html")
     DELETIONS = ("Replicating image deletions in Amazon ECR", f"{_GUIDE}replication-delete.html")
     EVENTS = ("Amazon ECR events and EventBridge", f"{_GUIDE}ecr-eventbridge.html")
-    EXCLUSIONS = ("Pull time update exclusions", f"{_GUIDE}pull-time-update-exclusions.html")
+    EXCLUSIONS = ("Pull-time update exclusions", f"{_GUIDE}pull-time-update-exclusions.html")
     IAM_PRINCIPAL = (
         "AWS JSON policy elements: Principal",
         "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html",
@@ -65,7 +65,7 @@ class Page(Enum):
     )
     INSPECTOR = (
         "Amazon Inspector: configuring the Amazon ECR re-scan duration",
-        "https://docs.aws.amazon.com/inspector/latest/user/scanning-ecr.html",
+        "https://docs.aws.amazon.com/inspector/latest/user/scanning_resources_configure_duration_setting_ecr.html",
     )
     LIFECYCLE = (
         "Lifecycle policy properties in Amazon ECR",
