@@ -189,7 +189,7 @@ def _of_registry(
     account = registry.account_id
     arn = asked.arn(f"repository/{name}", account=account) if name else "*"
     policies = []
-    scope = registry.account_settings.get("REGISTRY_POLICY_SCOPE")
+    scope = registry.settings.account_setting("REGISTRY_POLICY_SCOPE")
     if registry.registry_policy and (scope == "V2" or action in _SCOPE_V1):
         policies.append(registry.registry_policy)
     held = registry.repositories.get(name)
