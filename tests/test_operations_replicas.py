@@ -57,8 +57,9 @@ def test_what_was_pushed_before_replication_is_missing_and_backfilled(
     assert f"would backfill {REPLICA.key} from {SOURCE.key}" in shown
     assert "nothing was changed; add --yes" in shown
 
-    assert main(["replicas", *estate.options, "--fill", "backfill", "--yes"]) == 0
-    assert "2 of 2 gaps are filled" in capsys.readouterr().out
+    assert main(["replicas", *estate.options, "--fill", "backfill", "--yes"]) == 3
+    assert "0 of 2 gaps are filled" in capsys.readouterr().out
+    estate.aws.world.clock.move(seconds=600)
     assert main(["replicas", *estate.options, "--verify"]) == 0
     assert "1 replicas, 0 gaps, 0 damaged" in capsys.readouterr().err
 
@@ -67,6 +68,7 @@ def test_a_tag_that_a_replica_lacks_is_a_gap(
     estate: Live, capsys: pytest.CaptureFixture[str]
 ) -> None:
     main(["replicas", *estate.options, "--fill", "backfill", "--yes"])
+    estate.aws.world.clock.move(seconds=600)
     capsys.readouterr()
     estate.ecr().put_replication_configuration(replicationConfiguration={"rules": []})
     (image,) = estate.ecr().batch_get_image(repositoryName="api", imageIds=[{"imageTag": "v1"}])[
@@ -162,6 +164,36 @@ def test_a_tool_that_fails_or_is_not_there_is_said(
     assert "denied; correct it and run this again" in capsys.readouterr().err
     assert main(["replicas", *estate.options, "--fill", "skopeo", "--yes"]) == 1
     assert "skopeo is not installed." in capsys.readouterr().err
+
+
+def test_a_second_backfill_to_a_region_waits_for_the_first(
+    estate: Live, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = "333333333333"
+    estate.ecr().put_replication_configuration(
+        replicationConfiguration={
+            "rules": [
+                {"destinations": [{"region": REGION, "registryId": each}]}
+                for each in (LAMBDA, other)
+            ]
+        }
+    )
+    estate.options[1] = estate.outputs({"api": [ARTIFACTS]}, {"api": [LAMBDA, other]})
+    assert main(["replicas", *estate.options, "--fill", "backfill", "--yes"]) == 3
+    said = capsys.readouterr().err
+    assert f"{LAMBDA}/{REGION}: backfill " in said
+    assert f"{other}/{REGION}: not started, since another backfill is in progress" in said
+
+
+def test_what_is_archived_is_no_gap(estate: Live, capsys: pytest.CaptureFixture[str]) -> None:
+    archived = estate.push("api", "old")
+    estate.ecr().update_image_storage_class(
+        repositoryName="api", imageId={"imageDigest": archived}, targetStorageClass="ARCHIVE"
+    )
+    estate.ecr(LAMBDA).batch_delete_image(
+        repositoryName="api", imageIds=[{"imageDigest": archived}]
+    )
+    assert archived not in {gap["imageDigest"] for gap in compared(estate, capsys)[1]}
 
 
 def test_a_destination_without_a_rule_cannot_be_backfilled(

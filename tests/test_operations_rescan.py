@@ -51,6 +51,14 @@ def test_only_the_newest_tagged_images_are_scanned_and_progress_is_shown(
     assert "1 of 1, api: 2 started" in said
 
 
+def test_an_archived_image_is_not_scanned(estate: Live, capsys: pytest.CaptureFixture[str]) -> None:
+    estate.ecr().update_image_storage_class(
+        repositoryName="api", imageId={"imageTag": "new"}, targetStorageClass="ARCHIVE"
+    )
+    code, done = rescanned(estate, capsys)
+    assert (code, done["started"], done["left"]) == (0, 2, 0)
+
+
 def test_what_ecr_scanned_within_the_day_is_not_asked_for_again() -> None:
     def detail(hours: int) -> dict[str, Any]:
         at = datetime.now(UTC) - timedelta(hours=hours)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ecr.aws.session import aws_errors_as, is_refusal
 from ecr.errors import EstateError
-from ecr.images.image import LISTS, MANIFESTS, Image, image_of
+from ecr.images.image import ACTIVE, LISTS, MANIFESTS, Image, image_of
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
@@ -31,11 +31,20 @@ def names_of(ecr: "ECRClient") -> list[str]:
 
 
 def details_of(ecr: "ECRClient", name: str) -> list[Any]:
-    """Return ECR's description of each image of an image repository."""
+    """Return ECR's description of each image of an image repository, archived ones too.
+
+    Without the filter ECR gives ACTIVE images only (Amazon ECR API Reference, DescribeImagesFilter).
+    """
     with aws_errors_as(f"reading the images of {name}"):
-        paginator = ecr.get_paginator("describe_images")
-        pages = paginator.paginate(repositoryName=name, PaginationConfig=PAGES)
+        pages = ecr.get_paginator("describe_images").paginate(
+            repositoryName=name, filter={"imageStatus": "ANY"}, PaginationConfig=PAGES
+        )
         return [detail for page in pages for detail in page["imageDetails"]]
+
+
+def is_pullable(detail: Mapping[str, Any]) -> bool:
+    """Return whether an image can be pulled: one that is archived, or being restored, cannot."""
+    return bool(detail.get("imageStatus", ACTIVE) == ACTIVE)
 
 
 def is_index(detail: Mapping[str, Any]) -> bool:
@@ -48,7 +57,10 @@ def images_of(ecr: "ECRClient", name: str) -> list[Image]:
     details = details_of(ecr, name)
     parts = parts_of(ecr, name, details)
     return [
-        image_of(detail)._replace(parts=parts.get(detail["imageDigest"], ())) for detail in details
+        image_of(detail)._replace(
+            parts=parts.get(detail["imageDigest"], None if is_index(detail) else ())
+        )
+        for detail in details
     ]
 
 
@@ -65,8 +77,13 @@ def images_if_there(ecr: "ECRClient", name: str) -> list[Image] | None:
 def parts_of(
     ecr: "ECRClient", name: str, details: Iterable[Mapping[str, Any]]
 ) -> dict[str, tuple[str, ...]]:
-    """Return the digests that each image index names, by its own digest."""
-    indexes = [detail["imageDigest"] for detail in details if is_index(detail)]
+    """Return the digests that each image index names, by its own digest.
+
+    An archived index is left out: its manifest cannot be pulled.
+    """
+    indexes = [
+        detail["imageDigest"] for detail in details if is_index(detail) and is_pullable(detail)
+    ]
     return {
         digest: tuple(each["digest"] for each in json.loads(manifest).get("manifests", ()))
         for digest, manifest in manifests_of(ecr, name, indexes).items()

@@ -18,7 +18,7 @@ from moto.awslambda import models
 from moto.awslambda.exceptions import InvalidParameterValueException
 from moto.ecr.models import ecr_backends
 
-from ecr.access_proof.evaluate import Caller, decide
+from ecr.access_proof.evaluate import Caller, decide_access
 from sandbox.images import DOCKER_MANIFEST, OCI_MANIFEST
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class ImageFunction(models.LambdaFunction):
         service = Caller("service", "lambda.amazonaws.com", context={"aws:SourceArn": arn})
         policies = [repository.policy] if repository.policy else []
         if all(
-            decide(service, action, repository.arn, policies, account=account) == "allowed"
+            decide_access(service, action, repository.arn, policies, account=account) == "allowed"
             for action in PULL
         ):
             return

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from ecr.aws.images import images_if_there, images_of, manifests_of
-from ecr.aws.session import Aws, aws_errors_as
+from ecr.aws.session import Aws, aws_errors_as, is_refusal
 from ecr.cli.exit_codes import FOUND
 from ecr.cli.options import refuse_unused_options
 from ecr.cli.registries import (
@@ -174,6 +174,8 @@ def _gaps(access: Aws, selection: RegistrySelection, chosen: Sequence[str] | Non
         copies = images_if_there(access.ecr(destination), name) or ()
         held = {each.digest: each for each in copies}
         for image in images_of(access.ecr(source), name):
+            if not image.pullable:
+                continue
             copy = held.get(image.digest)
             lacking = tuple(sorted(set(image.tags) - set(copy.tags if copy else ())))
             if copy is None or lacking:
@@ -187,7 +189,7 @@ def _damaged(
 ) -> Iterator[str]:
     for name, _, destination in _pairs(access, selection, chosen):
         ecr = access.ecr(destination)
-        digests = [each.digest for each in images_if_there(ecr, name) or ()]
+        digests = [each.digest for each in images_if_there(ecr, name) or () if each.pullable]
         manifests = manifests_of(ecr, name, digests)
         for digest in digests:
             text = manifests.get(digest)
@@ -214,10 +216,23 @@ def _fill(access: Aws, gaps: Sequence[Gap], way: str) -> None:
         _copy(access, gaps, way)
         return
     for source, destination in _registries(gaps):
-        with aws_errors_as(f"backfilling {destination.key} from {source.key}"):
-            started = access.client("ecr", source).start_replication_backfill(
-                destination={"region": destination.region, "registryId": destination.account}
+        try:
+            with aws_errors_as(f"backfilling {destination.key} from {source.key}"):
+                started = access.client("ecr", source).start_replication_backfill(
+                    destination={"region": destination.region, "registryId": destination.account}
+                )
+        except EstateError as error:
+            # One at a time to a Region, and ten in all (Amazon ECR API Reference,
+            # StartReplicationBackfill).
+            if not is_refusal(
+                error, "ReplicationBackfillInProgressException", "LimitExceededException"
+            ):
+                raise
+            sys.stderr.write(
+                f"{destination.key}: not started, since another backfill is in progress; run the "
+                "command again when that has ended\n"
             )
+            continue
         sys.stderr.write(f"{destination.key}: backfill {started['replicationBackfillId']}\n")
 
 

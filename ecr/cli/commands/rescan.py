@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ecr.aws.images import details_of, is_index, names_of
+from ecr.aws.images import details_of, is_index, is_pullable, names_of
 from ecr.aws.session import Aws, aws_errors_as, is_refusal
 from ecr.cli.exit_codes import FOUND
 from ecr.cli.options import float_between, int_between
@@ -104,6 +104,7 @@ def _chosen(details: list[Any], newest: int) -> Iterator[Any]:
         detail
         for detail in details
         if detail.get("imageTags")
+        and is_pullable(detail)
         and not is_index(detail)
         and not detail.get("subjectManifestDigest")
     ]
