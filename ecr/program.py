@@ -8,7 +8,7 @@ from ecr.deploy.observation import read_registries
 from ecr.deploy.outputs import announce, outputs
 from ecr.deploy.resources import declare, declare_providers
 from ecr.deploy.run_report import begin_run
-from ecr.engine.last_outputs import read_ledger
+from ecr.engine.last_outputs import read_last
 from ecr.errors import EstateError
 from ecr.github.inventory import connect, read_inventory
 from ecr.plan.architectures import assumed_roles
@@ -21,7 +21,8 @@ async def main() -> dict[str, Any]:
     try:
         run = begin_run()
         settings = run.step("settings", load_settings)
-        ledger = await run.wait("ledger", read_ledger(settings.shards))
+        last = await run.wait("ledger", read_last(settings.shards))
+        ledger = last.ledger
         github = run.step("github", connect, settings)
         asked = ledger.to_confirm(settings.retire)
         inventory = await run.wait("inventory", read_inventory(settings, asked, github))
@@ -33,7 +34,7 @@ async def main() -> dict[str, Any]:
         raise pulumi.RunError(str(error)) from None
     announce(inventory, plan)
     await run.wait("resources", declare(plan, providers, github))
-    return run.end(outputs(settings, plan))
+    return run.end(outputs(settings, plan), last.outputs)
 
 
 def run() -> None:

@@ -102,13 +102,16 @@ class Roles:
         self._sessions: dict[Job, dict[str, str]] = {}
 
     def grant(self, stack: str, file: Path) -> None:
-        """Make the roles for a stack's settings, or change those that stand."""
+        """Make the roles for a stack's settings, or change those that stand.
+
+        Settings that are refused give nobody more than the pipeline's own roles.
+        """
         self._stand()
         try:
             settings = checked(read_stack_file(file))
         except EstateError:
-            return
-        for role, trust, document in _roles_of(settings):
+            settings = None
+        for role, trust, document in _roles_of(settings) if settings else ():
             self._trusts[role] = trust or self._trusts[role]
             held = self._documents.setdefault(role, {})
             if stack in held and held[stack] != document:
@@ -116,7 +119,8 @@ class Roles:
             held[stack] = document
         for role, documents in self._documents.items():
             self._aws.put_role(role, self._trusts[role], documents, seconds=SECONDS)
-        if self._provider and settings.push_roles and settings.push_roles.create_provider:
+        push_roles = settings.push_roles if settings else None
+        if self._provider and push_roles and push_roles.create_provider:
             # The estate is to make it. Whoever has a session keeps it.
             self._sessions = {job: self._session(job) for job in _ROLES}
             self._aws.remove_provider(PROVIDER)

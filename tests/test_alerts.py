@@ -184,13 +184,22 @@ def test_a_message_reads_as_a_sentence(rule: AlertRule, sent: dict[str, Any], sa
     assert "sha256:1" in lines[1]
 
 
-def test_every_registry_has_its_own_topic_and_the_rules_of_its_kind_of_scanning() -> None:
-    planned = plan(*repositories("api"), alerts={}, **with_replicas())
+@pytest.mark.parametrize("scanning", ["BASIC", "ENHANCED"])
+def test_every_registry_has_its_own_topic_and_hears_of_either_kind_of_scanning(
+    scanning: str,
+) -> None:
+    planned = plan(*repositories("api"), alerts={}, scanning={"type": scanning}, **with_replicas())
     assert [each.registry.account for each in planned.alerts] == [ARTIFACTS, LAMBDA]
-    names = [[rule.name for rule in each.rules] for each in planned.alerts]
-    assert names == [["ecr-estate-alerts-scan", "ecr-estate-alerts-replication"]] * 2
-    enhanced = plan(*repositories("api"), alerts={}, scanning={"type": "ENHANCED"}).alerts[0]
-    assert next(rule.name for rule in enhanced.rules) == "ecr-estate-alerts-finding"
+    for each in planned.alerts:
+        heard = [
+            {rule.name for rule in each.rules if matches(rule, sent)}
+            for sent in (scan({"CRITICAL": 1}), finding(), replication())
+        ]
+        assert heard == [
+            {"ecr-estate-alerts-scan"},
+            {"ecr-estate-alerts-finding"},
+            {"ecr-estate-alerts-replication"},
+        ]
 
 
 def test_without_the_setting_there_is_no_alert() -> None:
@@ -199,7 +208,7 @@ def test_without_the_setting_there_is_no_alert() -> None:
 
 def test_replication_that_nobody_wants_may_fail_in_silence() -> None:
     planned = plan(*repositories("api", "api-docs"), alerts={}, **with_replicas(patterns=["api"]))
-    rule = planned.alerts[0].rules[1]
+    rule = planned.alerts[0].rules[2]
     assert not matches(rule, replication(name="api-docs"))
     assert matches(rule, replication(name="api"))
     many = failed_replication([f"service-{number}" for number in range(500)])

@@ -127,7 +127,7 @@ def test_a_lost_ledger_is_found_again_whatever_the_architecture() -> None:
         ({"architecture": "per-stage", "stages": ["Dev"]}, "is not the name of a stage"),
         ({"architecture": "per-stage", "stages": ["dev", "dev"]}, "repeats dev"),
         ({**PER_STAGE, **lambda_account(serves="test")}, "write one of dev, prod"),
-        (lambda_account(serves="prod"), "is no stage or account set; remove it"),
+        (lambda_account(serves="prod"), "is not a stage or account set; remove it"),
         ({**PER_SET, **lambda_account()}, "serves: is missing; name the account set"),
         (
             {**PER_SET, **lambda_account(account=PRODUCTION, serves="prod")},

@@ -11,7 +11,6 @@ OF_EVERY_COMMAND = {"configure", "run"}
 """What each module of ecr/cli/commands has, by the convention of that package."""
 
 SAME = {
-    "COMPANION": "how a tag that belongs to an image is written",
     "LONGEST_VALUE": "characters of a value that a message shows",
     "Part": "a manifest that another one names",
     "Run": "one run of something, with how it ended",

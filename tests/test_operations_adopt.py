@@ -9,7 +9,7 @@ import boto3
 import pytest
 
 from ecr.cli.main import main
-from ecr.deploy.adoption import Adoption, Standing, import_file, settings_that_keep
+from ecr.deploy.adoption import Adoption, ExistingRepository, import_file, settings_that_keep
 from ecr.registry.registry import Registry
 from sandbox.aws import EmbeddedAws
 from sandbox.github import EmbeddedGitHub, synthetic_organisation
@@ -20,21 +20,21 @@ RULES = json.dumps({"rules": []})
 PROVIDER = f"urn:pulumi:test::ecr-estate::pulumi:providers:aws::{ARTIFACTS}"
 
 
-def adoption(standing: Standing | None = None, **changes: Any) -> Adoption:
+def adoption(existing: ExistingRepository | None = None, **changes: Any) -> Adoption:
     (planned,) = plan(repository(1, "api"), **changes).image_repositories
-    return Adoption(planned, standing or Standing())
+    return Adoption(planned, existing or ExistingRepository())
 
 
-def as_planned(**changes: Any) -> Standing:
+def as_planned(**changes: Any) -> ExistingRepository:
     """What stands already is just as the plan has it, but for the changes."""
     planned = adoption().planned
     same = {"mutability": "IMMUTABLE", "tags": planned.tags, "lifecycle": planned.lifecycle}
-    return Standing(**{**same, **changes})
+    return ExistingRepository(**{**same, **changes})
 
 
-def differing(standing: Standing, **changes: Any) -> dict[str, tuple[str, str]]:
+def differing(existing: ExistingRepository, **changes: Any) -> dict[str, tuple[str, str]]:
     return {
-        each.what: (each.now, each.then) for each in adoption(standing, **changes).differences()
+        each.what: (each.now, each.then) for each in adoption(existing, **changes).differences()
     }
 
 
@@ -46,6 +46,16 @@ def test_tags_that_may_move_differ_by_the_word_and_by_the_filters() -> None:
     assert differing(as_planned(mutability="MUTABLE"), images={"mutableTags": ["latest"]}) == {
         "tag mutability": ("MUTABLE", "IMMUTABLE_WITH_EXCLUSION (latest)")
     }
+
+
+def test_under_the_settings_that_are_offered_no_tag_moves_that_did_not() -> None:
+    stands = as_planned(mutability="MUTABLE_WITH_EXCLUSION", exclusions=("v*",))
+    images = {
+        path.removeprefix("images."): value
+        for path, value in settings_that_keep([adoption(stands)]).items()
+    }
+    assert differing(stands, images=images) == {}
+    assert adoption(images=images).planned.immutable_tags == ("v*",)
 
 
 def test_tags_that_go_and_tags_that_come_are_named() -> None:
@@ -85,8 +95,16 @@ def test_encryption_is_kept_for_it_cannot_be_changed() -> None:
         ({}, {}),
         ({"mutability": "MUTABLE"}, {"images.immutable": False, "images.mutableTags": []}),
         (
-            {"mutability": "IMMUTABLE_WITH_EXCLUSION", "mutable_tags": ("dev-*",)},
+            {"mutability": "IMMUTABLE_WITH_EXCLUSION", "exclusions": ("dev-*",)},
             {"images.mutableTags": ["dev-*"]},
+        ),
+        (
+            {"mutability": "MUTABLE_WITH_EXCLUSION", "exclusions": ("v*",)},
+            {
+                "images.immutable": False,
+                "images.mutableTags": [],
+                "images.immutableTags": ["v*"],
+            },
         ),
         ({"lifecycle": RULES}, {"lifecycle.preset": "none"}),
         ({"lifecycle": None}, {}),

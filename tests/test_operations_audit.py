@@ -6,9 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
+from ecr.aws.images import details_of
+from ecr.aws.session import Aws
 from ecr.cli.main import main
+from ecr.errors import EstateError
+from ecr.images.image import Image
 from ecr.plan.lifecycle import lifecycle_document
+from ecr.registry.registry import Registry
 from ecr.settings.models import Lifecycle
 from tests.live import ARTIFACTS, LAMBDA, REGION, REGISTRY, ROLE, Live, live
 
@@ -65,7 +71,7 @@ def test_a_function_whose_image_would_go_is_found_pinned_and_then_safe(
 
     code, (found,) = audited(estate, capsys)
     assert (code, found["state"], found["registry"]) == (3, "goes", f"{LAMBDA}/{REGION}")
-    assert "rule 4 expires it: beyond the newest 2" in found["reason"]
+    assert "rule 5 expires it: beyond the newest 2" in found["reason"]
     assert f"lambda {LAMBDA}/{REGION} checkout:1" in found["usedBy"]
 
     pin = f"live-{digest[7:19]}"
@@ -234,8 +240,192 @@ def test_a_pin_that_would_protect_nothing_is_refused(
     )
     function(estate, LAMBDA, estate.push("api", "running", account=LAMBDA, days_ago=9))
     fill(estate, LAMBDA, "abcdefghij")
-    assert main(["audit", *estate.options, "--pin", "--yes"]) == 1
-    assert "add live-* to lifecycle.protectedTags" in capsys.readouterr().err
+    assert main(["audit", *estate.options, "--pin", "--yes"]) == 3
+    shown = capsys.readouterr().out
+    assert "not tagged " in shown
+    assert "add live-* to lifecycle.protectedTags" in shown
+
+
+def test_of_two_pins_the_one_that_can_be_is_done_and_the_other_is_named(
+    estate: Live, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unshielded = lifecycle_document(Lifecycle(preset="source-sample")) or ""
+    estate.ecr(LAMBDA).put_lifecycle_policy(repositoryName="api", lifecyclePolicyText=unshielded)
+    for account, more in ((ARTIFACTS, "cd"), (LAMBDA, "abcdefghij")):
+        function(estate, account, estate.push("api", "running", account=account, days_ago=9))
+        fill(estate, account, more)
+    dry, found = audited(estate, capsys, "--pin")
+    assert dry == 3
+    assert [bool(each["pinRefused"]) for each in found] == [False, True]
+    code, found = audited(estate, capsys, "--pin", "--yes")
+    assert code == 3
+    states = {each["registry"]: (each["state"], each["pinned"]) for each in found}
+    assert states == {REGISTRY: ("safe", True), f"{LAMBDA}/{REGION}": ("goes", False)}
+
+
+def test_a_part_that_was_pinned_is_safe_and_is_not_pinned_again(
+    estate: Live, capsys: pytest.CaptureFixture[str]
+) -> None:
+    part = estate.push("api", account=LAMBDA, days_ago=99)
+    estate.push("api", "sha", account=LAMBDA, days_ago=99, parts=(part,))
+    function(estate, LAMBDA, part)
+    fill(estate, LAMBDA)
+    assert audited(estate, capsys)[1][0]["state"] == "goes"
+    for pinned in (True, False):
+        code, (found,) = audited(estate, capsys, "--pin", "--yes")
+        assert (code, found["state"], found["pinned"]) == (0, "safe", pinned)
+
+
+def test_a_pin_whose_tag_is_another_images_is_refused(
+    estate: Live, capsys: pytest.CaptureFixture[str]
+) -> None:
+    digest = estate.push("api", "running", account=LAMBDA, days_ago=9)
+    function(estate, LAMBDA, digest)
+    other = estate.push("api", f"live-{digest[7:19]}", account=LAMBDA, days_ago=1)
+    fill(estate, LAMBDA)
+    code, (found,) = audited(estate, capsys, "--pin", "--yes")
+    assert (code, found["pinned"]) == (3, False)
+    assert f"its tag names {other} already" in found["pinRefused"]
+
+
+def test_a_pin_that_ecr_refuses_is_said_and_one_that_stands_is_done(
+    estate: Live, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    function(estate, LAMBDA, estate.push("api", "running", account=LAMBDA, days_ago=9))
+    fill(estate, LAMBDA)
+    given: list[dict[str, Any]] = []
+    known = Aws.ecr
+
+    def refusing(code: str) -> None:
+        def ecr(self: Aws, registry: Registry) -> Any:
+            client = known(self, registry)
+
+            def put_image(**arguments: Any) -> None:
+                given.append(arguments)
+                raise ClientError({"Error": {"Code": code, "Message": "no"}}, "PutImage")
+
+            monkeypatch.setattr(client, "put_image", put_image)
+            return client
+
+        monkeypatch.setattr(Aws, "ecr", ecr)
+
+    refusing("LayersNotFoundException")
+    code, (found,) = audited(estate, capsys, "--pin", "--yes")
+    assert (code, found["pinned"]) == (3, False)
+    assert "LayersNotFoundException: no" in found["pinRefused"]
+    assert given[0]["imageManifestMediaType"].endswith("json")
+    refusing("ImageAlreadyExistsException")
+    assert audited(estate, capsys, "--pin", "--yes")[1][0]["pinRefused"] is None
+
+
+def test_manifests_are_read_only_where_a_list_may_hold_what_would_go(
+    estate: Live, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = estate.push("api", "v2.0.0", account=LAMBDA, days_ago=99)
+    estate.push("api", "v1.0.0", account=LAMBDA, days_ago=99, parts=(part,))
+    function(estate, LAMBDA, part)
+    pulls: list[str] = []
+
+    def noted(_: object, __: str, digests: list[str]) -> dict[str, str]:
+        pulls.extend(digests)
+        return {}
+
+    monkeypatch.setattr("ecr.aws.images.manifests_of", noted)
+    assert audited(estate, capsys)[1][0]["state"] == "safe"
+    assert pulls == []
+
+
+def test_archived_images_are_asked_for_and_are_not_gone(
+    estate: Live, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = estate.push("api", "v1.0.0", account=LAMBDA)
+    function(estate, LAMBDA, digest)
+    monkeypatch.setattr(
+        "ecr.cli.commands.audit.described_images",
+        lambda *_: [Image(digest, 0.0, ("v1.0.0",), storage_class="archive")],
+    )
+    code, (found,) = audited(estate, capsys)
+    assert (code, found["state"]) == (3, "archived")
+    monkeypatch.undo()
+    asked: list[Any] = []
+    with pytest.raises(EstateError):
+        details_of(Asked(asked), "api")  # type: ignore[arg-type] # no more of a client is used
+    assert asked == [{"imageStatus": "ANY"}]
+
+
+class Asked:
+    """A client of ECR that notes the filter that it is asked with, and refuses."""
+
+    def __init__(self, asked: list[Any]) -> None:
+        self._asked = asked
+
+    def get_paginator(self, _: str) -> "Asked":
+        return self
+
+    def paginate(self, **arguments: Any) -> None:
+        self._asked.append(arguments["filter"])
+        raise ClientError({"Error": {"Code": "AccessDenied", "Message": ""}}, "DescribeImages")
+
+
+@pytest.mark.parametrize("operation", ["get_function", "list_aliases"])
+def test_a_function_that_is_deleted_meanwhile_does_not_end_the_audit(
+    estate: Live,
+    operation: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    function(estate, LAMBDA, estate.push("api", "v1.0.0", account=LAMBDA))
+    from moto.awslambda.exceptions import UnknownFunctionException  # noqa: PLC0415 - likewise
+    from moto.awslambda.models import LambdaBackend  # noqa: PLC0415 - only this test needs it
+
+    def gone(*_: Any, **__: Any) -> None:
+        raise UnknownFunctionException("arn:aws:lambda:eu-west-1:222222222222:function:checkout")
+
+    monkeypatch.setattr(LambdaBackend, operation, gone)
+    code, found = audited(estate, capsys)
+    assert (code, len(found)) == (0, 0 if operation == "get_function" else 1)
+
+
+def test_a_pod_of_which_only_the_image_id_is_known_is_found_by_its_configuration(
+    estate: Live,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    running, config, other = (f"sha256:{digit * 64}" for digit in "abc")
+    manifests = {running: json.dumps({"config": {"digest": config}}), other: "{}"}
+    images = [Image(digest, 1.0 + number) for number, digest in enumerate(manifests)]
+    monkeypatch.setattr("ecr.cli.commands.audit.described_images", lambda *_: images)
+    monkeypatch.setattr("ecr.cli.commands.audit.manifests_of", lambda *_: manifests)
+    address = uri(ARTIFACTS, ":c")
+    pods(tmp_path, monkeypatch, [pod(address, f"docker://{config}"), pod(address, other)])
+    _, found = audited(estate, capsys, "--kubeconfig", "cluster")
+    assert {each["imageDigest"]: each["state"] for each in found} == {
+        running: "goes", f"image id {other}": "gone",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("phase", ["Succeeded", "Failed"])
+def test_a_pod_that_has_finished_uses_nothing(
+    estate: Live,
+    phase: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    finished = pod(uri(ARTIFACTS, ":gone"))
+    finished["status"]["phase"] = phase
+    pods(tmp_path, monkeypatch, [finished])
+    assert audited(estate, capsys, "--kubeconfig", "cluster") == (0, [])
+
+
+def test_what_is_not_read_is_said_every_time(
+    estate: Live, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["audit", *estate.options]) == 0
+    assert "not read: ECS tasks that a schedule starts, AWS Batch, App Runner" in (
+        capsys.readouterr().err
+    )
 
 
 def test_an_alias_and_every_version_are_named(

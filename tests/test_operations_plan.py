@@ -41,8 +41,14 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
     monkeypatch.delenv("ECR_ESTATE_REPORT", raising=False)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
 
-    def put(*steps: dict[str, Any], exit_code: int = 0, **report: Any) -> None:
-        digest = {"steps": steps, "changeSummary": {"create": len(steps)}, "duration": 2 * 10**9}
+    def put(
+        *steps: dict[str, Any],
+        exit_code: int = 0,
+        counts: dict[str, int] | None = None,
+        **report: Any,
+    ) -> None:
+        summary = counts or {"create": len(steps)}
+        digest = {"steps": steps, "changeSummary": summary, "duration": 2 * 10**9}
         (tmp_path / "digest").write_text(json.dumps(digest))
         (tmp_path / "report").write_text(json.dumps({"stack": "prod", "guards": [], **report}))
         (tmp_path / "pulumi").write_text(
@@ -75,6 +81,33 @@ def test_a_plan_that_the_engine_does_not_share_is_an_error(
     engine(changes={"created": CREATED})
     assert main(["plan"]) == 1
     assert "1 to create by the plan, 0 by the engine" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("steps", "changed", "code"),
+    [
+        ((), False, 0),
+        ((), True, 3),
+        ((step("update"),), False, 3),
+    ],
+)
+def test_no_change_is_expected_of_resources_and_of_outputs(
+    engine: Engine, steps: tuple[dict[str, Any], ...], code: int, *, changed: bool
+) -> None:
+    engine(*steps, outputsChanged=changed)
+    assert main(["plan", "--expect-no-changes"]) == code
+    assert main(["plan"]) == 0
+
+
+def test_a_preview_by_another_role_than_that_of_the_deployment_is_no_change(
+    engine: Engine,
+) -> None:
+    provider = {
+        "op": "update",
+        "urn": "urn:pulumi:prod::ecr-estate::pulumi:providers:aws::111111111111",
+    }
+    engine(provider, outputsChanged=False, counts={"update": 1, "same": 9})
+    assert main(["plan", "--expect-no-changes"]) == 0
 
 
 def test_what_is_missing_counts_as_created_only_where_the_engine_refreshes(engine: Engine) -> None:

@@ -19,6 +19,9 @@ from ecr.cli.commands import promote
 from ecr.cli.main import main
 from ecr.deploy.outputs import outputs
 from ecr.errors import EstateError
+from ecr.images.family import Families
+from ecr.images.image import Image as Stored
+from ecr.images.manifest import ATTESTATION_LAYER, IMAGE_CONFIGS, can_run
 from ecr.ledger.ledger import Entry, Ledger
 from ecr.plan.access.promotion_roles import promotion_documents
 from ecr.promotion import RECORD, Outcome, Promotion, Request, Stage
@@ -95,21 +98,31 @@ class Registries:
 
 
 class Findings(Side):
-    """An ECR that has scanned, with the same result for every image."""
+    """An ECR that has scanned, with the same result for every image but the ``bad`` one."""
 
-    def __init__(self, scan: Scan = CLEAN) -> None:
+    def __init__(self, scan: Scan = CLEAN, bad: str = "") -> None:
         super().__init__(Aws())
-        self.result = scan
+        self.result, self.bad = scan, bad
         self.asked: list[str] = []
 
     def scan(self, url: str, digest: str) -> Scan:
         assert url
         self.asked.append(digest)
-        return self.result
+        return Scan("COMPLETE", critical=9) if digest == self.bad else self.result
 
 
-def platform(name: str) -> dict[str, Any]:
-    return {"config": {"digest": name}, "layers": []}
+ROOTFS = "application/vnd.oci.image.layer.v1.tar+gzip"
+
+
+def platform(name: str, layer: str = ROOTFS, config: str = IMAGE_CONFIGS[0]) -> dict[str, Any]:
+    return {
+        "config": {"mediaType": config, "digest": name},
+        "layers": [{"mediaType": layer, "digest": name}],
+    }
+
+
+SIGNATURE = platform("signature", "application/vnd.dev.cosign.simplesigning.v1+json")
+PROVENANCE = platform("provenance", ATTESTATION_LAYER)
 
 
 @pytest.fixture
@@ -119,7 +132,7 @@ def registries() -> Registries:
     platforms = [filled.put(DEV, platform(name)) for name in ("amd64", "arm64")]
     top = filled.put(DEV, {"manifests": [{"digest": each} for each in platforms]}, "v1")
     filled.put(DEV, {"subject": {"digest": top}, "artifactType": "application/attestation"})
-    filled.put(DEV, {"layers": ["signature"]}, f"{top.replace(':', '-')}.sig")
+    filled.put(DEV, SIGNATURE, f"{top.replace(':', '-')}.sig")
     return filled
 
 
@@ -132,12 +145,15 @@ def run(
     source: str = DEV,
     target: str = TEST,
     scan: Scan = CLEAN,
+    bad: str = "",
     **options: Any,
 ) -> Outcome:
     stages = Stage("dev", source), Stage("test", target)
     request = Request(*stages, **{"tag": "v1", "digest": None, **options})
     lines: list[str] = []
-    return Promotion(request, Crane(registries), Findings(scan), Findings(), lines.append).run(BY)
+    return Promotion(request, Crane(registries), Findings(scan, bad), Findings(), lines.append).run(
+        BY
+    )
 
 
 def held(registries: Registries, repository: str) -> set[str]:
@@ -295,11 +311,89 @@ def test_an_attestation_beside_the_platforms_is_not_scanned_but_what_could_run_i
     nowhere, somewhere = (
         {"platform": {"architecture": name, "os": name}} for name in ("unknown", "linux")
     )
-    told = {"digest": registries.put(DEV, {"layers": ["provenance"]}), **mark, **nowhere}
-    disguised = {"digest": registries.put(DEV, {"layers": ["program"]}), **mark, **somewhere}
+    told = {"digest": registries.put(DEV, PROVENANCE), **mark, **nowhere}
+    disguised = {"digest": registries.put(DEV, platform("program")), **mark, **somewhere}
     registries.put(DEV, {"manifests": [told, disguised]}, "v2")
     assert set(run(registries, tag="v2").scans) == {disguised["digest"]}
     assert told["digest"] in held(registries, TEST)
+
+
+MARKED = {
+    "annotations": {"vnd.docker.reference.type": "attestation-manifest"},
+    "platform": {"architecture": "unknown", "os": "unknown"},
+}
+
+
+def hide(registries: Registries, how: str) -> str:
+    """Put an image that runs beside a clean one in dev, called v2, and give its digest."""
+    clean = registries.put(DEV, platform("clean"), "v2")
+    if how == "as a signature":
+        return registries.put(DEV, platform("evil"), f"{clean.replace(':', '-')}.sig")
+    if how == "as what refers to it":
+        return registries.put(DEV, {**platform("evil"), "subject": {"digest": clean}})
+    if how == "in a list that is called a signature":
+        evil = registries.put(DEV, platform("evil"))
+        listed = {"manifests": [{"digest": evil}]}
+        registries.put(DEV, listed, f"{clean.replace(':', '-')}.att")
+        return evil
+    evil = registries.put(DEV, platform("evil"))
+    if how == "in a list that is marked as an attestation":
+        inner = registries.put(DEV, {"manifests": [{"digest": evil}]})
+        children: list[dict[str, Any]] = [{"digest": clean}, {"digest": inner, **MARKED}]
+    else:
+        children = [{"digest": clean}, {"digest": evil, **MARKED}]
+    registries.put(DEV, {"manifests": children}, "v2")
+    return evil
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "as a signature",
+        "as what refers to it",
+        "as an attestation",
+        "in a list that is called a signature",
+        "in a list that is marked as an attestation",
+    ],
+)
+def test_whatever_could_run_is_judged_under_which_name_it_comes_along(
+    registries: Registries, how: str
+) -> None:
+    evil = hide(registries, how)
+    with pytest.raises(EstateError, match=f"{evil}: 9 critical findings"):
+        run(registries, tag="v2", bad=evil)
+    assert registries.calls == []
+
+
+def test_a_tag_that_only_looks_like_a_signatures_is_not_copied(registries: Registries) -> None:
+    evil = registries.put(DEV, platform("evil"), f"{image(registries).replace(':', '-')}.run")
+    assert run(registries, bad=evil).state == "promoted"
+    assert evil not in held(registries, TEST)
+    assert not [name for name in registries.named if name.startswith(TEST) and ".run" in name]
+
+
+def test_promotion_takes_along_the_whole_family_and_judges_what_the_clusters_judge(
+    registries: Registries,
+) -> None:
+    amd, arm = (registries.put(DEV, platform(name)) for name in ("linux-amd64", "linux-arm64"))
+    notes = [
+        registries.put(DEV, {**PROVENANCE, "annotations": {"of": each}}) for each in (amd, arm)
+    ]
+    inner = registries.put(DEV, {"manifests": [{"digest": arm}, {"digest": notes[1], **MARKED}]})
+    children = [{"digest": amd}, {"digest": notes[0], **MARKED}, {"digest": inner}]
+    top = registries.put(DEV, {"manifests": children}, "v2")
+    signature = registries.put(DEV, SIGNATURE, f"{amd.replace(':', '-')}.sig")
+    outcome = run(registries, tag="v2")
+    stored = [
+        Stored(top, 0.0, ("v2",), parts=(amd, notes[0], inner)),
+        Stored(inner, 0.0, parts=(arm, notes[1])),
+        *(Stored(each, 0.0) for each in (amd, arm, *notes)),
+        Stored(signature, 0.0, (f"{amd.replace(':', '-')}.sig",)),
+    ]
+    family = Families(stored)
+    assert set(family.whole(top).digests) == held(registries, TEST) - {outcome.record}
+    judged = {each for each in family.below(top).digests if not family.parts(each)} - set(notes)
+    assert set(outcome.scans) == judged == {amd, arm}
 
 
 def test_a_platform_that_refers_to_another_is_scanned_too(registries: Registries) -> None:
@@ -314,6 +408,26 @@ def test_what_is_there_already_is_not_refused_for_what_was_found_since(
 ) -> None:
     run(registries)
     assert run(registries, scan=Scan("COMPLETE", critical=1)).state == "already there"
+
+
+@pytest.mark.parametrize(
+    ("manifest", "runs"),
+    [
+        (platform("docker", "application/vnd.docker.image.rootfs.diff.tar.gzip", IMAGE_CONFIGS[1]), True),
+        ({"layers": [{}]}, True),  # nothing says that it does not
+        ({"fsLayers": []}, True),
+        (SIGNATURE, False),
+        (PROVENANCE, False),
+        (platform("folder", config="application/vnd.oci.empty.v1+json"), False),  # oras attach
+        (platform("chart", "application/vnd.cncf.helm.chart.content.v1.tar+gzip"), False),
+        ({"manifests": []}, False),
+    ],
+)  # fmt: skip
+def test_what_runs_has_an_images_configuration_and_file_systems(
+    manifest: dict[str, Any],
+    runs: bool,  # noqa: FBT001 - what is expected of the manifest
+) -> None:
+    assert can_run(manifest) == runs
 
 
 def test_what_is_no_image_is_scanned_all_the_same_and_so_refused(registries: Registries) -> None:

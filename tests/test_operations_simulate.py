@@ -182,6 +182,44 @@ def test_an_entry_that_is_no_image_is_named_by_its_line(
     assert "line 2: " in capsys.readouterr().err
 
 
+OF = f"sha256:{'a' * 64}"
+INDEX = "application/vnd.oci.image.index.v1+json"
+
+
+@pytest.mark.usefixtures("files")
+def test_lists_of_which_the_parts_are_not_known_are_said_and_what_goes_beside_them_is_marked(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    held = {**entry("list", 1, "v1"), "imageManifestMediaType": INDEX}
+    Path("images.jsonl").write_text("\n".join(map(json.dumps, (held, entry("part", 9)))))
+    assert main(["simulate", "images.jsonl", "--policy", "commit-sha", *AT]) == 0
+    shown, said = capsys.readouterr()
+    assert "pushed more than 7 days ago ? unknown parts" in shown
+    assert "api: of 1 manifest list the parts are not known: untagged images may be" in said
+    held["parts"] = ["sha256:part"]
+    Path("images.jsonl").write_text("\n".join(map(json.dumps, (held, entry("part", 9)))))
+    arguments = ["--policy", "commit-sha", "--all", "--json", *AT]
+    assert main(["simulate", "images.jsonl", *arguments]) == 0
+    shown, said = capsys.readouterr()
+    assert [each["doubt"] for each in json.loads(shown)[0]["verdicts"]] == [None, "held part"]
+    assert "are not known" not in said
+
+
+@pytest.mark.usefixtures("files")
+def test_signatures_that_go_while_their_images_stay_are_counted(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    images = [
+        {**entry("", 1, "three"), "imageDigest": OF},
+        entry("s", 9, f"{OF.replace(':', '-')}.sig"),
+    ]
+    Path("images.jsonl").write_text("\n".join(map(json.dumps, images)))
+    assert main(["simulate", "images.jsonl", "--policy", "policy.json", *AT]) == 0
+    assert "by tag that go while their images stay: 1; shield" in (capsys.readouterr().out)
+    assert main(["simulate", "images.jsonl", "--policy", "commit-sha", *AT]) == 0
+    assert "signatures" not in capsys.readouterr().out
+
+
 @pytest.mark.usefixtures("files")
 def test_images_of_a_later_date_are_said(capsys: pytest.CaptureFixture[str]) -> None:
     asked = ["simulate", "images.jsonl", "--policy", "none", "--at", "2026-11-13T18:00:00"]
@@ -210,6 +248,26 @@ def test_a_live_registry_is_simulated_under_its_own_policy_and_ecr_agrees(
     shown, said = capsys.readouterr()
     assert f"{ARTIFACTS}/eu-west-1/api: 3 images, 1 go now, 2 stay" in shown
     assert "ECR's preview agrees on 1 images" in said
+
+
+def test_of_a_live_registry_manifests_are_read_where_a_list_may_hold_what_goes(
+    live: Live, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live.ecr().create_repository(repositoryName="api")
+    part = live.push("api", days_ago=9)
+    live.push("api", "v1.0.0", parts=(part,))
+    assert main(["simulate", *live.options, "--policy", "commit-sha"]) == 0
+    assert "2 images, 0 go now, 2 stay" in capsys.readouterr().out
+    pulls: list[str] = []
+
+    def noted(_: object, __: str, digests: list[str]) -> dict[str, str]:
+        pulls.extend(digests)
+        return {}
+
+    monkeypatch.setattr("ecr.aws.images.manifests_of", noted)
+    assert main(["simulate", *live.options, "--policy", "semver", "--at", "2026-01-01"]) == 0
+    assert main(["simulate", *live.options, "--policy", "none"]) == 0
+    assert pulls == []
 
 
 def test_where_ecr_does_not_agree_the_exit_code_says_so(

@@ -207,13 +207,13 @@ def test_tags_may_move_where_a_team_chooses_and_nowhere_else() -> None:
         images={
             "mutableTags": ["live-*"],
             "overrides": [
-                {"names": ["*-cache"], "immutable": False},
+                {"names": ["*-cache"], "immutable": False, "immutableTags": ["v*"]},
                 {"property": {"property": "tags", "values": ["moving"]}, "mutableTags": ["latest"]},
             ],
         },
     )
-    assert [(each.immutable, each.mutable_tags) for each in planned.image_repositories] == [
-        (True, ("live-*",)),
-        (False, ()),
-        (True, ("latest",)),
+    assert [(each.mutability, each.exclusions) for each in planned.image_repositories] == [
+        ("IMMUTABLE_WITH_EXCLUSION", ("live-*",)),
+        ("MUTABLE_WITH_EXCLUSION", ("v*",)),
+        ("IMMUTABLE_WITH_EXCLUSION", ("latest",)),
     ]

@@ -62,6 +62,15 @@ def test_tags_that_stay_mutable_are_listed_as_exclusions() -> None:
     ]
 
 
+def test_tags_that_never_move_are_listed_as_exclusions_of_the_other_mode() -> None:
+    images = {"immutable": False, "immutableTags": ["v*"]}
+    made = deployed(images=images).of("Repository")[f"{SOURCE}/api"]
+    assert made.inputs["imageTagMutability"] == "MUTABLE_WITH_EXCLUSION"
+    assert made.inputs["imageTagMutabilityExclusionFilters"] == [
+        {"filter": "v*", "filterType": "WILDCARD"}
+    ]
+
+
 def test_a_key_encrypts_what_it_is_given_for() -> None:
     key = f"arn:aws:kms:eu-west-1:{ARTIFACTS}:key/1"
     made = deployed(images={"kmsKey": key}).of("Repository")[f"{SOURCE}/api"]

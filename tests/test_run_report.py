@@ -54,6 +54,15 @@ def test_a_preview_says_that_it_is_one(files: Path) -> None:
     assert report(files)["outcome"] == "previewed"
 
 
+def test_the_report_says_whether_the_outputs_are_others_than_the_last(files: Path) -> None:
+    first = deploy(config(static=STATIC), no_invoke)
+    assert report(files)["outputsChanged"] is True
+    deploy(config(static=STATIC), no_invoke, last_outputs=first.outputs)
+    assert report(files)["outputsChanged"] is False
+    deploy(config(static=STATIC[:9]), no_invoke, last_outputs=first.outputs)
+    assert report(files)["outputsChanged"] is True
+
+
 def test_a_guard_that_trips_is_in_the_report_with_its_numbers(files: Path) -> None:
     before = deploy(config(static=STATIC), no_invoke)
     deploy(config(static=STATIC[4:]), no_invoke, last_outputs=before.outputs)

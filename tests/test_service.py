@@ -25,6 +25,7 @@ def estate(**changes: Any) -> Estate:
         {},
         {"images": {"immutable": False}, "lifecycle": {"preset": "none"}},
         {"images": {"mutableTags": ["latest"]}},
+        {"images": {"immutable": False, "immutableTags": ["v*"]}},
     ],
 )
 def test_its_image_repository_is_the_one_that_the_central_program_would_make(
@@ -32,7 +33,7 @@ def test_its_image_repository_is_the_one_that_the_central_program_would_make(
 ) -> None:
     central = plan(repository(1, "api"), **changes).image_repositories[0]
     alone = estate(**changes).image_repository("acme", "API", owner="service/prod")
-    for field in ("placement", "kind", "immutable", "mutable_tags", "kms_key", "lifecycle"):
+    for field in ("placement", "kind", "mutability", "exclusions", "kms_key", "lifecycle"):
         assert getattr(alone, field) == getattr(central, field)
     assert alone.protected
     assert alone.tags["managed-by"] == "service/prod"

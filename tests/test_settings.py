@@ -102,6 +102,7 @@ def test_a_list_of_one_wrong_entry_is_not_called_short_as_well() -> None:
         ),
         ({"images": {"mutableTags": [f"t{n}" for n in range(6)]}}, "write at most 5"),
         ({"images": {"mutableTags": ["x"], "immutable": False}}, "beside immutable: false"),
+        ({"images": {"immutableTags": ["v*"]}}, "needs immutable: false"),
         (
             {"github": {"organisation": "acme", "selection": {"include": ["a b"]}}},
             "is not a pattern",

@@ -80,11 +80,12 @@ def test_a_command_is_one_that_there_is(words: list[str]) -> None:
 
 
 def module(name: str) -> Callable[[list[str]], Any]:
-    return {
+    parsers: dict[str, Callable[[list[str]], Any]] = {
         "ecr": command_line().parse_args,
         "sandbox": sandbox_command_line().parse_args,
         "venv": list,
-    }[name]
+    }
+    return parsers[name]
 
 
 def make(words: list[str]) -> None:

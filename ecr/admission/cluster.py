@@ -1,6 +1,6 @@
 """The lists in a cluster: applied whole, then what they replace taken away.
 
-Owns the order of the two, and how the age of a list is read. Reads and writes ConfigMaps of one
+Owns the order of the two, and how a list that is there, and its age, are read. Reads and writes ConfigMaps of one
 namespace through kubectl, in the cluster of kubectl's own configuration. Until the new lists are all
 there, the old ones stay: for a moment both count, and at no moment neither.
 """
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from ecr.admission.lists import DENIED, LABEL, NAMESPACE, RUN
+from ecr.admission.lists import DENIED, LABEL, NAMESPACE, RUN, digests_denied
 from ecr.errors import EstateError
 
 _MANAGER = "ecr-estate"
@@ -33,6 +33,15 @@ def apply(lists: Sequence[dict[str, Any]], record: dict[str, Any]) -> int:
         _kubectl("delete", "configmaps", "--ignore-not-found", *old)
     _apply([record])
     return len(old)
+
+
+def denied() -> frozenset[str]:
+    """Return the digests that the lists in the cluster deny for vulnerabilities.
+
+    Raises EstateError when kubectl fails.
+    """
+    text = _kubectl("get", "configmaps", "--selector", f"{LABEL}={DENIED}", "--output", "json")
+    return digests_denied(json.loads(text)["items"])
 
 
 def written() -> datetime:

@@ -7,6 +7,7 @@ written again.
 
 import hashlib
 import itertools
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -17,6 +18,8 @@ NAMESPACE = "ecr-admission"
 LABEL, DENIED = "ecr-estate/list", "denied-images"
 RUN = "ecr-admission-run"
 """The ConfigMap that says when the lists were written, from what, and which registries are ours."""
+
+_DIGEST = re.compile(r"@(sha256:[0-9a-f]{64})$", re.MULTILINE)
 
 LIST_SCHEMA = "1"
 MOST_BYTES = 1_000_000
@@ -57,6 +60,24 @@ def to_yaml(documents: Iterable[Mapping[str, Any]]) -> str:
 def key_of(kind: str, entry: str) -> str:
     """Return the key below which the policy looks for an entry: its last two characters."""
     return f"{kind}-{entry[-2:].replace(':', '.')}"
+
+
+def digests_denied(documents: Iterable[Any]) -> frozenset[str]:
+    """Return the digests that lists deny for vulnerabilities; other documents are passed over.
+
+    Every image that is denied has an entry by its digest. Raises ValueError for what is no document
+    of Kubernetes at all.
+    """
+    found: set[str] = set()
+    for each in documents:
+        if not isinstance(each, Mapping):
+            raise ValueError(f"{each!r:.60} is no ConfigMap")  # noqa: TRY004 - one error for all files
+        if (each.get("metadata") or {}).get("labels", {}).get(LABEL) != DENIED:
+            continue
+        for key, entries in (each.get("data") or {}).items():
+            if key.startswith("vulnerable-"):
+                found.update(_DIGEST.findall(entries))
+    return frozenset(found)
 
 
 def _chunks(entries: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, Sequence[str]]]:

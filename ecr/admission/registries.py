@@ -1,8 +1,9 @@
 """What the registries hold, and what ECR found in it.
 
-Owns the pace of the calls to ECR, and the reading of findings. Reads image repositories, images, the manifests of image indexes, and findings, of basic and of
-enhanced scanning. Writes nothing to AWS. A registry that cannot be read whole is an error: half of it
-would be a list that admits what it should not.
+Owns the pace of the calls to ECR, and the reading of findings. Reads image repositories, images,
+the manifests of image indexes, each once, and findings, of basic and of enhanced scanning. Writes
+nothing to AWS. A registry that cannot be read whole is an error: half of it would be a list that
+admits what it should not.
 """
 
 import threading
@@ -12,18 +13,25 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ecr.admission.model import Finding, Held, Image, Scan, reaches
-from ecr.aws.images import PAGES, details_of, is_index, names_of, parts_of
+from ecr.aws.images import PAGES, details_of, is_index, manifests_of, names_of
 from ecr.aws.session import aws_errors_as, is_refusal
 from ecr.errors import EstateError
+from ecr.images.image import ACTIVE, MANIFESTS
+from ecr.images.manifest import Part, parse_manifest
 from ecr.registry.registry import Registry
 
 Client = Any  # boto3 makes its clients' classes when it runs
 Connect = Callable[[Registry], Client]
 
 _SAID_EVERY = 500  # images between two lines of progress
-# Amazon ECR API Reference, ImageScanStatus: with the others there are no findings to go by.
+# Amazon ECR API Reference, ImageScanStatus.
 _SCANNED = ("COMPLETE", "ACTIVE")
-_OPEN = "ACTIVE"  # of enhanced findings; suppressed and closed ones are somebody's decision
+_NEVER = ("UNSUPPORTED_IMAGE", "IMAGE_ARCHIVED")
+_EXPIRED = "SCAN_ELIGIBILITY_EXPIRED"
+# Of enhanced findings. Suppressed ones are somebody's decision; closed ones are settled, unless they
+# were closed because Amazon Inspector no longer looks (Amazon Inspector User Guide, "Configuring the
+# Amazon ECR re-scan duration").
+_OPEN, _CLOSED = "ACTIVE", "CLOSED"
 
 
 class Pace:
@@ -66,6 +74,7 @@ class Reader:
         self._rate = rate
         self._workers = workers
         self._said = said
+        self._parts: dict[str, tuple[Part, ...] | None] = {}
         self.calls = 0
 
     def read(self, registries: Mapping[Registry, Collection[str]]) -> tuple[Held, ...]:
@@ -105,18 +114,15 @@ class Reader:
         if missing:
             raise EstateError("", [f"{name}: is in the outputs and not in ECR" for name in missing])
         details: list[Mapping[str, Any]] = []
-        children: dict[tuple[str, str], tuple[str, ...]] = {}
         for name in names:
-            # What is archived cannot be pulled.
-            there = [
-                each
-                for each in details_of(ecr, name)
-                if each.get("imageStatus", "ACTIVE") == "ACTIVE"
-            ]
+            there = details_of(ecr, name)
             details += there
-            for digest, parts in parts_of(ecr, name, there).items():
-                children[name, digest] = tuple(sorted(parts))
-        images = tuple(self._images(ecr, registry, details, children))
+            # A digest says the same everywhere: an index is fetched once, and not in each replica.
+            indexes = {each["imageDigest"] for each in there if is_index(each) and _pullable(each)}
+            unread = sorted(indexes - self._parts.keys())
+            for digest, text in manifests_of(ecr, name, unread).items():
+                self._parts[digest] = _parts(text)
+        images = tuple(self._images(ecr, registry, details))
         return Held(registry, frozenset(names), images)
 
     def _images(
@@ -124,12 +130,11 @@ class Reader:
         ecr: Client,
         registry: Registry,
         details: Sequence[Mapping[str, Any]],
-        children: Mapping[tuple[str, str], tuple[str, ...]],
     ) -> Iterator[Image]:
         began = time.monotonic()
 
         def read(detail: Mapping[str, Any]) -> tuple[Mapping[str, Any], Scan | None]:
-            if is_index(detail):
+            if is_index(detail) or not _pullable(detail):
                 return detail, Scan(scanned=False)
             return detail, _scan(ecr, detail, self._threshold)
 
@@ -144,18 +149,46 @@ class Reader:
                             f"{rate:.0f} a second, {left:.0f} s left"
                         )
                     if scan:
-                        name, digest = detail["repositoryName"], detail["imageDigest"]
-                        yield Image(
-                            registry,
-                            name,
-                            digest,
-                            tuple(sorted(detail.get("imageTags", ()))),
-                            scan,
-                            children.get((name, digest), ()),
-                        )
+                        yield self._image(registry, detail, scan)
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
+
+    def _image(self, registry: Registry, detail: Mapping[str, Any], scan: Scan) -> Image:
+        digest = detail["imageDigest"]
+        parts = self._parts.get(digest) if is_index(detail) else ()
+        return Image(
+            registry,
+            detail["repositoryName"],
+            digest,
+            tuple(sorted(detail.get("imageTags", ()))),
+            scan,
+            None if parts is None else tuple(sorted({each.digest for each in parts})),
+            frozenset(each.digest for each in parts or () if _is_note(each)),
+            detail.get("imageManifestMediaType") in MANIFESTS,
+            _pullable(detail),
+        )
+
+
+def _pullable(detail: Mapping[str, Any]) -> bool:
+    return bool(detail.get("imageStatus", ACTIVE) == ACTIVE)
+
+
+def _parts(text: str) -> tuple[Part, ...] | None:
+    """Return the parts of an index; None for what cannot be understood, and so not be judged."""
+    try:
+        return parse_manifest(text).parts
+    except ValueError:
+        return None
+
+
+def _is_note(part: Part) -> bool:
+    """Return whether an index lists a part as an attestation, of a platform that no node has.
+
+    A part that is marked so and names a platform is pulled by the nodes of that platform (BuildKit
+    documentation, "Image attestation storage").
+    """
+    return bool(part.attests) and part.platform == "unknown/unknown"
 
 
 def _scan(ecr: Client, detail: Mapping[str, Any], threshold: str) -> Scan | None:
@@ -166,32 +199,38 @@ def _scan(ecr: Client, detail: Mapping[str, Any], threshold: str) -> Scan | None
     """
     name, digest = detail["repositoryName"], detail["imageDigest"]
     findings: set[Finding] = set()
-    total = 0
+    total, status = 0, ""
     pages = ecr.get_paginator("describe_image_scan_findings").paginate(
         repositoryName=name, imageId={"imageDigest": digest}, PaginationConfig=PAGES
     )
     try:
         with aws_errors_as(f"reading the findings of {name}@{digest}"):
             for page in pages:
-                if page.get("imageScanStatus", {}).get("status") not in _SCANNED:
-                    return Scan(scanned=False)
+                status = page.get("imageScanStatus", {}).get("status", "")
                 found = page.get("imageScanFindings", {})
                 total = total or sum(found.get("findingSeverityCounts", {}).values())
-                findings.update(_reaching(found, threshold))
+                findings.update(_reaching(found, threshold, expired=status == _EXPIRED))
     except EstateError as error:
         if is_refusal(error, "ScanNotFoundException"):
             return Scan(scanned=False)
         if is_refusal(error, "ImageNotFoundException"):
             return None
         raise
-    return Scan(True, tuple(sorted(findings)), total)
+    scanned = status in _SCANNED
+    return Scan(
+        scanned,
+        tuple(sorted(findings)),
+        total,
+        "" if scanned or status in _NEVER else status or "PENDING",
+    )
 
 
-def _reaching(found: Mapping[str, Any], threshold: str) -> Iterator[Finding]:
+def _reaching(found: Mapping[str, Any], threshold: str, *, expired: bool) -> Iterator[Finding]:
     for each in found.get("findings", ()):
         if reaches(each["severity"], threshold):
             yield Finding(each["name"], each["severity"])
+    counted = (_OPEN, _CLOSED) if expired else (_OPEN,)
     for each in found.get("enhancedFindings", ()):
-        if each.get("status", _OPEN) == _OPEN and reaches(each["severity"], threshold):
+        if each.get("status", _OPEN) in counted and reaches(each["severity"], threshold):
             vulnerability = each.get("packageVulnerabilityDetails", {}).get("vulnerabilityId")
             yield Finding(vulnerability or each["title"], each["severity"])

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from ecr.aws.session import aws_errors_as, is_refusal
 from ecr.errors import EstateError
-from ecr.images.image import ACTIVE, LISTS, MANIFESTS, Image, image_of
+from ecr.images.image import LISTS, MANIFESTS, Image, image_of
+from ecr.images.manifest import parse_manifest
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
@@ -31,20 +32,17 @@ def names_of(ecr: "ECRClient") -> list[str]:
 
 
 def details_of(ecr: "ECRClient", name: str) -> list[Any]:
-    """Return ECR's description of each image of an image repository, archived ones too.
+    """Return ECR's description of each image of an image repository, whatever its status.
 
-    Without the filter ECR gives ACTIVE images only (Amazon ECR API Reference, DescribeImagesFilter).
+    Without the filter ECR leaves out what is archived, or being restored (Amazon ECR API Reference,
+    "DescribeImagesFilter").
     """
     with aws_errors_as(f"reading the images of {name}"):
-        pages = ecr.get_paginator("describe_images").paginate(
+        paginator = ecr.get_paginator("describe_images")
+        pages = paginator.paginate(
             repositoryName=name, filter={"imageStatus": "ANY"}, PaginationConfig=PAGES
         )
         return [detail for page in pages for detail in page["imageDetails"]]
-
-
-def is_pullable(detail: Mapping[str, Any]) -> bool:
-    """Return whether an image can be pulled: one that is archived, or being restored, cannot."""
-    return bool(detail.get("imageStatus", ACTIVE) == ACTIVE)
 
 
 def is_index(detail: Mapping[str, Any]) -> bool:
@@ -54,20 +52,55 @@ def is_index(detail: Mapping[str, Any]) -> bool:
 
 def images_of(ecr: "ECRClient", name: str) -> list[Image]:
     """Return the images of an image repository, image indexes with their parts."""
-    details = details_of(ecr, name)
-    parts = parts_of(ecr, name, details)
-    return [
-        image_of(detail)._replace(
-            parts=parts.get(detail["imageDigest"], None if is_index(detail) else ())
+    return with_parts(ecr, name, described_images(ecr, name))
+
+
+def described_images(ecr: "ECRClient", name: str) -> list[Image]:
+    """Return the images of an image repository; of image indexes the parts are not known.
+
+    No manifest is read: to ECR reading one is a pull, by which it would seem to be in use.
+    """
+    return [image_of(detail) for detail in details_of(ecr, name)]
+
+
+def with_parts(ecr: "ECRClient", name: str, images: Iterable[Image]) -> list[Image]:
+    """Return the images, with the parts of the image indexes that can be pulled.
+
+    Those of an archived index, and of one that is no manifest, stay unknown.
+    """
+    read: dict[str, tuple[str, ...]] = {}
+    held = list(images)
+    unread = [each.digest for each in held if each.parts is None and each.pullable]
+    for digest, text in manifests_of(ecr, name, unread).items():
+        try:
+            read[digest] = tuple(part.digest for part in parse_manifest(text).parts)
+        except ValueError:
+            continue
+    return [each._replace(parts=read.get(each.digest, each.parts)) for each in held]
+
+
+def stored_manifest(ecr: "ECRClient", name: str, digest: str) -> tuple[str, str]:
+    """Return the text of one image's manifest as it was pushed, and its media type.
+
+    Raises EstateError where the image is gone.
+    """
+    with aws_errors_as(f"reading the manifest of {name}@{digest}"):
+        answer = ecr.batch_get_image(
+            repositoryName=name,
+            imageIds=[{"imageDigest": digest}],
+            acceptedMediaTypes=list(MANIFESTS),
         )
-        for detail in details
-    ]
+    for image in answer["images"]:
+        return image["imageManifest"], image["imageManifestMediaType"]
+    raise EstateError(
+        "An image is gone.", [f"{name}@{digest}: ECR did not return its manifest; look again"]
+    )
 
 
 def images_if_there(ecr: "ECRClient", name: str) -> list[Image] | None:
-    """Return the images of an image repository; None where there is no such image repository."""
+    """Return the images as `described_images` does; None where there is no such image repository."""
     try:
-        return images_of(ecr, name)
+        return described_images(ecr, name)
     except EstateError as error:
         if is_refusal(error, "RepositoryNotFoundException"):
             return None
@@ -77,13 +110,8 @@ def images_if_there(ecr: "ECRClient", name: str) -> list[Image] | None:
 def parts_of(
     ecr: "ECRClient", name: str, details: Iterable[Mapping[str, Any]]
 ) -> dict[str, tuple[str, ...]]:
-    """Return the digests that each image index names, by its own digest.
-
-    An archived index is left out: its manifest cannot be pulled.
-    """
-    indexes = [
-        detail["imageDigest"] for detail in details if is_index(detail) and is_pullable(detail)
-    ]
+    """Return the digests that each image index names, by its own digest."""
+    indexes = [detail["imageDigest"] for detail in details if is_index(detail)]
     return {
         digest: tuple(each["digest"] for each in json.loads(manifest).get("manifests", ()))
         for digest, manifest in manifests_of(ecr, name, indexes).items()

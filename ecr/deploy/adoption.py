@@ -19,11 +19,16 @@ KEPT = "kept as it is"
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """An image repository as ECR describes it; the policies are JSON documents, None without one."""
+class ExistingRepository:
+    """An image repository as ECR describes it; the policies are JSON documents, None without one.
+
+    ``exclusions`` are wildcards of tags for which ``mutability`` does not hold: of tags that may move
+    under IMMUTABLE_WITH_EXCLUSION, and of tags that never move under MUTABLE_WITH_EXCLUSION (Amazon ECR
+    API Reference, "PutImageTagMutability").
+    """
 
     mutability: str = "MUTABLE"
-    mutable_tags: tuple[str, ...] = ()
+    exclusions: tuple[str, ...] = ()
     encryption: str = "AES256"
     kms_key: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
@@ -45,7 +50,7 @@ class Adoption:
     """An image repository to be adopted, with what stands there."""
 
     planned: ImageRepository
-    standing: Standing
+    existing: ExistingRepository
 
     @property
     def location(self) -> str:
@@ -54,33 +59,27 @@ class Adoption:
 
     def differences(self) -> list[Difference]:
         """List what the first deployment changes, and what it leaves though the plan differs."""
-        planned, standing = self.planned, self.standing
+        planned, existing = self.planned, self.existing
         tags = planned.tags
-        changed = {key: held for key, held in standing.tags.items() if tags.get(key) != held}
-        further = {key: tags[key] for key in tags.keys() - standing.tags.keys()}
+        changed = {key: held for key, held in existing.tags.items() if tags.get(key) != held}
+        further = {key: tags[key] for key in tags.keys() - existing.tags.keys()}
         wanted = "KMS" if planned.kms_key else "AES256"
         rows = [
             Difference(
                 "tag mutability",
-                _mutability(standing.mutability, standing.mutable_tags),
-                _mutability(mutability(planned), planned.mutable_tags),
+                _mutability(existing.mutability, existing.exclusions),
+                _mutability(planned.mutability, planned.exclusions),
             ),
             Difference("tags", _listed(changed), _listed({key: tags.get(key) for key in changed})),
             Difference("further tags", "-", _listed(further) or "-"),
-            _document("lifecycle policy", standing.lifecycle, planned.lifecycle),
-            _document("repository policy", standing.policy, planned.policy),
+            _document("lifecycle policy", existing.lifecycle, planned.lifecycle),
+            _document("repository policy", existing.policy, planned.policy),
         ]
         differing = [row for row in rows if row.now != row.then]
-        if (standing.encryption, standing.kms_key) != (wanted, planned.kms_key):
-            now = " ".join(filter(None, (standing.encryption, standing.kms_key)))
+        if (existing.encryption, existing.kms_key) != (wanted, planned.kms_key):
+            now = " ".join(filter(None, (existing.encryption, existing.kms_key)))
             differing.append(Difference("encryption", now, f"{KEPT}, for ECR cannot change it"))
         return differing
-
-
-def mutability(planned: ImageRepository) -> str:
-    """Return ECR's word for how the tags of a planned image repository may move."""
-    suffix = "IMMUTABLE" if planned.immutable else "MUTABLE"
-    return f"{suffix}_WITH_EXCLUSION" if planned.mutable_tags else suffix
 
 
 def settings_that_keep(adoptions: Iterable[Adoption]) -> dict[str, Any]:
@@ -91,20 +90,23 @@ def settings_that_keep(adoptions: Iterable[Adoption]) -> dict[str, Any]:
     offers: dict[str, Any] = {}
     kept_tags: dict[str, set[str]] = {}
     for each in adoptions:
-        planned, standing = each.planned, each.standing
-        if planned.immutable and standing.mutability == "MUTABLE":
+        planned, existing = each.planned, each.existing
+        moves = existing.mutability.startswith("MUTABLE")
+        if planned.immutable and moves:
             offers["images.immutable"] = False
-        if planned.immutable and not set(standing.mutable_tags) <= set(planned.mutable_tags):
-            held = offers.get("images.mutableTags", planned.mutable_tags)
-            offers["images.mutableTags"] = sorted({*held, *standing.mutable_tags})
+        key = "images.immutableTags" if moves else "images.mutableTags"
+        if moves or planned.immutable:
+            held = planned.immutable_tags if moves else planned.mutable_tags
+            if not set(existing.exclusions) <= set(held):
+                offers[key] = sorted({*offers.get(key, held), *existing.exclusions})
         if (
-            standing.lifecycle
+            existing.lifecycle
             and planned.lifecycle
-            and not _same(standing.lifecycle, planned.lifecycle)
+            and not _same(existing.lifecycle, planned.lifecycle)
         ):
             offers["lifecycle.preset"] = "none"
-        for key in standing.tags.keys() - planned.tags.keys():
-            kept_tags.setdefault(key, set()).add(standing.tags[key])
+        for key in existing.tags.keys() - planned.tags.keys():
+            kept_tags.setdefault(key, set()).add(existing.tags[key])
     if offers.get("images.immutable") is False:
         # All tags may move then, and a list of those that may is refused beside it.
         offers["images.mutableTags"] = []

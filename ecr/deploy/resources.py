@@ -226,20 +226,17 @@ def declare_image_repository(
     """
     placement = image_repository.placement
     region = placement.registry.region
-    suffix = "IMMUTABLE" if image_repository.immutable else "MUTABLE"
     repository = aws.ecr.Repository(
         placement.location,
         name=placement.name,
         region=region,
         force_delete=False,
-        image_tag_mutability=f"{suffix}_WITH_EXCLUSION"
-        if image_repository.mutable_tags
-        else suffix,
+        image_tag_mutability=image_repository.mutability,
         image_tag_mutability_exclusion_filters=[
             aws.ecr.RepositoryImageTagMutabilityExclusionFilterArgs(
                 filter=pattern, filter_type="WILDCARD"
             )
-            for pattern in image_repository.mutable_tags
+            for pattern in image_repository.exclusions
         ]
         or None,
         encryption_configurations=[

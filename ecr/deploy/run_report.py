@@ -72,9 +72,13 @@ class Run:
         self._done(name, began, given)
         return given
 
-    def end(self, outputs: T) -> T:
-        """Write down that everything was handed to the engine, and give the outputs back."""
+    def end(self, outputs: dict[str, Any], last: Mapping[str, Any]) -> dict[str, Any]:
+        """Write down that everything was handed to the engine, and return the outputs.
+
+        ``last`` are those of the stack's last deployment: the engine counts no change of outputs.
+        """
         self.document["outcome"] = "previewed" if self.preview else "declared"
+        self.document["outputsChanged"] = _kept(json.loads(json.dumps(outputs))) != _kept(last)
         self._write()
         return outputs
 
@@ -145,6 +149,13 @@ def _facts(given: object) -> dict[str, Any]:
                 "changes": summary(given.changes),
             }
     return {}
+
+
+def _kept(value: object) -> object:
+    """Return a value without what an object has as null, which the engine does not keep."""
+    if isinstance(value, Mapping):
+        return {key: _kept(each) for key, each in value.items() if each is not None}
+    return [_kept(each) for each in value] if isinstance(value, list) else value
 
 
 def _guard(guard: Guard) -> dict[str, Any]:

@@ -26,6 +26,7 @@ def for_services(settings: Settings, plan: EstatePlan) -> dict[str, Any]:
         "registry": registry.key,
         "immutable": settings.images.immutable,
         "mutableTags": list(settings.images.mutable_tags),
+        "immutableTags": list(settings.images.immutable_tags),
         "kmsKey": settings.images.kms_key,
         "lifecycle": lifecycle_document(settings.lifecycle),
         "replication": [
@@ -45,6 +46,7 @@ class Estate:
     registry: Registry
     immutable: bool
     mutable_tags: tuple[str, ...]
+    immutable_tags: tuple[str, ...]
     kms_key: str | None
     lifecycle: str | None
     replication: tuple[Mapping[str, Any], ...]
@@ -62,6 +64,7 @@ class Estate:
             registry=Registry(account, region),
             immutable=output["immutable"],
             mutable_tags=tuple(output["mutableTags"]),
+            immutable_tags=tuple(output.get("immutableTags", ())),
             kms_key=output.get("kmsKey"),
             lifecycle=output.get("lifecycle"),
             replication=tuple(output["replication"]),
@@ -87,6 +90,7 @@ class Estate:
             },
             immutable=self.immutable,
             mutable_tags=self.mutable_tags,
+            immutable_tags=self.immutable_tags,
             kms_key=self.kms_key,
             lifecycle=self.lifecycle,
         )

@@ -4,7 +4,9 @@ Owns the reading of the ledger from them: that of this stack, and of the others 
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import pulumi
 
@@ -13,7 +15,15 @@ from ecr.ledger.ledger import THIS_STACK, Ledger, gather, parse_ledger
 from ecr.ledger.shards import shard_of
 
 
-async def read_ledger(stacks: Sequence[str] = ()) -> Ledger:
+@dataclass(frozen=True, slots=True)
+class Last:
+    """What the last deployments left: the estate's ledger, and all outputs of this stack's own."""
+
+    ledger: Ledger
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+
+
+async def read_last(stacks: Sequence[str] = ()) -> Last:
     """Read the ledger of the estate that is being deployed, from all the ``stacks`` that it is.
 
     Raises EstateError when one cannot be read, or this stack is none of them.
@@ -24,11 +34,12 @@ async def read_ledger(stacks: Sequence[str] = ()) -> Ledger:
         *map(_read, (stack, *(each for each in stacks if each != stack)))
     )
     indexes = [index for index, each in enumerate(stacks) if each != stack]
-    return gather(own, dict(zip(indexes, rest, strict=True)), shard)
+    others = {index: last.ledger for index, last in zip(indexes, rest, strict=True)}
+    return Last(gather(own.ledger, others, shard), own.outputs)
 
 
-async def _read(stack: str) -> Ledger:
-    """Read the ledger from the last outputs of one stack of this project.
+async def _read(stack: str) -> Last:
+    """Read the last outputs of one stack of this project.
 
     By a function of the engine, for a StackReference would keep all those outputs in the state of
     this stack too.
@@ -39,4 +50,5 @@ async def _read(stack: str) -> Ledger:
     except Exception as error:
         said = " ".join(str(error).split())
         raise THIS_STACK.refusal(f"the outputs of {name} were not given ({said})") from error
-    return parse_ledger((answer.get("outputs") or {}).get("ledger"))
+    outputs = answer.get("outputs") or {}
+    return Last(parse_ledger(outputs.get("ledger")), outputs)

@@ -105,7 +105,7 @@ class Families:
             self._subjects[digest].append(Member(about, kind, digest))
 
     def __contains__(self, digest: str) -> bool:
-        """Say whether the image repository holds the image."""
+        """Return whether the image repository holds the image."""
         return digest in self._held
 
     @property

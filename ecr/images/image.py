@@ -65,7 +65,7 @@ def image_of(detail: Mapping[str, Any]) -> Image:
     """
     get = detail.get
     status = get("imageStatus")
-    parts = _texts(get("parts"))
+    parts = get("parts")
     return Image(
         as_text(detail["imageDigest"]),
         _moment(detail["imagePushedAt"]),
@@ -75,7 +75,7 @@ def image_of(detail: Mapping[str, Any]) -> Image:
         _moment(archived) if (archived := get("lastArchivedAt")) is not None else None,
         _moment(activated) if (activated := get("lastActivatedAt")) is not None else None,
         as_text(subject) if (subject := get("subjectManifestDigest")) is not None else None,
-        None if not parts and get("imageManifestMediaType") in LISTS else parts,
+        _texts(parts) if parts else None if get("imageManifestMediaType") in LISTS else (),
         status == "ACTIVATING",
     )
 

@@ -15,6 +15,19 @@ from typing import Any
 
 from ecr.images.image import LISTS
 
+IMAGE_CONFIGS = (
+    "application/vnd.oci.image.config.v1+json",
+    "application/vnd.docker.container.image.v1+json",
+)
+"""Media types of the configuration of an image that runs; runtimes refuse all others."""
+
+ATTESTATION_LAYER = "application/vnd.in-toto+json"
+"""The media type of what BuildKit attests (BuildKit documentation, "Image attestation storage")."""
+
+_UNPACKED = ("application/vnd.oci.image.layer.", "application/vnd.docker.image.rootfs.")
+"""How the media types of layers begin that a runtime unpacks into a file system (OCI Image Format
+Specification, "Image Layer Filesystem Changeset"; Docker, "Image Manifest V2, Schema 2")."""
+
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _REFERENCE_TYPE = "vnd.docker.reference.type"
 _REFERENCE_DIGEST = "vnd.docker.reference.digest"
@@ -89,6 +102,32 @@ def parse_manifest(text: str, media_type: str = "") -> Manifest:
         _digest(read["subject"]) if read.get("subject") else "",
         artifact if isinstance(artifact, str) else "",
     )
+
+
+def can_run(manifest: Mapping[str, Any]) -> bool:
+    """Whether a runtime could start what a manifest describes, whatever it was pushed as.
+
+    Signatures and attestations have the configuration of an image too, but no file systems. A
+    manifest that leaves a media type out could be either, and is taken for one that runs.
+    """
+    if "fsLayers" in manifest:  # Docker, "Image Manifest V2, Schema 1"
+        return True
+    config = _media_type(manifest.get("config"))
+    layers = manifest.get("layers") or ()
+    return (not config or config in IMAGE_CONFIGS) and any(
+        not kind or kind.startswith(_UNPACKED) for kind in map(_media_type, layers)
+    )
+
+
+def attests(manifest: Mapping[str, Any]) -> bool:
+    """Whether a manifest holds attestations in the format of in-toto, and nothing else."""
+    layers = manifest.get("layers") or ()
+    return bool(layers) and all(_media_type(each) == ATTESTATION_LAYER for each in layers)
+
+
+def _media_type(entry: object) -> str:
+    kind = entry.get("mediaType", "") if isinstance(entry, Mapping) else ""
+    return kind if isinstance(kind, str) else ""
 
 
 def _part(entry: Any) -> Part:  # noqa: ANN401 - JSON that somebody pushed

@@ -194,6 +194,7 @@ class _Inventory:
     def __init__(self, images: Iterable[Image], policy: Policy, now: float, days: int) -> None:
         self.images = sorted(images, key=itemgetter(0))
         came_back = any(image.activated_at is not None for image in self.images)
+        restoring = any(image.restoring for image in self.images)
         # By digest among those pushed together, for the sort is stable.
         self.images.sort(key=entered if came_back else itemgetter(1), reverse=True)
         self._rules = policy.rules
@@ -215,6 +216,7 @@ class _Inventory:
         self._lists: dict[int, list[int]] = defaultdict(list)
         self._unread = any(image.parts is None for image in self.images)
         self._doubts: dict[int, Doubt] = {}
+        self._special = came_back or restoring or self._unread
         self._moved = True
         self._relate()
         for by, rule in enumerate(self._rules):
@@ -416,13 +418,19 @@ class _Inventory:
         acted = {each: by for _, each, by in steps}
         rules = (*self._rules, None)
         shields = [_is_shield(rule, len(self.images)) for rule in self._rules]
+        # Most image repositories hold nothing that could be in doubt, and a million images take time.
+        plain = not (self._special or self._follows or self._lists or self._doubts)
         for each, image in enumerate(self.images):
             if self._state[each] == _AHEAD:
                 continue
             by = self._first[_CLASSES.index(image.storage_class)][each]
             rule = rules[by]
             if each in acted:
-                yield self._acted_on(each, image, acted[each], by, acted)
+                if plain:
+                    taken = self._rules[acted[each]]
+                    yield Verdict(image, taken, taken.action, _why(taken))
+                else:
+                    yield self._acted_on(each, image, acted[each], by, acted)
                 continue
             spared = self._spared.get(each)
             spared_from = None if spared is None else self._rules[spared]
@@ -456,8 +464,7 @@ class _Inventory:
             self._now <= entered(image) + rule.count * DAY
         ):
             doubt = "restored"
-        why: VerdictReason = "beyond the count" if rule.by_count else "too old"
-        return Verdict(image, rule, rule.action, why, doubt=doubt)
+        return Verdict(image, rule, rule.action, _why(rule), doubt=doubt)
 
     def _acts_by_itself(self, each: int, rule: Rule) -> bool:
         """Return whether the rule takes the image for what it is, and not for its subject."""
@@ -489,6 +496,10 @@ def entered(image: Image) -> float:
     used instead of that of the push.
     """
     return image.pushed_at if image.activated_at is None else image.activated_at
+
+
+def _why(rule: Rule) -> VerdictReason:
+    return "beyond the count" if rule.by_count else "too old"
 
 
 def _is_shield(rule: Rule, size: int) -> bool:
@@ -532,7 +543,15 @@ def _met_by_any(pattern: str) -> Callable[[tuple[str, ...]], bool]:
 
         return begins
     match = re.compile(".*".join(map(re.escape, pattern.split("*")))).fullmatch
-    return lambda tags: any(match(tag) for tag in tags)
+    prefix = pattern.partition("*")[0]
+
+    def matches(tags: tuple[str, ...]) -> bool:
+        for tag in tags:  # noqa: SIM110 - as above; most tags fail by their beginning
+            if tag.startswith(prefix) and match(tag):
+                return True
+        return False
+
+    return matches
 
 
 def read_images(text: Iterable[str], source: str) -> dict[str, list[Image]]:

@@ -2,7 +2,8 @@
 
 Owns the event patterns, the messages and the documents of topic and key. Events are matched by what
 really sends them: basic scanning is aws.ecr, enhanced scanning is Amazon Inspector and never aws.ecr.
-Subscribes nobody: who is told is not the estate's to know.
+Both are listened to, whatever the settings say of scanning, for an administrator of Amazon Inspector
+switches it for a whole organisation. Subscribes nobody: who is told is not the estate's to know.
 
 Sources: Amazon ECR User Guide, "Amazon ECR events and EventBridge"; Amazon Inspector User Guide,
 "Amazon EventBridge schema for Amazon Inspector events".
@@ -46,8 +47,11 @@ def plan_alerts(
 
 def _of_registry(alerts: Alerts, plan: RegistryPlan, bleeding: Sequence[str]) -> AlertPlan:
     registry = plan.registry
-    scans = basic_scan if plan.scan_type == "BASIC" else enhanced_finding
-    rules = scans(alerts.severities), failed_replication(bleeding)
+    rules = (
+        basic_scan(alerts.severities),
+        enhanced_finding(alerts.severities),
+        failed_replication(bleeding),
+    )
     where = f"{registry.region}:{registry.account}"
     topic_arn = f"arn:{registry.partition}:sns:{where}:{NAME}"
     return AlertPlan(

@@ -318,6 +318,7 @@ def _image_repositories(
                 tags=_named(tags, placement.name, further),
                 immutable=tagging.immutable,
                 mutable_tags=tagging.mutable_tags,
+                immutable_tags=tagging.immutable_tags,
                 kms_key=settings.images.kms_key if ours and not replica else None,
                 lifecycle=lifecycle,
                 policy=replica_document(placement.registry)

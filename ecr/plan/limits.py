@@ -188,7 +188,7 @@ def _of_image_repositories(
         )
     # Documents and tags are shared by thousands; each different one is measured once.
     documents = {
-        (each.lifecycle, len(each.tags), len(each.mutable_tags)): each.placement.location
+        (each.lifecycle, len(each.tags), len(each.exclusions)): each.placement.location
         for each in image_repositories
     }
     for (lifecycle, tags, exclusions), where in documents.items():
@@ -199,10 +199,10 @@ def _of_image_repositories(
         yield _Use(where, "it has {} tags", tags, TAGS, "set fewer under `tags`")
         yield _Use(
             where,
-            "immutability leaves out {} patterns",
+            "{} patterns of tags are left out of whether tags move",
             exclusions,
             EXCLUSIONS,
-            "write fewer under images.mutableTags",
+            "write fewer under images.mutableTags or images.immutableTags",
         )
 
 

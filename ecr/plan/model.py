@@ -50,7 +50,8 @@ class ImageRepository:
     """An image repository as it will be declared.
 
     ``lifecycle`` and ``policy`` are JSON documents, None where there is none. ``mutable_tags`` are
-    the wildcards that immutability leaves out. ``found`` is one that stands in AWS but not in the
+    the wildcards that immutability leaves out, and ``immutable_tags`` those of tags that never move
+    though all others may. ``found`` is one that stands in AWS but not in the
     engine's state, which takes it up instead of making it.
     """
 
@@ -60,10 +61,22 @@ class ImageRepository:
     tags: Mapping[str, str]
     immutable: bool
     mutable_tags: tuple[str, ...] = ()
+    immutable_tags: tuple[str, ...] = ()
     kms_key: str | None = None
     lifecycle: str | None = None
     policy: str | None = None
     found: bool = False
+
+    @property
+    def exclusions(self) -> tuple[str, ...]:
+        """Return the wildcards of the tags for which ``mutability`` does not hold."""
+        return self.mutable_tags if self.immutable else self.immutable_tags
+
+    @property
+    def mutability(self) -> str:
+        """Return ECR's word for how the tags may move (Amazon ECR API Reference, "Repository")."""
+        word = "IMMUTABLE" if self.immutable else "MUTABLE"
+        return f"{word}_WITH_EXCLUSION" if self.exclusions else word
 
     @property
     def protected(self) -> bool:

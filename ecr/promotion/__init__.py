@@ -2,16 +2,17 @@
 
 Owns what belongs to an image, what has to be there before its tag may be, and the order of it: the
 tag comes last, so that an image that has one is whole. Everything that could refuse is asked before
-the first copy. Never deletes, never moves a tag, and never changes a digest: the record of a
+the first copy: of all that is copied and that a runtime could start, its scan. Never deletes, never moves a tag, and never changes a digest: the record of a
 promotion is an artifact of its own that refers to the image.
 """
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ecr.errors import EstateError
+from ecr.images.family import companion_of
+from ecr.images.manifest import attests, can_run
 from ecr.promotion.aws import Scan, Side
 from ecr.promotion.crane import EMPTY, Crane, digest_of
 
@@ -23,8 +24,8 @@ PREFIX = "ecr-estate.promotion."
 
 CREATED = "org.opencontainers.image.created"
 
-COMPANION = re.compile(r"sha256-([0-9a-f]{64})\.\w+")
-"""The tags under which cosign keeps signatures, attestations and bills of materials."""
+COMPANIONS = ("signature", "attestation", "sbom")
+"""What is copied by its tag: what cosign keeps so. Other tags of the same form are not."""
 
 _EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
 _MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
@@ -64,7 +65,8 @@ class Part:
 class Image:
     """An image and all that belongs to it, in the order in which it can be copied.
 
-    ``runs`` are the digests of what can run, one a platform; ``companions`` maps tags to digests.
+    ``runs`` are the digests of what can run: one a platform, and whatever else of the parts a runtime
+    could start. ``companions`` maps tags to digests.
     """
 
     digest: str
@@ -152,19 +154,23 @@ class Promotion:
         self._collect(url, digest, "image", manifests, kinds)
         companions: dict[str, str] = {}
         for tag in self._crane.tags(url):
-            found = COMPANION.fullmatch(tag)
-            if found and f"sha256:{found[1]}" in manifests:
+            about, kind = companion_of(tag) or ("", "")
+            if about in manifests and kind in COMPANIONS:
                 companion = self._crane.digest(f"{url}:{tag}")
                 if companion:
                     companions[tag] = companion
-                    self._collect(url, companion, tag.rpartition(".")[2], manifests, kinds)
+                    self._collect(url, companion, kind, manifests, kinds)
         top = manifests[digest]
+
+        def runnable(part: str) -> bool:
+            return can_run(manifests[part])
+
         return Image(
             digest=digest,
             type=str(top.get("mediaType", _MANIFEST_TYPE)),
             size=int(top["size"]),
             parts=tuple(Part(each, kinds[each]) for each in manifests),
-            runs=tuple(dict.fromkeys(_runs(digest, manifests))),
+            runs=tuple(dict.fromkeys([*_runs(digest, manifests), *filter(runnable, manifests)])),
             companions=companions,
         )
 
@@ -277,19 +283,20 @@ class Promotion:
 
 
 def _runs(digest: str, manifests: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """Yield what could run of an image, whatever else lists it or it refers to."""
+    """Yield what an image's name stands for on some platform, whatever else it refers to."""
     listed = manifests[digest].get("manifests")
     if not listed:
         yield digest
     for child in listed or ():
-        if not _is_attestation(child):
+        if not (_is_attestation(child) and attests(manifests[child["digest"]])):
             yield from _runs(child["digest"], manifests)
 
 
 def _is_attestation(listed: Mapping[str, Any]) -> bool:
-    """Return whether an index lists a manifest as an attestation, which no platform would run.
+    """Return whether an index lists a manifest as an attestation, of a platform that no node has.
 
-    Builders mark it so (Docker Docs, "Image attestation storage").
+    Builders mark it so (BuildKit documentation, "Image attestation storage"), and so can anybody else:
+    what it is, its own manifest says.
     """
     platform = listed.get("platform", {})
     marked = "vnd.docker.reference.type" in listed.get("annotations", {})

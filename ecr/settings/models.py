@@ -221,13 +221,21 @@ class Mutability(SettingsModel):
     """Return whether a tag that has been pushed can never be moved to another image."""
     mutable_tags: Annotated[tuple[TagPattern, ...], Field(max_length=5), EachOnce()] = ()
     """Filters for the tags that may be moved all the same, such as latest."""
+    immutable_tags: Annotated[tuple[TagPattern, ...], Field(max_length=5), EachOnce()] = ()
+    """With `immutable: false`, filters for the tags that can never be moved all the same, such as v*."""
 
     @check
-    def _filters_need_immutability(self) -> Iterator[Contradiction]:
+    def _filters_are_of_their_mode(self) -> Iterator[Contradiction]:
         if self.mutable_tags and not self.immutable:
             yield Contradiction(
                 ("mutable_tags",),
-                "stands beside immutable: false; drop one, for all tags are mutable then",
+                "stands beside immutable: false; drop one, or name under immutableTags what must not "
+                "move",
+            )
+        if self.immutable_tags and self.immutable:
+            yield Contradiction(
+                ("immutable_tags",),
+                "needs immutable: false beside it, for otherwise no tag moves; drop it, or write that",
             )
 
 

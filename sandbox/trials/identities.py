@@ -1,11 +1,12 @@
 """Trials of identity: what people do to repositories and settings between two deployments.
 
-Owns the events that must keep every image repository where it is, the guards that stop what is
+Owns the events that must keep every image repository where it is, the guards that hold what is
 probably a mistake, and the one way in which an image repository ends. Each trial deploys, lets
 something happen and deploys again.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -169,7 +170,20 @@ def _guards() -> Iterator[Trial]:
     four = ("api", "web", "worker", "cron")
     vanish = _all(*(_event("delete", name) for name in four))
     rename = _all(*(_event("rename", name, f"{name}-2") for name in four))
-    yield _trial("four of six services vanish", vanish, stops("4 of 6 services would vanish"))
+    vanishing = goes_on("4 of 6 services would vanish at once, .* They are held")
+    active = dict.fromkeys(four, "active")
+    yield _trial("four of six services vanish", vanish, vanishing, states=active)
+    yield _trial(
+        "four of six services vanish, and a new repository comes",
+        _all(vanish, _event("add", "batch")),
+        replace(vanishing, changes=2),  # its image repository and its lifecycle policy
+        states={**active, "batch": "active"},
+    )
+    yield _trial(
+        "four of six services vanish, where the settings are strict",
+        _all(vanish, _set(strict=True)),
+        stops("4 of 6 services would vanish at once, .* nothing was changed"),
+    )
     yield _trial(
         "four of six services vanish, as confirmed",
         _all(vanish, _set(confirm={"vanished": 4})),
@@ -179,25 +193,33 @@ def _guards() -> Iterator[Trial]:
     yield _trial(
         "four of six services vanish, and three are confirmed",
         _all(vanish, _set(confirm={"vanished": 3})),
-        stops("4 of 6 services would vanish"),
+        vanishing,
+        states=active,
     )
     yield _trial(
         "every service but one is deselected by a typo in the settings",
         _set(github=github(selection={"include": ["wrker", "api"]})),
-        stops("5 of 6 services would vanish"),
+        goes_on("5 of 6 services would vanish at once, .* They are held"),
+        states=active,
     )
-    yield _trial("four of six are renamed", rename, stops("4 of 6 repositories are renamed"))
+    yield _trial(
+        "four of six are renamed",
+        rename,
+        goes_on("4 of 6 repositories are renamed at once, .* They are held"),
+        states=active,
+    )
     yield _trial(
         "four of six are renamed, as confirmed",
         _all(rename, _set(confirm={"renamed": 4})),
         goes_on("api is now called api-2", changes=None),
-        states=dict.fromkeys(four, "active"),
+        states=active,
     )
     one = {**REPLICAS, "services": {"patterns": ["api"]}}
     yield _trial(
         "five of six replicas would end",
         _set(lambdaReplicas=one),
-        stops("5 of 6 replicas would no longer be filled"),
+        goes_on("5 of 6 replicas would no longer be filled at once, .* They are held"),
+        check=_replicas_are_filled,
         ground=WITH_REPLICAS,
     )
     yield _trial(
@@ -209,7 +231,7 @@ def _guards() -> Iterator[Trial]:
     yield _trial(
         "the settings lose a Lambda account",
         _set(lambdaReplicas=None),
-        stops("6 of 6 replicas would no longer be filled"),
+        stops("holds 6, .* the first; name its account"),
         ground=WITH_REPLICAS,
     )
     yield _trial(
@@ -234,6 +256,14 @@ def _guards() -> Iterator[Trial]:
         _set(images={"kmsKey": f"arn:aws:kms:{ARTIFACTS[1]}:{ARTIFACTS[0]}:key/one"}),
         goes_on(changes=None),
     )
+
+
+def _replicas_are_filled(stage: Stage) -> Iterator[str]:
+    """Complain when a replica of the ledger is no longer filled."""
+    for each in stage.session.outputs()["ledger"]["services"].values():
+        for location, state in each["replicas"].items():
+            if state != "active":
+                yield f"{location} is {state}"
 
 
 def retiring(stage: Stage) -> None:
@@ -351,7 +381,13 @@ def _hands() -> Iterator[Trial]:
         "an image repository made by other hands is in the way",
         stand_in_the_way,
         # The hand's own call is the one change.
-        Expectation("stopped", r"batch: adopt it, choose another name", changes=1),
+        goes_on(r"batch stands already, made by other hands; adopt it", changes=1),
+        foreign=frozenset({foreign}),
+    )
+    yield _trial(
+        "an image repository made by other hands is in the way, where the settings are strict",
+        _all(stand_in_the_way, _set(strict=True)),
+        Expectation("stopped", r"batch stands already, made by other hands; adopt it", changes=1),
         foreign=frozenset({foreign}),
     )
     yield _trial(

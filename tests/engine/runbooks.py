@@ -84,7 +84,11 @@ class Runbook:
         return printed
 
     def set(self, settings: Mapping[str, object]) -> None:
-        """Lay settings over those of the stack's file, as an operator who edits it."""
+        """Lay settings over those of the stack's file, as an operator who edits it.
+
+        The roles get the documents that are printed for these settings, which pages ask for.
+        """
         stack = yaml.safe_load(self._stack.read_text())
         stack["config"] |= settings
         self._stack.write_text(yaml.safe_dump(stack))
+        self.session.roles.grant(STACK, self._stack)

@@ -134,18 +134,28 @@ def test_a_guard_waits_for_an_approval_that_is_for_its_number_alone(
     assert json.loads(approved) == {"vanished": 4}
     assert "service-0: archived" in job.comment
 
-    assert job.script("deploy").code != 0
     session.github.organisation.archive(names[4])
-    more = job.script("deploy", CONFIRM=approved)
-    assert more.code != 0
-    assert "5 of 6 services would vanish" in more.output
+    session.github.organisation.add("newcomer")
+    for confirmed in ("", approved):
+        held_back = job.script("deploy", CONFIRM=confirmed)
+        assert held_back.code == 0, held_back.output
+        assert "5 of 6 services would vanish at once" in held_back.output
+        assert states(session) == dict.fromkeys((*names, "newcomer"), "active")
     session.github.organisation.unarchive(names[4])
     job.configure()
     done = job.script("deploy", CONFIRM=approved)
     assert done.code == 0, done.output
+    assert states(session) == {
+        **dict.fromkeys((*names[4:], "newcomer"), "active"),
+        **dict.fromkeys(names[:4], "kept"),
+    }
+    assert set(held(session).repositories) == {*names, "newcomer"}
+
+
+def states(session: Session) -> dict[str, str]:
+    """The state of each service, by the ledger."""
     services = session.outputs()["ledger"]["services"].values()
-    assert sorted(each["state"] for each in services) == ["active"] * 2 + ["kept"] * 4
-    assert set(held(session).repositories) == set(names)
+    return {each["service"]: each["state"] for each in services}
 
 
 def test_the_command_says_the_same_at_a_terminal(open_session: Open, tmp_path: Path) -> None:

@@ -69,8 +69,10 @@ def test_guard_tripped(open_session: Open, tmp_path: Path) -> None:
     for name in names[:4]:
         session.github.organisation.archive(name)
     runbook = Runbook("guard-tripped.md", session, tmp_path, {"12": "4"})
-    stopped, *_ = runbook.follow("set confirm.vanished to 4")
-    assert "4 of 5 services would vanish at once" in stopped
+    shown, _, deployed, *_ = runbook.follow()
+    assert "4 of 5 services would vanish at once" in shown
+    assert "confirm.vanished to 4" in shown
+    assert "service-0 is kept: archived" in deployed
     assert list(states(session).values()).count("kept") == 4
     assert set(held(session).repositories) == set(names)
 

@@ -140,6 +140,29 @@ def test_every_name_of_an_image_is_refused(image: str, shop: Shop) -> None:
     assert image in shop.run(image).message
 
 
+@pytest.mark.parametrize("image", [DIGEST, DIGEST[:19]])
+def test_the_id_of_an_image_that_a_node_has_is_no_name_and_is_refused(
+    image: str, shop: Shop
+) -> None:
+    shop.list()
+    assert f"{image} is the id of an image and not its name" in shop.run(image).message
+    for kind in WORKLOADS:
+        assert shop.deploy(kind, image).status == 422
+
+
+@pytest.mark.parametrize("overlay", ["warn", "deny-list-required"])
+def test_an_image_id_is_refused_by_sets_that_refuse_and_warned_of_by_the_one_that_warns(
+    overlay: str, shop: Shop
+) -> None:
+    shop.enforce(f"overlays/{overlay}")
+    shop.list()
+    eventually(lambda: shop.refuses(DIGEST))
+    answer = shop.run(DIGEST)
+    said = (answer.message, *answer.warnings)
+    assert any("is the id of an image" in each for each in said)
+    assert (answer.status < 300) == (overlay == "warn")
+
+
 @pytest.mark.parametrize(
     ("region", "domain"), [("eusc-de-east-1", "amazonaws.eu"), ("us-iso-east-1", "c2s.ic.gov")]
 )

@@ -1,23 +1,27 @@
 """List the images that clusters refuse, from the findings in ECR.
 
 Owns the command: what is read, in what order, and what is written at the end. Reads the findings of
-every registry, through ECR's API, and the file of waivers. Writes nothing until all of it was read,
-so that a good list is never replaced by a part of one.
+every registry, through ECR's API, the file of waivers, and the lists that are to be replaced: an
+image that they deny stays denied until a finished scan, or a waiver, says otherwise. Writes nothing
+until all of it was read, so that a good list is never replaced by a part of one.
 """
 
 import argparse
 import json
 import sys
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
 from ecr.admission import cluster
 from ecr.admission.decisions import decide
-from ecr.admission.lists import lists, run_record, to_yaml
+from ecr.admission.lists import digests_denied, lists, run_record, to_yaml
 from ecr.admission.registries import Reader
 from ecr.admission.waivers import read_waivers
 from ecr.aws.session import Aws
@@ -106,8 +110,6 @@ def run(options: argparse.Namespace) -> int:
     began = time.monotonic()
     registries = _registries(options)
     decision, held, calls = _decide(options, registries)
-    # Here, because PyYAML and what makes the lists are of no use to --help.
-
     entries = {why: decision.entries(why) for why in ("vulnerable", "unscanned")}
     documents = lists(entries)
     report = _report(options, decision, held)
@@ -156,9 +158,31 @@ def _decide(
     )
     held = reader.read(registries)
     decision = decide(
-        held, waivers, today=datetime.now(UTC).date(), deny_unscanned=options.deny_unscanned
+        held,
+        waivers,
+        today=datetime.now(UTC).date(),
+        deny_unscanned=options.deny_unscanned,
+        before=_denied_before(options),
     )
     return decision, held, reader.calls
+
+
+def _denied_before(options: argparse.Namespace) -> frozenset[str]:
+    """Return the digests denied by the lists that this run replaces; none where it replaces none."""
+    if options.apply:
+        return cluster.denied()
+    if options.output is None or not options.output.exists():
+        return frozenset()
+    try:
+        documents = yaml.load_all(
+            options.output.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader
+        )
+        return digests_denied(documents)
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise EstateError(
+            "The file to write to is there, and holds no lists; nothing was written.",
+            [f"{options.output}: {error}; move it away, or name another file"],
+        ) from error
 
 
 def _registries(options: argparse.Namespace) -> dict[Registry, Sequence[str]]:
@@ -186,13 +210,19 @@ def _prefix(text: str) -> str:
 def _report(
     options: argparse.Namespace, decision: "Decision", held: "Sequence[Held]"
 ) -> dict[str, Any]:
-    images = [image for each in held for image in each.images]
+    images = [image for each in held for image in each.images if image.pullable]
+    unsettled = Counter(image.scan.unsettled for image in images if image.scan.unsettled)
     return {
         "threshold": options.threshold,
         "registries": [each.registry.key for each in held],
         "images": len(images),
         "findings": sum(image.scan.total for image in images),
-        "unscanned": sum(not image.scan.scanned and not image.children for image in images),
+        "unscanned": sum(
+            not (image.scan.scanned or image.scan.unsettled or image.is_list) for image in images
+        ),
+        "unsettled": dict(sorted(unsettled.items())),
+        "incomplete": list(decision.incomplete),
+        "kept": sum(each.kept for each in decision.denied),
         "waived": decision.waived,
         "expiredWaivers": [str(each) for each in decision.expired],
         "unusedWaivers": [str(each) for each in decision.unused],
@@ -200,6 +230,7 @@ def _report(
             {
                 "image": f"{each.name}@{each.digest}",
                 "why": each.why,
+                "kept": each.kept,
                 "findings": [f"{finding.name} {finding.severity}" for finding in each.findings],
                 "entries": list(each.entries),
             }
@@ -213,6 +244,15 @@ def _show(report: Mapping[str, Any], *, as_json: bool) -> None:
         _say(f"warning: this waiver has expired and covers nothing: {each}")
     for each in report["unusedWaivers"]:
         _say(f"note: this waiver covers nothing that there is: {each}")
+    for each in report["incomplete"]:
+        _say(
+            f"warning: this list of images counts as unscanned, since not all of it is known: {each}"
+        )
+    for status, count in report["unsettled"].items():
+        _say(
+            f"warning: of {count:,} images the scan is {status}: what was denied before stays denied, "
+            "and what was not is admitted unless unscanned images are denied"
+        )
     if as_json:
         sys.stdout.write(json.dumps(report, indent=2) + "\n")
         return
@@ -220,7 +260,7 @@ def _show(report: Mapping[str, Any], *, as_json: bool) -> None:
         f"{report['images']:,} images in {len(report['registries'])} registries, "
         f"{report['findings']:,} findings, {report['unscanned']:,} images without a scan\n"
         f"{len(report['denied']):,} images denied from {report['threshold']} on, "
-        f"{report['waived']:,} waived; {sum(report['entries'].values()):,} names in "
+        f"{report['kept']:,} of them for what was known before, {report['waived']:,} waived; {sum(report['entries'].values()):,} names in "
         f"{len(report['lists'])} lists\n"
         f"{report['calls']:,} calls in {report['seconds']} s\n"
     )

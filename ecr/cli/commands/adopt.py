@@ -20,7 +20,13 @@ from typing import TYPE_CHECKING, Any
 from ecr.aws.images import details_of, names_of, policy_of
 from ecr.aws.session import Aws, aws_errors_as
 from ecr.cli.table import table
-from ecr.deploy.adoption import Adoption, Difference, Standing, import_file, settings_that_keep
+from ecr.deploy.adoption import (
+    Adoption,
+    Difference,
+    ExistingRepository,
+    import_file,
+    settings_that_keep,
+)
 from ecr.deploy.observation import observe
 from ecr.engine.stack import Stack, inventory_of, ledger_of_all
 from ecr.plan.architectures import configured_registries
@@ -95,7 +101,7 @@ def reading(aws: Aws) -> "Read":
     return read
 
 
-def standing(ecr: "ECRClient", name: str, tags: Mapping[str, str]) -> Standing:
+def existing(ecr: "ECRClient", name: str, tags: Mapping[str, str]) -> ExistingRepository:
     """Describe one image repository."""
     with aws_errors_as(f"reading {name}"):
         (held,) = ecr.describe_repositories(repositoryNames=[name])["repositories"]
@@ -104,9 +110,9 @@ def standing(ecr: "ECRClient", name: str, tags: Mapping[str, str]) -> Standing:
         except ecr.exceptions.RepositoryPolicyNotFoundException:
             policy = None
     encryption = held.get("encryptionConfiguration", {"encryptionType": "AES256"})
-    return Standing(
+    return ExistingRepository(
         mutability=held["imageTagMutability"],
-        mutable_tags=tuple(
+        exclusions=tuple(
             each["filter"] for each in held.get("imageTagMutabilityExclusionFilters", ())
         ),
         encryption=encryption["encryptionType"],
@@ -137,7 +143,7 @@ def compare_with_aws(
     for each in plan.image_repositories:
         placement, tags = each.placement, observed.unknown.get(each.placement.location, {})
         if each.found and not made_by(tags, owners):
-            held = standing(aws.ecr(placement.registry), placement.name, tags)
+            held = existing(aws.ecr(placement.registry), placement.name, tags)
             adoptions.append(Adoption(each, held))
     return plan, adoptions
 

@@ -1,43 +1,62 @@
 """Find the images that run, and say which of them the lifecycle policies would delete, and when.
 
 Owns what counts as in use, and the pinning of what is. Reads Lambda functions, ECS services and tasks,
-pods, and the registries with their policies. Writes nothing but tags, and those only with --pin --yes:
-one tag live-DIGEST for each image in danger. It never moves or removes a tag.
+pods, and the registries with their policies; what becomes of an image is ecr/lifecycle/fate.py's.
+Writes nothing but tags, and those only with --pin --yes: one tag live-DIGEST for each image in danger,
+all of them checked before the first. It never moves or removes a tag.
 """
 
 import argparse
 import json
-import math
 import shutil
 import subprocess
 import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from ecr.aws.images import images_if_there, manifests_of, policy_of
-from ecr.aws.session import Aws, aws_errors_as
+from ecr.aws.images import (
+    IMAGES_A_REQUEST,
+    described_images,
+    manifests_of,
+    policy_of,
+    stored_manifest,
+    with_parts,
+)
+from ecr.aws.session import Aws, aws_errors_as, is_refusal
 from ecr.cli.exit_codes import FOUND
 from ecr.cli.options import int_between, refuse_unused_options
 from ecr.cli.registries import add_registry_options, registries_of, selected_registries
 from ecr.cli.table import table
 from ecr.errors import EstateError
 from ecr.images.image import Image
+from ecr.images.manifest import parse_manifest
+from ecr.lifecycle.fate import PACE, Fates, UseState
 from ecr.lifecycle.policy import Policy, parse_policy
-from ecr.lifecycle.simulator import DAY, MOST_DAYS, Verdict, explain, simulate
+from ecr.lifecycle.simulator import DAY, MOST_DAYS, entered, simulate
 from ecr.registry.registry import ImageReference, Registry
 
-PACE = 30
-"""Days over which pushes are counted, to say when a count takes an image."""
+if TYPE_CHECKING:
+    from mypy_boto3_ecr import ECRClient
 
 SHORT_DIGEST = 19
 
-UseState = Literal["gone", "archived", "goes", "kept", "safe"]
 BAD: tuple[UseState, ...] = ("gone", "archived", "goes")
+
+NOT_READ = "ECS tasks that a schedule starts, AWS Batch, App Runner, and what Kubernetes has scaled to nothing"
+"""What may run an image and is not looked at: said with every audit, for unread is not unused."""
+
+DELETED = ("ResourceNotFoundException", "ClusterNotFoundException")
+"""The refusals about a function or a cluster that was there when they were listed."""
+
+ENDED_PHASES = ("Succeeded", "Failed")
+"""The phases of a pod whose containers have ended and are not started again (Kubernetes
+documentation, "Pod Lifecycle")."""
 
 FoundIn = tuple[Registry, str]
 """An image repository: its registry and its name."""
@@ -45,10 +64,14 @@ FoundIn = tuple[Registry, str]
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """A workload, and the image that it runs."""
+    """A workload, and the image that it runs.
+
+    ``image_id`` is the digest of the image's configuration, where a cluster knows no more.
+    """
 
     who: str
     reference: ImageReference
+    image_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +85,7 @@ class ImageInUse:
     state: UseState
     reason: str
     on: str | None = None
+    doubt: str | None = None
 
     @property
     def pin(self) -> str:
@@ -118,21 +142,21 @@ def run(options: argparse.Namespace) -> int:
         _uses(access, dict.fromkeys((*selection.registries, *elsewhere)), options.kubeconfig)
     )
     findings, foreign = _audit(access, selection.registries, used, options.days)
-    pinned: list[ImageInUse] = []
-    if options.pin:
-        pinned = [each for each in findings if each.state == "goes"]
-        for each in pinned if options.yes else ():
-            _pin(access, each)
-        if options.yes and pinned:
+    pins = _pins(access, findings) if options.pin else []
+    if options.yes:
+        pins = _pinned(access, pins)
+        if any(not each.refused for each in pins):
             findings, _ = _audit(access, selection.registries, used, options.days)
     if options.json:
-        _print_json(findings, pinned, done=options.yes)
+        _print_json(findings, pins, done=options.yes)
     else:
-        _print_table(findings, pinned, done=options.yes)
+        _print_table(findings, pins, done=options.yes)
     sys.stderr.write(
-        f"{len(used)} uses of {len(findings)} images; {foreign} uses are of other registries\n"
+        f"{len(used)} uses of {len(findings)} images; {foreign} uses are of other registries; "
+        f"not read: {NOT_READ}\n"
     )
-    return FOUND if any(each.state in BAD for each in findings) else 0
+    bad = any(each.state in BAD for each in findings) or any(each.refused for each in pins)
+    return FOUND if bad else 0
 
 
 def _uses(access: Aws, places: Iterable[Registry], kubeconfigs: Iterable[Path]) -> Iterator[Use]:
@@ -143,11 +167,11 @@ def _uses(access: Aws, places: Iterable[Registry], kubeconfigs: Iterable[Path]) 
         yield from _pods(kubeconfig)
 
 
-def _use(who: str, image: str, digest: str = "") -> Iterator[Use]:
+def _use(who: str, image: str, digest: str = "", image_id: str = "") -> Iterator[Use]:
     """Yield the use of an image in ECR; ``digest`` is what runs, where that is known better."""
     found = ImageReference.parse(image)
     if found:
-        yield Use(who, replace(found, digest=digest or found.digest))
+        yield Use(who, replace(found, digest=digest or found.digest), image_id)
 
 
 def _functions(access: Aws, place: Registry) -> Iterator[Use]:
@@ -164,8 +188,13 @@ def _functions(access: Aws, place: Registry) -> Iterator[Use]:
     aliases = {name: _aliases(client, name) for name in {each["FunctionName"] for each in versions}}
     for each in versions:
         name, version = each["FunctionName"], each["Version"]
-        with aws_errors_as(f"reading the function {name}:{version} of {place.key}"):
-            code = client.get_function(FunctionName=name, Qualifier=version)["Code"]
+        try:
+            with aws_errors_as(f"reading the function {name}:{version} of {place.key}"):
+                code = client.get_function(FunctionName=name, Qualifier=version)["Code"]
+        except EstateError as error:
+            if is_refusal(error, *DELETED):
+                continue
+            raise
         called = ", ".join(aliases[name].get(version, ()))
         who = f"lambda {place.key} {name}:{version}" + (f" ({called})" if called else "")
         # A tag may have moved since; what it meant when the function was deployed is resolved.
@@ -176,37 +205,50 @@ def _functions(access: Aws, place: Registry) -> Iterator[Use]:
 
 def _aliases(client: Any, name: str) -> dict[str, list[str]]:  # noqa: ANN401 - boto3's client
     found: dict[str, list[str]] = defaultdict(list)
-    with aws_errors_as(f"listing the aliases of the function {name}"):
-        for page in client.get_paginator("list_aliases").paginate(FunctionName=name):
-            for alias in page["Aliases"]:
-                routed = alias.get("RoutingConfig", {}).get("AdditionalVersionWeights", {})
-                for version in (alias["FunctionVersion"], *routed):
-                    found[version].append(alias["Name"])
+    try:
+        with aws_errors_as(f"listing the aliases of the function {name}"):
+            aliases = _paged(client, "list_aliases", "Aliases", FunctionName=name)
+    except EstateError as error:
+        if is_refusal(error, *DELETED):
+            return found
+        raise
+    for alias in aliases:
+        routed = alias.get("RoutingConfig", {}).get("AdditionalVersionWeights", {})
+        for version in (alias["FunctionVersion"], *routed):
+            found[version].append(alias["Name"])
     return found
 
 
 def _services(access: Aws, place: Registry) -> Iterator[Use]:
     """Yield what ECS services would start, and what tasks run."""
     client = access.client("ecs", place)
-    with aws_errors_as(f"reading the ECS services of {place.key}"):
-        for cluster in _paged(client, "list_clusters", "clusterArns"):
-            where = f"ecs {place.key} {cluster.rpartition('/')[2]}"
-            definitions: dict[str, list[str]] = defaultdict(list)
-            for service in _described(client, "services", cluster, 10):
-                rolling = (*service.get("deployments", ()), *service.get("taskSets", ()))
-                for definition in {each["taskDefinition"] for each in (service, *rolling)}:
-                    definitions[definition].append(service["serviceName"])
-            for definition, names in sorted(definitions.items()):
-                said = client.describe_task_definition(taskDefinition=definition)
-                for container in said["taskDefinition"]["containerDefinitions"]:
-                    who = f"{where} {', '.join(names)} {definition.rpartition('/')[2]}"
-                    yield from _use(who, container["image"])
-            for task in _described(client, "tasks", cluster, 100):
-                for container in task.get("containers", ()):
-                    who = f"{where} task {task['taskArn'].rpartition('/')[2]}"
-                    yield from _use(
-                        who, container.get("image", ""), container.get("imageDigest", "")
-                    )
+    with aws_errors_as(f"reading the ECS clusters of {place.key}"):
+        clusters = _paged(client, "list_clusters", "clusterArns")
+    for cluster in clusters:
+        where = f"ecs {place.key} {cluster.rpartition('/')[2]}"
+        try:
+            with aws_errors_as(f"reading {where}"):
+                yield from list(_cluster(client, cluster, where))
+        except EstateError as error:
+            if not is_refusal(error, *DELETED):
+                raise
+
+
+def _cluster(client: Any, cluster: str, where: str) -> Iterator[Use]:  # noqa: ANN401 - boto3's client
+    definitions: dict[str, list[str]] = defaultdict(list)
+    for service in _described(client, "services", cluster, 10):
+        rolling = (*service.get("deployments", ()), *service.get("taskSets", ()))
+        for definition in {each["taskDefinition"] for each in (service, *rolling)}:
+            definitions[definition].append(service["serviceName"])
+    for definition, names in sorted(definitions.items()):
+        said = client.describe_task_definition(taskDefinition=definition)
+        for container in said["taskDefinition"]["containerDefinitions"]:
+            who = f"{where} {', '.join(names)} {definition.rpartition('/')[2]}"
+            yield from _use(who, container["image"])
+    for task in _described(client, "tasks", cluster, 100):
+        for container in task.get("containers", ()):
+            who = f"{where} task {task['taskArn'].rpartition('/')[2]}"
+            yield from _use(who, container.get("image", ""), container.get("imageDigest", ""))
 
 
 def _paged(client: Any, operation: str, key: str, **arguments: str) -> list[Any]:  # noqa: ANN401 - boto3's client
@@ -242,6 +284,8 @@ def _pods(kubeconfig: Path) -> Iterator[Use]:
             [f"{kubeconfig}: {done.stderr.strip()}; log in to the cluster"],
         )
     for pod in json.loads(done.stdout)["items"]:
+        if pod.get("status", {}).get("phase") in ENDED_PHASES:
+            continue
         name = f"pod {kubeconfig.name} {pod['metadata']['namespace']}/{pod['metadata']['name']}"
         running = {
             each["name"]: each.get("imageID", "")
@@ -250,9 +294,14 @@ def _pods(kubeconfig: Path) -> Iterator[Use]:
         }
         for kind in ("containers", "initContainers", "ephemeralContainers"):
             for container in pod["spec"].get(kind) or ():
-                digest = running.get(container["name"], "").rpartition("@")[2]
+                # REPOSITORY@DIGEST names a manifest; a digest alone is that of a configuration.
+                _, manifest, digest = running.get(container["name"], "").rpartition("@")
+                digest = digest.rpartition("://")[2]
                 known = digest if digest.startswith("sha256:") else ""
-                yield from _use(name, container["image"], known)
+                if manifest:
+                    yield from _use(name, container["image"], known)
+                else:
+                    yield from _use(name, container["image"], image_id=known)
 
 
 def _audit(
@@ -277,147 +326,181 @@ def _audit(
 def _findings(access: Aws, place: FoundIn, uses: Sequence[Use], days: int) -> Iterator[ImageInUse]:
     registry, name = place
     ecr = access.ecr(registry)
-    held = images_if_there(ecr, name)
-    images = held or []
-    text = None if held is None else policy_of(ecr, name)
-    policy = parse_policy(text, f"the policy of {registry.key}/{name}") if text else Policy(())
-    judge = _Judge(images, policy, days)
+    images, policy = _held(ecr, place)
+    configs = _pullable_configs(
+        ecr, name, images, {use.image_id for use in uses if use.image_id}
+    )  # fmt: skip
     tagged = {tag: image.digest for image in images for tag in image.tags}
     users: dict[str, dict[str, None]] = defaultdict(dict)
     for use in uses:
         tag = use.reference.tag or "latest"
         digest = use.reference.digest or tagged.get(tag) or f"tag {tag}"
+        if use.image_id:
+            digest = configs.get(use.image_id, f"image id {use.image_id}")
         users[digest][use.who] = None
+    now = time.time()
+    fates = Fates(images, policy, now=now, days=days)
+    if fates.need_parts(users):
+        images = with_parts(ecr, name, images)
+        fates = Fates(images, policy, now=now, days=days)
+    tags = {image.digest: image.tags for image in images}
     for digest, who in sorted(users.items()):
-        yield judge.finding(place, digest, tuple(who))
+        fate = fates.of(digest)
+        on = None if fate.day is None or fate.state != "goes" else _date(now, fate.day)
+        yield ImageInUse(
+            place, digest, tags.get(digest, ()), tuple(who), fate.state, fate.reason, on, fate.doubt
+        )
 
 
-class _Judge:
-    """Says of each image of one image repository what its policy does to it, and when."""
-
-    def __init__(self, images: Sequence[Image], policy: Policy, days: int) -> None:
-        now = time.time()
-        simulation = simulate(images, policy, now=now, days=days)
-        self._now, self._days = now, days
-        self._verdicts = {each.image.digest: each for each in simulation.verdicts}
-        self._steps = {each.image.digest: each for each in reversed(simulation.steps)}
-        self._lists: dict[str, list[str]] = defaultdict(list)
-        for image in images:
-            for part in image.parts or ():
-                self._lists[part].append(image.digest)
-        recent = [each for each in images if each.tags and each.pushed_at > now - PACE * DAY]
-        self._pushes_a_day = len(recent) / PACE
-
-    def finding(self, place: FoundIn, digest: str, users: tuple[str, ...]) -> ImageInUse:
-        verdict = self._verdicts.get(digest)
-        if verdict is None:
-            return ImageInUse(place, digest, (), users, "gone", "is not in the registry any more")
-        image = verdict.image
-        if image.storage_class == "archive":
-            reason = "is archived, and cannot be pulled until it is restored"
-            return ImageInUse(place, digest, image.tags, users, "archived", reason)
-        state, reason, day = self._fate(verdict)
-        on = None if day is None else self._date(day)
-        return ImageInUse(place, digest, image.tags, users, state, reason, on)
-
-    def _date(self, day: float) -> str:
-        return datetime.fromtimestamp(self._now + day * DAY, UTC).date().isoformat()
-
-    def _fate(self, verdict: Verdict) -> tuple[UseState, str, float | None]:
-        step = self._steps.get(verdict.image.digest)
-        if step:
-            by = f"rule {step.rule.priority}"
-            if step.day:
-                return "goes", f"{by} {step.action}s it then", step.day
-            return "goes", f"{by} {step.action}s it: {explain(verdict)}", 0
-        holders = [self._verdicts[each] for each in self._lists.get(verdict.image.digest, ())]
-        if holders:
-            # It goes no earlier than the last of its lists: the one that is best off decides.
-            fates = [self._fate(each) for each in holders]
-            state, reason, day = max(
-                fates, key=lambda fate: math.inf if fate[2] is None else fate[2]
-            )
-            return state, f"with its manifest list: {reason}", day
-        if verdict.why == "within the count" and verdict.margin is not None:
-            return self._counted(verdict, verdict.margin)
-        by = f"rule {verdict.rule.priority}: " if verdict.rule else ""
-        kept: UseState = "kept" if verdict.why == "young enough" else "safe"
-        return kept, f"{by}{explain(verdict)}", None
-
-    def _counted(self, verdict: Verdict, margin: int) -> tuple[UseState, str, float | None]:
-        """Say when a count takes it, at the pace at which images were pushed lately."""
-        rule = verdict.rule.priority if verdict.rule else 0
-        reason = f"rule {rule}: {explain(verdict)}"
-        if not self._pushes_a_day:
-            return "kept", reason, None
-        day = margin / self._pushes_a_day
-        if day > self._days:
-            return "kept", reason, None
-        return "goes", f"{reason}, at {self._pushes_a_day:.1f} pushes a day", day
+def _date(now: float, day: float) -> str:
+    return datetime.fromtimestamp(now + day * DAY, UTC).date().isoformat()
 
 
-def _pin(access: Aws, finding: ImageInUse) -> None:
-    """Tag an image so that its policy spares it; refuse where the policy would not."""
+def _held(ecr: "ECRClient", place: FoundIn) -> tuple[list[Image], Policy]:
+    """Return the images of an image repository and its policy; nothing where it is not there."""
+    registry, name = place
+    try:
+        images = described_images(ecr, name)
+        text = policy_of(ecr, name)
+    except EstateError as error:
+        if is_refusal(error, "RepositoryNotFoundException"):
+            return [], Policy(())
+        raise
+    if not text:
+        return images, Policy(())
+    return images, parse_policy(text, f"the policy of {registry.key}/{name}", accepted=True)
+
+
+def _pullable_configs(
+    ecr: "ECRClient", name: str, images: Sequence[Image], wanted: AbstractSet[str]
+) -> dict[str, str]:
+    """Return the digests of images by their configuration's digest, newest first, until all are found.
+
+    A container runtime that was not given a digest knows the configuration's alone, the image id.
+    """
+    found: dict[str, str] = {}
+    newest = sorted((each for each in images if each.pullable and each.parts == ()), key=entered)
+    digests = [each.digest for each in reversed(newest)]
+    for start in range(0, len(digests), IMAGES_A_REQUEST):
+        if not wanted - found.keys():
+            break
+        for digest, text in manifests_of(
+            ecr, name, digests[start : start + IMAGES_A_REQUEST]
+        ).items():
+            try:
+                found.setdefault(parse_manifest(text).config, digest)
+            except ValueError:
+                continue
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """What pinning an image comes to: done, to be done, or refused with the reason."""
+
+    finding: ImageInUse
+    manifest: str = ""
+    media_type: str = ""
+    refused: str = ""
+
+
+def _pins(access: Aws, findings: Iterable[ImageInUse]) -> list[Pin]:
+    """Check each image in danger: its policy, its tag, its manifest. Writes nothing."""
+    return [_checked(access, each) for each in findings if each.state == "goes"]
+
+
+def _checked(access: Aws, finding: ImageInUse) -> Pin:
     registry, name = finding.place
     ecr = access.ecr(registry)
-    text = policy_of(ecr, name)
-    image = Image(finding.digest, time.time(), (*finding.tags, finding.pin))
-    policy = parse_policy(text, f"the policy of {registry.key}/{name}") if text else Policy(())
-    (verdict,) = simulate([image], policy, now=image.pushed_at).verdicts
-    if verdict.why != "shielded":
-        raise EstateError(
-            "A pin would not protect the image.",
-            [
-                (
-                    f"{registry.key}/{name}: no rule of its policy protects {finding.pin}; add live-* to "
-                    "lifecycle.protectedTags and deploy"
-                )
-            ],
+    try:
+        text = policy_of(ecr, name)
+        held = described_images(ecr, name)
+        policy = (
+            parse_policy(text, f"the policy of {registry.key}/{name}", accepted=True)
+            if text
+            else Policy(())
         )
-    manifest = manifests_of(ecr, name, [finding.digest])[finding.digest]
-    with aws_errors_as(f"tagging {finding.address} {finding.pin}"):
-        ecr.put_image(repositoryName=name, imageManifest=manifest, imageTag=finding.pin)
+        pinned = Image(finding.digest, time.time(), (*finding.tags, finding.pin))
+        (verdict,) = simulate([pinned], policy, now=pinned.pushed_at).verdicts
+        if verdict.why != "shielded":
+            return Pin(
+                finding,
+                refused=f"no rule of its policy protects {finding.pin}; add live-* to "
+                "lifecycle.protectedTags and deploy",
+            )
+        named = next((each.digest for each in held if finding.pin in each.tags), finding.digest)
+        if named != finding.digest:
+            return Pin(finding, refused=f"its tag names {named} already; remove that tag")
+        manifest, media_type = stored_manifest(ecr, name, finding.digest)
+    except EstateError as error:
+        return Pin(finding, refused="; ".join(error.offences))
+    return Pin(finding, manifest, media_type)
 
 
-def _print_table(
-    findings: Sequence[ImageInUse], pinned: Sequence[ImageInUse], *, done: bool
-) -> None:
+def _pinned(access: Aws, pins: Iterable[Pin]) -> list[Pin]:
+    """Tag what can be tagged; return every pin, with the reason where ECR refused it."""
+    return [pin if pin.refused else _tagged(access, pin) for pin in pins]
+
+
+def _tagged(access: Aws, pin: Pin) -> Pin:
+    registry, name = pin.finding.place
+    try:
+        with aws_errors_as(f"tagging {pin.finding.address} {pin.finding.pin}"):
+            access.ecr(registry).put_image(
+                repositoryName=name,
+                imageManifest=pin.manifest,
+                imageManifestMediaType=pin.media_type,
+                imageTag=pin.finding.pin,
+                imageDigest=pin.finding.digest,
+            )
+    except EstateError as error:
+        # It has the tag by now: somebody else pinned it meanwhile.
+        if not is_refusal(error, "ImageAlreadyExistsException"):
+            return replace(pin, refused="; ".join(error.offences))
+    return pin
+
+
+def _print_table(findings: Sequence[ImageInUse], pins: Sequence[Pin], *, done: bool) -> None:
     order = {state: index for index, state in enumerate((*BAD, "kept", "safe"))}
     rows = [
         (
             each.state,
             each.on or "-",
             f"{each.place[0].key}/{each.place[1]}@{each.digest[:SHORT_DIGEST]}",
-            each.reason,
+            each.reason + (f" ? {each.doubt}" if each.doubt else ""),
             each.users[0] + (f" and {len(each.users) - 1} more" if len(each.users) > 1 else ""),
         )
         for each in sorted(findings, key=lambda each: (order[each.state], each.on or "9"))
     ]
     sys.stdout.write(table(("state", "on", "image", "why", "used by"), rows))
-    for each in pinned:
-        sys.stdout.write(f"{'tagged' if done else 'would tag'} {each.address} {each.pin}\n")
-    if pinned and not done:
+    for each in pins:
+        said = "not tagged" if each.refused else "tagged" if done else "would tag"
+        why = f": {each.refused}" if each.refused else ""
+        sys.stdout.write(f"{said} {each.finding.address} {each.finding.pin}{why}\n")
+    if pins and not done:
         sys.stdout.write("nothing was changed; add --yes to tag them\n")
 
 
-def _print_json(
-    findings: Sequence[ImageInUse], pinned: Sequence[ImageInUse], *, done: bool
-) -> None:
-    pins = {(each.place, each.digest) for each in pinned}
-    said: list[Mapping[str, Any]] = [
-        {
-            "registry": each.place[0].key,
-            "repository": each.place[1],
-            "imageDigest": each.digest,
-            "imageTags": list(each.tags),
-            "usedBy": list(each.users),
-            "state": each.state,
-            "on": each.on,
-            "reason": each.reason,
-            "pin": each.pin if (each.place, each.digest) in pins else None,
-            "pinned": done and (each.place, each.digest) in pins,
-        }
-        for each in findings
-    ]
+def _print_json(findings: Sequence[ImageInUse], pins: Sequence[Pin], *, done: bool) -> None:
+    pinned = {(each.finding.place, each.finding.digest): each for each in pins}
+    said: list[Mapping[str, Any]] = []
+    for each in findings:
+        pin = pinned.get((each.place, each.digest))
+        said.append(
+            {
+                "registry": each.place[0].key,
+                "repository": each.place[1],
+                "imageDigest": each.digest,
+                "imageTags": list(each.tags),
+                "usedBy": list(each.users),
+                "state": each.state,
+                "on": each.on,
+                "reason": each.reason,
+                "doubt": each.doubt,
+                "pin": each.pin if pin else None,
+                "pinned": bool(done and pin and not pin.refused),
+                "pinRefused": pin.refused or None if pin else None,
+            }
+        )
     json.dump(said, sys.stdout, indent=2)
     sys.stdout.write("\n")

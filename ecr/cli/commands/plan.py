@@ -2,7 +2,8 @@
 
 Runs `pulumi preview` and reads the program's own summary and the engine's preview of the same run, so
 that the two can be compared. Options for the engine follow `--`, such as `-- --stack prod --refresh`.
-Exits 3 when changes wait for a confirmation, and 1 when something stops the deployment. Changes nothing.
+Exits 3 when changes wait for a confirmation, or where `--expect-no-changes` finds any, and 1 when something
+stops the deployment. A preview by a role that only reads is no change. Changes nothing.
 """
 
 import argparse
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ecr.cli.comment import code, fitted, folded, listed, mark, number, plain
 from ecr.cli.exit_codes import FAILED, FOUND
-from ecr.engine.preview import counted, diff, run_and_parse
+from ecr.engine.preview import UNTOUCHED, counted, diff, run_and_parse
 from ecr.plan.changes import MEANINGS
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     form.add_argument("--json", action="store_true", help="print everything as JSON")
     form.add_argument("--comment", action="store_true", help="print Markdown for a code review")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write JSON to a file as well")
+    parser.add_argument(
+        "--expect-no-changes", action="store_true", help="exit 3 where anything would change"
+    )
     parser.add_argument("engine", nargs="*", metavar="OPTION", help="options of `pulumi preview`")
 
 
@@ -47,7 +51,15 @@ def run(options: argparse.Namespace) -> int:
         sys.stdout.write("".join(plan_comment(plan, asked) if options.comment else plan_text(plan)))
     if any(each["tripped"] for each in plan["guards"]):
         return FOUND
-    return 0 if plan["outcome"] == "previewed" and plan["agrees"] else FAILED
+    if plan["outcome"] != "previewed" or not plan["agrees"]:
+        return FAILED
+    return FOUND if options.expect_no_changes and changes_anything(plan) else 0
+
+
+def changes_anything(plan: Mapping[str, Any]) -> bool:
+    """Return whether a deployment would change a resource or an output; providers are neither."""
+    counted = any(count for each, count in plan["engine"].items() if each not in UNTOUCHED)
+    return counted or plan["report"].get("outputsChanged", True)
 
 
 def plan_document(asked: "EngineRun") -> dict[str, Any]:

@@ -22,7 +22,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ecr.aws.images import images_if_there, images_of, manifests_of
+from ecr.aws.images import described_images, images_if_there, manifests_of
 from ecr.aws.session import Aws, aws_errors_as, is_refusal
 from ecr.cli.exit_codes import FOUND
 from ecr.cli.options import refuse_unused_options
@@ -173,7 +173,7 @@ def _gaps(access: Aws, selection: RegistrySelection, chosen: Sequence[str] | Non
     for name, source, destination in _pairs(access, selection, chosen):
         copies = images_if_there(access.ecr(destination), name) or ()
         held = {each.digest: each for each in copies}
-        for image in images_of(access.ecr(source), name):
+        for image in described_images(access.ecr(source), name):
             if not image.pullable:
                 continue
             copy = held.get(image.digest)
@@ -189,7 +189,8 @@ def _damaged(
 ) -> Iterator[str]:
     for name, _, destination in _pairs(access, selection, chosen):
         ecr = access.ecr(destination)
-        digests = [each.digest for each in images_if_there(ecr, name) or () if each.pullable]
+        held = images_if_there(ecr, name) or ()
+        digests = [each.digest for each in held if each.pullable]
         manifests = manifests_of(ecr, name, digests)
         for digest in digests:
             text = manifests.get(digest)

@@ -14,12 +14,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ecr.aws.images import details_of, is_index, is_pullable, names_of
+from ecr.aws.images import details_of, is_index, names_of
 from ecr.aws.session import Aws, aws_errors_as, is_refusal
 from ecr.cli.exit_codes import FOUND
 from ecr.cli.options import float_between, int_between
 from ecr.cli.registries import add_name_options, add_registry_options, selected_registries
 from ecr.errors import EstateError
+from ecr.images.image import ACTIVE
 
 AGAIN = timedelta(hours=24)
 """How often ECR scans an image (Amazon ECR User Guide, "Scan images for OS vulnerabilities")."""
@@ -104,7 +105,7 @@ def _chosen(details: list[Any], newest: int) -> Iterator[Any]:
         detail
         for detail in details
         if detail.get("imageTags")
-        and is_pullable(detail)
+        and detail.get("imageStatus", ACTIVE) == ACTIVE
         and not is_index(detail)
         and not detail.get("subjectManifestDigest")
     ]

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, get_args
 
-from ecr.aws.images import images_of, names_of, policy_of
+from ecr.aws.images import described_images, names_of, policy_of, with_parts
 from ecr.aws.session import Aws, aws_errors_as
 from ecr.cli.exit_codes import FOUND
 from ecr.cli.options import int_between, refuse_unused_options
@@ -36,6 +36,7 @@ from ecr.lifecycle.simulator import (
     read_images,
     simulate,
     to_come,
+    without_their_images,
 )
 from ecr.plan.lifecycle import lifecycle_policy
 from ecr.settings.models import Lifecycle, LifecycleChoice
@@ -148,12 +149,19 @@ def _simulate(options: argparse.Namespace, *, live: bool, started: float) -> int
     if live:
         for name, images, own, ecr, repository in _live(options):
             policy = given if options.policy else own
-            runs.append(_run(name, images, policy, compared, options=options, now=now))
+            run = _run(name, images, policy, compared, options=options, now=now)
+            if _needs_parts(run):
+                # To ECR reading a manifest is a pull, so they are read only where they decide.
+                whole = with_parts(ecr, repository, images)
+                run = _run(name, whole, policy, compared, options=options, now=now)
+            _say_what_is_not_known(run)
+            runs.append(run)
             if options.check and policy:
                 agreed &= _check(runs[-1], ecr, repository, policy)
     else:
         for name, images in _read(options.images).items():
             runs.append(_run(name, images, given, compared, options=options, now=now))
+            _say_what_is_not_known(runs[-1])
     if options.json:
         json.dump([_as_json(each, options, now) for each in runs], sys.stdout, indent=2)
         sys.stdout.write("\n")
@@ -226,8 +234,30 @@ def _live(
         for name in options.repository or names_of(ecr):
             where = f"{registry.key}/{name}"
             text = None if options.policy else policy_of(ecr, name)
-            own = parse_policy(text, f"the policy of {where}") if text else None
-            yield where, images_of(ecr, name), own, ecr, name
+            own = parse_policy(text, f"the policy of {where}", accepted=True) if text else None
+            yield where, described_images(ecr, name), own, ecr, name
+
+
+def _unread(run: SimulationRun) -> list[Image]:
+    """Return the manifest lists of which the parts are not known."""
+    return [each.image for each in run.result.verdicts if each.image.parts is None]
+
+
+def _needs_parts(run: SimulationRun) -> bool:
+    """Return whether anything goes that a list may hold; what is in the archive cannot be read anyway."""
+    taken = (*run.result.steps, *(run.other.steps if run.other else ()))
+    return any(each.image.parts == () for each in taken) and any(
+        each.pullable for each in _unread(run)
+    )
+
+
+def _say_what_is_not_known(run: SimulationRun) -> None:
+    unread = len(_unread(run))
+    if unread and any(each.image.parts == () for each in run.result.steps):
+        sys.stderr.write(
+            f"{run.name or 'images'}: of {unread:,} manifest list{'s' * (unread > 1)} the parts are not "
+            "known: untagged images may be held by them; use --registry, or add parts\n"
+        )
 
 
 def _run(
@@ -300,6 +330,11 @@ def _as_text(run: SimulationRun, options: argparse.Namespace, now: float) -> str
             for (by, taker), count in sorted(spared.items())
         ),
     ]
+    if alone := len(without_their_images(verdicts)):
+        lines.append(
+            f"signatures or attestations by tag that go while their images stay: {alone:,}; shield "
+            "sha256-*, or keep them as referrers\n"
+        )
     shown = verdicts if options.all else acted
     lines += [
         table(("image", "tags", "pushed", "action", "rule", "reason"),
@@ -322,7 +357,7 @@ def _cells(verdict: Verdict) -> tuple[object, ...]:
         _day(verdict.image.pushed_at),
         verdict.action or "stays",
         verdict.rule.priority if verdict.rule else "-",
-        explain(verdict),
+        explain(verdict) + (f" ? {verdict.doubt}" if verdict.doubt else ""),
     )
 
 
@@ -382,6 +417,7 @@ def _as_json(run: SimulationRun, options: argparse.Namespace, now: float) -> dic
         "repository": run.name,
         "images": len(verdicts),
         "acted": len(acted),
+        "companionsWithoutTheirImages": len(without_their_images(verdicts)),
         "verdicts": [described(each) for each in (verdicts if options.all else acted)],
     }
     if options.days:
