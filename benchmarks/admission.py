@@ -103,7 +103,7 @@ def _fill() -> None:
     for number in range(IMAGES):
         name = f"team/service-{number % REPOSITORIES:03}"
         kind = "application/vnd.docker.distribution.manifest.v2+json"
-        manifest = {"schemaVersion": 2, "mediaType": kind, "layers": [{"digest": str(number)}]}
+        manifest = {"schemaVersion": 2, "mediaType": kind, "annotations": {"made": str(number)}}
         pushed = ecr.put_image(
             repositoryName=name, imageTag=_sha(number)[:40], imageManifest=json.dumps(manifest)
         )

@@ -1,4 +1,4 @@
-"""The reference pages that are written from the code: commands, outputs, limits, settings.
+"""The reference pages that are written from the code: commands, outputs, limits, settings, rules.
 
 Owns how they read. Reads the parsers of the commands, the outputs of a planned estate, and the
 constants with the docstrings that say where each limit comes from; and the Makefile.
@@ -21,6 +21,7 @@ from pages.comparison import comparison_page
 from pages.estate import sandbox_outputs
 from pages.settings_reference import settings_reference
 from sandbox.__main__ import command_line as sandbox_command_line
+from sandbox.aws.rules import TEST, TOPICS, all_rules
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -73,6 +74,7 @@ def pages() -> dict[str, str]:
         COMPARISON: comparison_page(),
         "reference/settings.md": settings_reference(),
         "reference/settings.schema.json": settings_schema_text(),
+        "reference/sandbox-rules.md": sandbox_rules(),
     }
 
 
@@ -215,6 +217,32 @@ def limits() -> str:
             "# Limits\n",
             "What is checked before a deployment begins, each limit with the page that states it. A plan",
             "that is over a limit of AWS stops, with every offender named; one that is near says so.",
+            f"{WRITTEN}\n",
+            *parts,
+        ]
+    )
+
+
+def sandbox_rules() -> str:
+    """Give the page of the rules that the embedded AWS enforces, each with Amazon's page."""
+    rules = all_rules()
+    parts = []
+    for topic, heading in TOPICS.items():
+        rows = [
+            f"| `{each.identifier}` | {_escaped(each.says)} | {f'`{each.code}`' if each.code else ''} "
+            f"| [{_escaped(each.page.title)}]({each.page.address}) |"
+            for each in rules
+            if each.topic == topic
+        ]
+        head = ["| rule | what | refused with | page |", "| --- | --- | --- | --- |"]
+        parts.append("\n".join([f"## {heading}\n", *head, *rows, ""]))
+    return "\n".join(
+        [
+            "# What the sandbox's AWS refuses and hides\n",
+            f"The {len(rules)} rules that [the sandbox's](../guides/sandbox.md) embedded AWS enforces, each",
+            "with the page of Amazon's that states it. Where a row names an error, what it says is refused",
+            "with that; where it names none, it says what is hidden, kept or done.",
+            f"`python -m sandbox rules` tries to break every one, as `{TEST}[RULE]` does.",
             f"{WRITTEN}\n",
             *parts,
         ]

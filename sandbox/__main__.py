@@ -95,6 +95,7 @@ def command_line() -> argparse.ArgumentParser:
     command("shell", _shell, "open a shell in which `pulumi` works on the sandbox")
     command("estate", _estate, "print the estate as AWS holds it now")
     command("serve", _serve, "bring everything up in the foreground, until Ctrl-C")
+    command("rules", _rules, "try to break every rule of the embedded AWS, and print the table")
     organisation = command("org", _org, "look at, change or break the embedded organisation")
     _add_organisation_commands(organisation)
     return parser
@@ -198,10 +199,17 @@ def _tell_story(session: Session, outputs: Mapping[str, Any]) -> None:
 
     print("\nThe story of an image")
     try:
-        for line in tell(outputs, session.environment, session.directory / "images"):
+        clock, folder = session.aws.world.clock, session.directory / "images"
+        for line in tell(outputs, session.environment, folder, clock):
             print(line, flush=True)
     except ToolchainError as error:
         print(f"no image was pushed: {error}")
+
+
+def _rules(_: argparse.Namespace) -> int:
+    from sandbox.aws.rules import enforce  # noqa: PLC0415 - not every command needs it
+
+    return 1 if enforce(print) else 0
 
 
 def _serve(_: argparse.Namespace) -> int:

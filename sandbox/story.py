@@ -6,7 +6,6 @@ step what the registries say afterwards. It needs crane, by which it pushes as a
 
 import json
 import subprocess
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -23,8 +22,10 @@ from sandbox.toolchain.tools import CRANE, REGISTRY, ensure_tool
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
 
+    from sandbox.aws.world import Clock
+
 COMMIT: Final = "4f2c1a9d0c8b7e6f5a4b3c2d1e0f9a8b7c6d5e4f"
-YEAR: Final = 365 * 24 * 60 * 60
+YEAR: Final = 365
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +52,14 @@ class Place:
         return f"{self.account}.dkr.ecr.{self.region}.amazonaws.com/{self.name}"
 
 
-def tell(outputs: Mapping[str, Any], environment: Mapping[str, str], folder: Path) -> Iterator[str]:
+def tell(
+    outputs: Mapping[str, Any], environment: Mapping[str, str], folder: Path, clock: "Clock"
+) -> Iterator[str]:
     """Yield a line for each step, once it is taken.
 
     ``outputs`` are the stack's, ``environment`` is a session's, and ``folder`` is made for what is
-    pushed. Raises ToolchainError where there is no crane and none can be built.
+    pushed. ``clock`` is that of the embedded AWS, and is moved by a year. Raises ToolchainError where
+    there is no crane and none can be built.
     """
     found = _with_replicas(outputs)
     if found is None:
@@ -64,8 +68,8 @@ def tell(outputs: Mapping[str, Any], environment: Mapping[str, str], folder: Pat
     with ExitStack() as running:
         registry = ensure_tool(REGISTRY, print)
         crane = ensure_tool(CRANE, print)
-        distribution = Distribution(environment["AWS_ENDPOINT_URL"], registry)
-        story = _Story(environment, folder, crane, *found)
+        distribution = Distribution(environment["AWS_ENDPOINT_URL"], registry, clock=clock.now)
+        story = _Story(environment, folder, crane, clock, found)
         yield from story.steps(running.enter_context(distribution))
 
 
@@ -83,11 +87,12 @@ class _Story:
         environment: Mapping[str, str],
         folder: Path,
         crane: Path,
-        pushed: Place,
-        replicas: list[Place],
+        clock: "Clock",
+        found: tuple[Place, list[Place]],
     ) -> None:
         self._environment, self._folder, self._crane = dict(environment), folder, crane
-        self._pushed, self._replicas = pushed, replicas
+        self._clock = clock
+        self._pushed, self._replicas = found
         self._registries = Registries(environment)
 
     def steps(self, distribution: Distribution) -> Iterator[str]:
@@ -108,8 +113,7 @@ class _Story:
         yield f"from the index {_short(index)} Lambda makes none: {self._refusal(replica, index)}"
         self._push("an older try", "latest")
         self._push("a newer try", "latest")
-        for place in (self._pushed, replica):
-            yield from self._a_year_later(place)
+        yield from self._a_year_later(self._pushed, replica)
 
     def _log_in(self, distribution: Distribution) -> None:
         """Write what `docker login` writes."""
@@ -184,43 +188,17 @@ class _Story:
             return refused.response["Error"]["Message"].replace(digest, _short(digest))
         return "BUT IT DID"
 
-    def _a_year_later(self, place: Place) -> Iterator[str]:
-        before = self._held(place)
-        self._age(place)
-        left = self._held(place)
-        gone = [_named(digest, tags) for digest, tags in before.items() if digest not in left]
-        yield (
-            f"after a year the lifecycle policy of {place.registry}/{place.name} has deleted "
-            f"{', '.join(gone) or 'nothing'}"
-        )
-        yield f"  left: {', '.join(_named(digest, tags) for digest, tags in left.items())}"
-
-    def _age(self, place: Place) -> None:
-        """Make all images a year older, and delete what ECR's own preview says would go."""
-        from moto.ecr.models import ecr_backends  # noqa: PLC0415 - no API moves a push into the past
-
-        images = ecr_backends[place.account][place.region].repositories[place.name].images
-        parts = set()
-        for image in images:
-            image.image_pushed_at -= YEAR
-            listed = json.loads(image.image_manifest).get("manifests", [])
-            parts |= {each["digest"] for each in listed}
-        ecr = self._ecr(place)
-        ecr.start_lifecycle_policy_preview(repositoryName=place.name)
-        while (preview := ecr.get_lifecycle_policy_preview(repositoryName=place.name))[
-            "status"
-        ] == "IN_PROGRESS":
-            time.sleep(0.05)
-        # Amazon ECR User Guide, "Lifecycle policy evaluation rules": no part goes before its list.
-        going = [
-            each["imageDigest"]
-            for each in preview["previewResults"]
-            if each["imageDigest"] not in parts
-        ]
-        if going:
-            ecr.batch_delete_image(
-                repositoryName=place.name, imageIds=[{"imageDigest": each} for each in going]
+    def _a_year_later(self, *places: Place) -> Iterator[str]:
+        before = [self._held(place) for place in places]
+        self._clock.move(days=YEAR)
+        for place, held in zip(places, before, strict=True):
+            left = self._held(place)
+            gone = [_named(digest, tags) for digest, tags in held.items() if digest not in left]
+            yield (
+                f"after a year the lifecycle policy of {place.registry}/{place.name} has deleted "
+                f"{', '.join(gone) or 'nothing'}"
             )
+            yield f"  left: {', '.join(_named(digest, tags) for digest, tags in left.items())}"
 
 
 def _short(digest: str) -> str:

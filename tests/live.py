@@ -29,8 +29,9 @@ INDEX = "application/vnd.oci.image.index.v1+json"
 class Live:
     """The embedded AWS, its registries, and the options by which a command reaches them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, aws: EmbeddedAws) -> None:
         self._folder = folder
+        self.aws = aws
         self.client = cache(self._client)
         self.options = ["--registry", REGISTRY, "--role-name", ROLE]
 
@@ -83,10 +84,7 @@ class Live:
 
     def age(self, name: str, digest: str, days: float, account: str = ARTIFACTS) -> None:
         """Move a push into the past, which no API can."""
-        from moto.ecr.models import ecr_backends  # noqa: PLC0415 - moto takes a second to import
-
-        images = ecr_backends[account][REGION].repositories[name].images
-        image = next(each for each in images if each.image_digest == digest)
+        image = self.aws.registry(account, REGION).image(name, {"imageDigest": digest})
         image.image_pushed_at -= round(days * DAY)
 
     def outputs(self, placements: dict[str, list[str]], replicas: dict[str, list[str]]) -> str:
@@ -121,4 +119,4 @@ def live(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Live]:
             monkeypatch.setenv(key, value)
         for key in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_DEFAULT_REGION", "AWS_REGION"):
             monkeypatch.delenv(key, raising=False)
-        yield Live(tmp_path)
+        yield Live(tmp_path, running)

@@ -793,7 +793,7 @@ def push(registry: Registry, name: str, tag: str) -> str:
     manifest = {
         "schemaVersion": 2,
         "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
-        "layers": [{"digest": f"{name}:{tag}"}],
+        "annotations": {"made": f"{name}:{tag}"},
     }
     pushed = ecr.put_image(repositoryName=name, imageTag=tag, imageManifest=json.dumps(manifest))
     return pushed["image"]["imageId"]["imageDigest"]

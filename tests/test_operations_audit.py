@@ -99,6 +99,22 @@ def test_an_image_that_is_gone_is_found(estate: Live, capsys: pytest.CaptureFixt
     assert audited(estate, capsys)[1][0]["state"] == "gone"
 
 
+@pytest.mark.parametrize("restoring", [False, True])
+def test_an_image_that_is_archived_or_being_restored_is_found_as_such(
+    estate: Live, capsys: pytest.CaptureFixture[str], *, restoring: bool
+) -> None:
+    digest = estate.push("api", "v1")
+    function(estate, ARTIFACTS, digest)
+    for target in ("ARCHIVE", *(["STANDARD"] if restoring else [])):
+        estate.ecr().update_image_storage_class(
+            repositoryName="api",
+            imageId={"imageDigest": digest},
+            targetStorageClass=target,  # type: ignore[arg-type]  # both are values of it
+        )
+    code, found = audited(estate, capsys)
+    assert (code, [each["state"] for each in found]) == (3, ["archived"])
+
+
 def test_a_count_says_when_it_will_take_what_runs_at_the_pace_of_the_pushes(
     estate: Live, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -21,6 +21,14 @@ __all__ = ["live"]
 SOURCE, REPLICA = Registry(ARTIFACTS, REGION), Registry(LAMBDA, REGION)
 
 
+@pytest.fixture(autouse=True)
+def time_goes_by(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits for the embedded AWS lets its time go by."""
+    monkeypatch.setattr(
+        "time.sleep", lambda seconds: live.aws.world.clock.move(seconds=60 * seconds)
+    )
+
+
 @pytest.fixture
 def estate(live: Live) -> Live:
     """An image repository with images from before replication was configured."""
@@ -154,6 +162,7 @@ def test_a_tag_that_a_replica_lacks_is_a_gap(
     estate: Live, capsys: pytest.CaptureFixture[str]
 ) -> None:
     main(["replicas", *estate.options, "--fill", "backfill", "--yes"])
+    estate.aws.world.clock.move(seconds=600)
     capsys.readouterr()
     estate.ecr().put_replication_configuration(replicationConfiguration={"rules": []})
     (image,) = estate.ecr().batch_get_image(repositoryName="api", imageIds=[{"imageTag": "v1"}])[
@@ -249,6 +258,28 @@ def test_a_tool_that_fails_or_is_not_there_is_said(
     assert "denied; correct it and run this again" in capsys.readouterr().err
     assert main(["replicas", *estate.options, "--fill", "skopeo", "--yes"]) == 1
     assert "skopeo is not installed." in capsys.readouterr().err
+
+
+def test_a_backfill_of_somebody_else_in_the_region_is_said(
+    estate: Live, capsys: pytest.CaptureFixture[str]
+) -> None:
+    estate.ecr().start_replication_backfill(destination={"region": REGION, "registryId": LAMBDA})
+    assert main(["replicas", *estate.options, "--fill", "backfill", "--yes"]) == 3
+    said = capsys.readouterr()
+    assert f"{LAMBDA}/{REGION}: not started, since another backfill is in progress" in (
+        said.out + said.err
+    )
+
+
+def test_what_is_archived_is_no_gap(estate: Live, capsys: pytest.CaptureFixture[str]) -> None:
+    archived = estate.push("api", "old")
+    estate.ecr().update_image_storage_class(
+        repositoryName="api", imageId={"imageDigest": archived}, targetStorageClass="ARCHIVE"
+    )
+    estate.ecr(LAMBDA).batch_delete_image(
+        repositoryName="api", imageIds=[{"imageDigest": archived}]
+    )
+    assert archived not in {gap["imageDigest"] for gap in compared(estate, capsys)[1]}
 
 
 def test_a_destination_without_a_rule_cannot_be_backfilled(

@@ -136,6 +136,14 @@ def test_no_more_is_started_than_ecr_scans_in_a_day(
     assert (code, done["started"], done["left"]) == (3, 0, 1)
 
 
+def test_an_archived_image_is_not_scanned(estate: Live, capsys: pytest.CaptureFixture[str]) -> None:
+    estate.ecr().update_image_storage_class(
+        repositoryName="api", imageId={"imageTag": "new"}, targetStorageClass="ARCHIVE"
+    )
+    code, done = rescanned(estate, capsys)
+    assert (code, done["started"], done["left"]) == (0, 2, 0)
+
+
 def test_what_ecr_scanned_within_the_day_is_not_asked_for_again() -> None:
     def detail(hours: int) -> dict[str, Any]:
         at = datetime.now(UTC) - timedelta(hours=hours)

@@ -276,7 +276,7 @@ def test_a_registry_policy_lets_an_organisation_in_and_nobody_else(aws: Embedded
 def test_a_registry_policy_of_the_old_scope_lets_nobody_read(aws: EmbeddedAws) -> None:
     ecr = administrator(aws)
     ecr.create_repository(repositoryName="api")
-    ecr.put_account_setting(name="REGISTRY_POLICY_SCOPE", value="V1")
+    aws.registry(OURS, REGION).settings.let_old_policy_scope()
     statement = {
         "Effect": "Deny",
         "Principal": {"AWS": f"arn:aws:iam::{THEIRS}:root"},

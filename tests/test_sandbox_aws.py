@@ -14,9 +14,11 @@ from urllib.request import Request, urlopen
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
+from botocore.config import Config
+from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 
 from sandbox.aws import ApiCall, EmbeddedAws
+from sandbox.aws.world import DAY, Clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -259,7 +261,7 @@ def test_an_operation_that_is_not_embedded_is_refused_at_once_instead_of_retried
 ) -> None:
     client = ecr(aws, ARTIFACTS)
     with pytest.raises(ClientError, match="NotImplementedException"):
-        client.describe_pull_through_cache_rules()
+        client.describe_image_signing_status(repositoryName="api", imageId={"imageTag": "v1"})
     assert [call.status for call in aws.calls() if call.service == "ecr"] == [501]
 
 
@@ -338,3 +340,63 @@ def test_what_was_to_be_done_at_a_call_that_did_not_come_is_not_done_later(
         client.describe_repositories()
     client.create_repository(repositoryName="service")
     assert seen == []
+
+
+def test_a_lost_answer_is_of_a_call_that_was_carried_out(aws: EmbeddedAws) -> None:
+    client = boto3.client(
+        "ecr",
+        **settings(aws, "eu-west-1"),
+        config=Config(retries={"total_max_attempts": 1}),
+    )
+    fault = aws.network.lose("ecr", "Create*")
+    with pytest.raises(ConnectionClosedError):
+        client.create_repository(repositoryName="api")
+    assert fault.struck == 1
+    assert names(client) == ["api"]
+    client.create_repository(repositoryName="web")
+
+
+def test_an_sdk_that_asks_again_after_a_lost_answer_finds_what_it_made(aws: EmbeddedAws) -> None:
+    aws.network.lose("ecr", "CreateRepository")
+    with pytest.raises(ClientError, match="RepositoryAlreadyExistsException"):
+        ecr(aws, ARTIFACTS).create_repository(repositoryName="api")
+
+
+def test_a_slow_answer_comes_too_late_for_a_client_that_does_not_wait(aws: EmbeddedAws) -> None:
+    impatient = boto3.client(
+        "sts",
+        **settings(aws, "eu-west-1"),
+        config=Config(read_timeout=0.05, retries={"total_max_attempts": 1}),
+    )
+    aws.network.slow("sts", "GetCallerIdentity", 0.3)
+    with pytest.raises(ReadTimeoutError):
+        impatient.get_caller_identity()
+    aws.network.clear()
+    assert sts(aws).get_caller_identity()["Account"] == aws.default_account
+
+
+def test_a_fault_of_the_network_strikes_no_other_call(aws: EmbeddedAws) -> None:
+    aws.network.lose("ecr", "DeleteRepository", times=None)
+    aws.network.lose("iam", "*", times=None)
+    client = boto3.client("ecr", **settings(aws, "eu-west-1"))
+    client.create_repository(repositoryName="api")
+    assert names(client) == ["api"]
+
+
+def test_what_is_due_is_done_in_its_own_order_and_at_its_own_time() -> None:
+    clock, done = Clock(), []
+    began = clock.now()
+    clock.later(2 * DAY, lambda: done.append(("second", round(clock.now() - began))))
+    clock.later(DAY, lambda: clock.later(DAY / 2, lambda: done.append(("within", 0))))
+    clock.later(DAY, lambda: done.append(("first", round(clock.now() - began))))
+    clock.later(0, lambda: done.append(("at once", 0)))
+    clock.catch_up()
+    assert done == [("at once", 0)]
+    clock.move(days=3)
+    assert done == [("at once", 0), ("first", DAY), ("within", 0), ("second", 2 * DAY)]
+    assert round(clock.now() - began) == 3 * DAY
+
+
+def test_time_does_not_go_back() -> None:
+    with pytest.raises(ValueError, match="does not go back"):
+        Clock().move(days=-1)

@@ -462,8 +462,10 @@ def test_a_registry_policy_covers_every_action_and_is_kept_as_it_was_put(
         ecr.get_registry_policy()
 
 
-def test_the_old_scope_takes_three_actions_only(ecr: ECRClient) -> None:
-    ecr.put_account_setting(name="REGISTRY_POLICY_SCOPE", value="V1")
+def test_the_old_scope_of_old_accounts_takes_three_actions_only(
+    aws: EmbeddedAws, ecr: ECRClient, account: str
+) -> None:
+    aws.registry(account, REGION).settings.let_old_policy_scope()
     ecr.put_registry_policy(policyText=policy(statement("*", "ecr:ReplicateImage")))
     with refused(saying="ecr:PutImage"):
         ecr.put_registry_policy(policyText=policy(statement("*", "ecr:PutImage")))

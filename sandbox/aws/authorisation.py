@@ -14,7 +14,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from moto.core.utils import get_service_model
+
 from ecr.access_proof.evaluate import Caller, explain_access
+from sandbox.aws import request_shapes
 from sandbox.aws.identity import ADMINISTRATOR_ACCESS, UnknownCredentialsError
 from sandbox.aws.needs import Need, UnknownRequestError, needs
 
@@ -96,6 +99,9 @@ class Authorisation:
         asked = replace(asked, account=identity.account)
         if asked.service == "sts":
             return self._sts(asked, identity)
+        if asked.service == "ecr" and _malformed(asked):
+            # It names no resource to decide about; ECR refuses it by the same look at its shape.
+            return Judgement(identity.account, identity.caller.name, "malformed", None, identity)
         return self._judged(identity, self._needs(asked, identity), asked)
 
     @staticmethod
@@ -230,6 +236,12 @@ def _denial(service: str, who: str, need: Need, verdict: AccessVerdict) -> Denia
     forms = service in {"iam", "sns", "sts", "lambda"}
     status = _FORBIDDEN if forms else _BAD
     return Denial(code.get(service, "AccessDeniedException"), message, status)
+
+
+def _malformed(asked: Asked) -> bool:
+    """Return whether a request of ECR breaks the constraints of its API's model."""
+    shape = get_service_model("ecr").operation_model(asked.action).input_shape
+    return any(request_shapes.offences(shape, asked.fields))
 
 
 def _unknown(asked: Asked, unknown: UnknownCredentialsError) -> Denial:

@@ -10,7 +10,10 @@ import threading
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from sandbox.aws.network import Network
+from sandbox.aws.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 
     from sandbox.aws.authorisation import Grant
     from sandbox.aws.identity import Organisation
+    from sandbox.aws.registry import Registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +174,8 @@ class EmbeddedAws:
     def __init__(self, *, strict: bool = False, organisation: str | None = None) -> None:
         self._journal = Journal()
         self.refusals = Refusals()
+        self.network = Network()
+        self.world = World()
         self._running = ExitStack()
         self._strict = strict
         self._organisation_id = organisation
@@ -181,7 +187,7 @@ class EmbeddedAws:
         from sandbox.aws.authorisation import Authorisation  # noqa: PLC0415
         from sandbox.aws.functions import checked_images  # noqa: PLC0415
         from sandbox.aws.identity import Identities, Organisation  # noqa: PLC0415
-        from sandbox.aws.registry import extended_ecr  # noqa: PLC0415
+        from sandbox.aws.responses import extended_ecr  # noqa: PLC0415
         from sandbox.aws.server import serving  # noqa: PLC0415
 
         if not self._only_one.acquire(blocking=False):
@@ -193,7 +199,9 @@ class EmbeddedAws:
             starting.callback(self._only_one.release)
             self._journal.clear()
             self.refusals.clear()
-            starting.enter_context(extended_ecr())
+            self.network.clear()
+            self.world = World()
+            starting.enter_context(extended_ecr(self.world))
             starting.enter_context(checked_images())
             self.organisation = Organisation(self._organisation_id)
             self._identities = Identities(
@@ -202,7 +210,13 @@ class EmbeddedAws:
             self._authorisation = Authorisation(self._identities)
             self._seeding = seeding
             self.url = starting.enter_context(
-                serving(self._journal, self.refusals, self._authorisation, self._one_at_a_time)
+                serving(
+                    self._journal,
+                    self.refusals,
+                    self.network,
+                    self._authorisation,
+                    self._one_at_a_time,
+                )
             )
             self._running = starting.pop_all()
         return self
@@ -273,6 +287,16 @@ class EmbeddedAws:
             return self._seeding.session_of(
                 self._authorisation, role, self.web_token(claims), region, seconds
             )
+
+    def registry(self, account: str, region: str) -> Registry:
+        """Return a registry as this process holds it, for what no API can do to it.
+
+        Whoever changes it holds ``world.clock.busy``.
+        """
+        # Imported here because moto takes a second to import: see the module's docstring.
+        from moto.ecr.models import ecr_backends  # noqa: PLC0415
+
+        return cast("Registry", ecr_backends[account][region])
 
     @contextmanager
     def at_call(

@@ -1,18 +1,17 @@
 """Findings in the embedded ECR: nothing scans there, so a test says what was found.
 
-Owns the shape of the answer. Reads and changes moto's images, in this process, between the entry to
-an `EmbeddedAws` and its end. Never pages: moto gives all of an image's findings at once.
+Owns how a test says so. Reads and changes images, in this process, between the entry to an
+`EmbeddedAws` and its end.
 """
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from sandbox.aws.registry import Registry
 
 
 def put_findings(
@@ -23,46 +22,29 @@ def put_findings(
     findings: Mapping[str, str],
     *,
     kind: Literal["basic", "enhanced"] = "basic",
-    status: str = "",
+    status: str | None = None,
 ) -> None:
-    """Let DescribeImageScanFindings, asked by digest, answer with these severities by name.
+    """Let DescribeImageScanFindings answer with these severities by name, as scanned just now.
 
-    ``status`` is one of ECR's ImageScanStatus; without it the scan has finished.
+    The registry is set to scan in that way. ``status`` is a ScanStatus of the API; without it that of
+    a scan which went well: COMPLETE of a basic scan, ACTIVE of an enhanced one.
     """
     from moto.ecr.models import ecr_backends  # noqa: PLC0415 - moto takes a second to import
 
-    repository = ecr_backends[account][region].repositories[name]
-    image = next(each for each in repository.images if each.image_digest == digest)
-    image.last_scan = datetime.now(UTC)
-    answer = {
-        "registryId": account,
-        "repositoryName": name,
-        "imageId": {"imageDigest": digest},
-        "imageScanStatus": {"status": status or ("COMPLETE" if kind == "basic" else "ACTIVE")},
-        "imageScanFindings": {
-            "findingSeverityCounts": dict(Counter(findings.values())),
-            **_FORMS[kind](findings),
-        },
-    }
-    image.scan_finding_results[json.dumps({"imageDigest": digest})] = answer
+    from sandbox.aws.scanning import Scan  # noqa: PLC0415 - it imports moto
+
+    registry = cast("Registry", ecr_backends[account][region])
+    registry.registry_scanning_configuration["scanType"] = kind.upper()
+    image = registry.image(name, {"imageDigest": digest})
+    usual = "COMPLETE" if kind == "basic" else "ACTIVE"
+    image.scan = Scan(kind.upper(), status or usual, registry.now(), dict(findings))
 
 
-def _basic(findings: Mapping[str, str]) -> dict[str, object]:
-    return {"findings": [{"name": name, "severity": each} for name, each in findings.items()]}
+def let_scans_find(
+    account: str, region: str, digest: str, findings: Mapping[str, str], status: str | None = None
+) -> None:
+    """Let the scans of a digest, when they end, find these severities by name, or end otherwise."""
+    from moto.ecr.models import ecr_backends  # noqa: PLC0415 - moto takes a second to import
 
-
-def _enhanced(findings: Mapping[str, str]) -> dict[str, object]:
-    return {
-        "enhancedFindings": [
-            {
-                "title": f"{name} - package",
-                "severity": each,
-                "status": "ACTIVE",
-                "packageVulnerabilityDetails": {"vulnerabilityId": name},
-            }
-            for name, each in findings.items()
-        ]
-    }
-
-
-_FORMS = {"basic": _basic, "enhanced": _enhanced}
+    registry = cast("Registry", ecr_backends[account][region])
+    registry.scanning.announced[digest] = (status, dict(findings))

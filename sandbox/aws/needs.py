@@ -66,7 +66,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """One permission. ``resource_decides`` is that of `ecr.access_proof.evaluate.explain`."""
+    """One permission. ``resource_decides`` is that of `ecr.access_proof.evaluate.explain_access`."""
 
     action: str
     resource: str
@@ -189,7 +189,7 @@ def _of_registry(
     account = registry.account_id
     arn = asked.arn(f"repository/{name}", account=account) if name else "*"
     policies = []
-    scope = registry.account_settings.get("REGISTRY_POLICY_SCOPE")
+    scope = registry.settings.account_setting("REGISTRY_POLICY_SCOPE")
     if registry.registry_policy and (scope == "V2" or action in _SCOPE_V1):
         policies.append(registry.registry_policy)
     held = registry.repositories.get(name)

@@ -1,4 +1,4 @@
-"""What pushing and pulling by the OCI protocol rests on in ECR's API: logins, layers and referrers.
+"""What pushing and pulling by the OCI protocol rests on in ECR's API: logins and layers.
 
 Owns the tokens of GetAuthorizationToken and the bytes of layers. Reads moto's ECR, which it extends by
 subclassing. Never speaks the protocol itself: sandbox/aws/distribution.py does, through this API.
@@ -11,16 +11,20 @@ import hashlib
 import hmac
 import json
 import secrets
-import time
 from dataclasses import asdict, dataclass
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 from urllib.parse import urlencode
 
-from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult
 from moto.ecr.models import ECRBackend, ecr_backends
 from moto.ecr.responses import ECRResponse
 from moto.iam.models import get_account_id_from
+
+from sandbox.aws.refusals import EcrRefusal
+from sandbox.aws.world import World
+
+if TYPE_CHECKING:
+    from moto.ecr.models import Repository
 
 LIFETIME: Final = 12 * 60 * 60
 """Seconds that a token is valid (Amazon ECR API Reference, GetAuthorizationToken)."""
@@ -89,10 +93,6 @@ def layer_of(digest: str) -> bytes | None:
     return next((each for each in found if each is not None), None)
 
 
-class LayerRefusal(ServiceException):
-    """An error of ECR about layers that moto has no class for."""
-
-
 class PushingResponse(ECRResponse):
     """The operations that a client's login and its layers are made of."""
 
@@ -105,7 +105,7 @@ class PushingResponse(ECRResponse):
             region=self.region,
             key=key,
             session=self.headers.get("X-Amz-Security-Token", ""),
-            expires=time.time() + LIFETIME,
+            expires=cast("LayerKeeper", self.ecr_backend).now() + LIFETIME,
         )
         registries = self._get_param("registryIds") or [account]
         token = base64.b64encode(f"AWS:{login.password()}".encode()).decode()
@@ -124,52 +124,30 @@ class PushingResponse(ECRResponse):
 
     def get_download_url_for_layer(self) -> ActionResult:  # type: ignore[override]  # moto lacks it
         """Amazon ECR API Reference, GetDownloadUrlForLayer."""
-        name, digest = self._get_param("repositoryName"), self._get_param("layerDigest")
-        registry = cast("LayerKeeper", self.ecr_backend)
-        found = registry.batch_check_layer_availability(
-            name, [digest], self._get_param("registryId")
+        digest, registry = self._get_param("layerDigest"), cast("LayerKeeper", self.ecr_backend)
+        url = registry.download_url(
+            self._get_param("repositoryName"), digest, self._get_param("registryId")
         )
-        if found["failures"]:
-            raise LayerRefusal(
-                "LayersNotFoundException", f"The repository '{name}' has no layer {digest}"
-            )
-        url = download_url(self.region, digest, time.time())
         return ActionResult({"layerDigest": digest, "downloadUrl": url})
-
-    def list_image_referrers(self) -> ActionResult:
-        """Amazon ECR API Reference, ListImageReferrers, in one page."""
-        registry = cast("LayerKeeper", self.ecr_backend)
-        (repository,) = registry.describe_repositories(
-            self._get_param("registryId"), [self._get_param("repositoryName")]
-        )
-        subject = self._get_param("subjectId")["imageDigest"]
-        types = self._get_param("filter", {}).get("artifactTypes")
-        found = []
-        for image in repository.images:
-            manifest = json.loads(image.image_manifest)
-            kind = manifest.get("artifactType") or manifest.get("config", {}).get("mediaType")
-            if manifest.get("subject", {}).get("digest") == subject and (
-                not types or kind in types
-            ):
-                found.append(
-                    {
-                        "digest": image.image_digest,
-                        "mediaType": image.image_manifest_media_type,
-                        "artifactType": kind,
-                        "size": len(image.image_manifest.encode()),
-                        "annotations": manifest.get("annotations", {}),
-                        "artifactStatus": "ACTIVE",
-                    }
-                )
-        return ActionResult({"referrers": found})
 
 
 class LayerKeeper(ECRBackend):
     """A registry that keeps the layers it is given."""
 
+    world: ClassVar = World()
+
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
         self.layer_bytes: dict[str, bytes] = {}
+
+    def now(self) -> float:
+        """Return the time of this AWS."""
+        return self.world.clock.now()
+
+    @staticmethod
+    def holds_layer(repository: Repository, digest: str) -> bool:
+        """Return whether a layer, or an image's configuration, was uploaded or came with a replica."""
+        return digest in repository.layers
 
     def complete_layer_upload(
         self,
@@ -178,37 +156,20 @@ class LayerKeeper(ECRBackend):
         layer_digests: list[str],
         registry_id: str | None = None,
     ) -> dict[str, Any]:
-        """Amazon ECR API Reference, CompleteLayerUpload: the digest must be that of the parts."""
-        upload = self._get_repository(repository_name, registry_id).uploads.get(upload_id)
-        content = bytes(upload.layer_parts) if upload else b""
-        actual = f"sha256:{hashlib.sha256(content).hexdigest()}"
-        if upload and actual not in layer_digests:
-            raise LayerRefusal(
-                "InvalidLayerException",
-                f"The layer digest {', '.join(layer_digests)} does not match the layer's, {actual}",
-            )
+        """Amazon ECR API Reference, CompleteLayerUpload: the bytes of the layer are kept."""
+        upload = self._get_repository(repository_name, registry_id).uploads[upload_id]
+        content = bytes(upload.layer_parts)
         answer = super().complete_layer_upload(
             repository_name, upload_id, layer_digests, registry_id
         )
-        self.layer_bytes[actual] = content
+        self.layer_bytes[f"sha256:{hashlib.sha256(content).hexdigest()}"] = content
         return answer
 
-    def batch_check_layer_availability(
-        self, repository_name: str, layer_digests: list[str], registry_id: str | None = None
-    ) -> dict[str, Any]:
-        """Amazon ECR API Reference, BatchCheckLayerAvailability.
-
-        Layers that came with an image, as replication brings it, are there as well.
-        """
-        repository = self._get_repository(repository_name, registry_id)
-        for image in repository.images:
-            for digest, size in _parts(image.image_manifest).items():
-                repository.layers.setdefault(digest, size)
-        return super().batch_check_layer_availability(repository_name, layer_digests, registry_id)
-
-
-def _parts(manifest: str) -> dict[str, int]:
-    """Return the digests and sizes of the blobs that a manifest is made of."""
-    content = json.loads(manifest)
-    parts = [content.get("config") or {}, *(content.get("layers") or [])]
-    return {each["digest"]: each.get("size", 0) for each in parts if "digest" in each}
+    def download_url(self, repository_name: str, digest: str, registry_id: str | None) -> str:
+        """Amazon ECR API Reference, GetDownloadUrlForLayer."""
+        if not self.holds_layer(self._get_repository(repository_name, registry_id), digest):
+            raise EcrRefusal(
+                "LayersNotFoundException",
+                f"The repository '{repository_name}' has no layer {digest}",
+            )
+        return download_url(self.region_name, digest, self.now())

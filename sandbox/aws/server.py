@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
     from sandbox.aws.authorisation import Authorisation, Denial, Judgement
     from sandbox.aws.identity import Identity
+    from sandbox.aws.network import Network
 
 
 _SUBJECTS = (
@@ -61,13 +62,17 @@ _CREDENTIAL = re.compile(
 
 @contextmanager
 def serving(
-    journal: Journal, refusals: Refusals, authorisation: Authorisation, lock: threading.Lock
+    journal: Journal,
+    refusals: Refusals,
+    network: Network,
+    authorisation: Authorisation,
+    lock: threading.Lock,
 ) -> Iterator[str]:
     """Serve until the context ends; yield the URL. When it has ended no thread is left.
 
     ``lock`` is held while a request is decided and carried out.
     """
-    server = _Server(_Application(journal, refusals, authorisation, lock))
+    server = _Server(network.before(_Application(journal, refusals, authorisation, lock)))
     # The polling interval is how long a stop may take: the default is half a second.
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), name="embedded-aws")
     thread.start()

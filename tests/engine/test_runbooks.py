@@ -19,11 +19,6 @@ MANIFEST = json.dumps(
     {
         "schemaVersion": 2,
         "mediaType": "application/vnd.oci.image.manifest.v1+json",
-        "config": {
-            "mediaType": "application/vnd.oci.image.config.v1+json",
-            "digest": f"sha256:{'0' * 64}",
-            "size": 2,
-        },
         "layers": [],
     }
 )

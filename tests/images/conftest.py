@@ -141,7 +141,10 @@ def registries(tmp_path: Path) -> Iterator[Registries]:
     from sandbox.aws.distribution import Distribution  # noqa: PLC0415 - with moto, a second
 
     binary = built(REGISTRY)
-    with EmbeddedAws() as aws, Distribution(aws.url, binary) as distribution:
+    with (
+        EmbeddedAws() as aws,
+        Distribution(aws.url, binary, clock=aws.world.clock.now) as distribution,
+    ):
         found = Registries(aws, distribution, tmp_path)
         found.ecr().create_repository(repositoryName="checkout", imageTagMutability="IMMUTABLE")
         found.log_in()

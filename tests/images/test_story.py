@@ -83,7 +83,8 @@ def environment(registries: Registries) -> dict[str, str]:
 def test_an_image_is_pushed_replicated_run_and_kept(registries: Registries) -> None:
     built(CRANE)
     outputs = estate(registries)
-    said = "\n".join(tell(outputs, environment(registries), registries.folder / "story"))
+    clock = registries.aws.world.clock
+    said = "\n".join(tell(outputs, environment(registries), registries.folder / "story", clock))
     pushed, replicated, function, index, *later = said.splitlines()
     digest = pushed.rpartition(" ")[2]
     assert replicated == f"replicated to {LAMBDA}/{REGION}: the same digest"
@@ -98,7 +99,12 @@ def test_an_image_is_pushed_replicated_run_and_kept(registries: Registries) -> N
 def test_without_replicas_nothing_is_pushed(registries: Registries) -> None:
     entry: dict[str, Any] = {"placements": {f"{ARTIFACTS}/{REGION}/api": "active"}, "replicas": {}}
     said = [
-        *tell({"ledger": {"services": {"1": entry}}}, environment(registries), registries.folder)
+        *tell(
+            {"ledger": {"services": {"1": entry}}},
+            environment(registries),
+            registries.folder,
+            registries.aws.world.clock,
+        )
     ]
     assert said == ["no service has replicas, so no image is pushed"]
     assert registries.aws.calls()[0].action == "CreateRepository"

@@ -65,7 +65,7 @@ def test_what_ecr_found_is_refused_once_the_command_has_run(
         ecr.create_repository(repositoryName="basket")
         for tag in ("bad", "waived", "good"):
             kind = "application/vnd.docker.distribution.manifest.v2+json"
-            manifest = json.dumps({"mediaType": kind, "layers": [{"digest": tag}]})
+            manifest = json.dumps({"mediaType": kind, "annotations": {"made": tag}})
             image = ecr.put_image(repositoryName="basket", imageTag=tag, imageManifest=manifest)
             if tag != "good":
                 found = image["image"]["imageId"]["imageDigest"]

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ecr.aws.images import described_images, images_if_there, manifests_of
-from ecr.aws.session import Aws, aws_errors_as
+from ecr.aws.session import Aws, aws_errors_as, is_refusal
 from ecr.cli.exit_codes import FOUND
 from ecr.cli.options import refuse_unused_options
 from ecr.cli.progress import progress_line
@@ -262,10 +262,22 @@ def _backfilled(access: Aws, gaps: Sequence[Gap], known: Collection[str]) -> Ite
     """
     for source, destination in _registries(gaps):
         ecr = access.ecr(source)
-        with aws_errors_as(f"backfilling {destination.key} from {source.key}"):
-            begun = ecr.start_replication_backfill(
-                destination={"region": destination.region, "registryId": destination.account}
+        try:
+            with aws_errors_as(f"backfilling {destination.key} from {source.key}"):
+                begun = ecr.start_replication_backfill(
+                    destination={"region": destination.region, "registryId": destination.account}
+                )
+        except EstateError as error:
+            # One at a time to a Region, and ten in all (as above): somebody else's is in progress.
+            if not is_refusal(
+                error, "ReplicationBackfillInProgressException", "LimitExceededException"
+            ):
+                raise
+            yield (
+                f"{destination.key}: not started, since another backfill is in progress; run the "
+                "command again when that has ended"
             )
+            continue
         identifier = begun["replicationBackfillId"]
         ended = _ended(ecr, identifier, destination)
         why = f" ({ended['failureCode']})" if ended.get("failureCode") else ""

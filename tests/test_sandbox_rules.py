@@ -1,0 +1,44 @@
+"""The table of rules of the embedded AWS: each is tried, and the table itself is sound."""
+
+import re
+
+import pytest
+
+from sandbox.aws.rules import Rule, all_rules, enforce, tried
+from sandbox.aws.rules.table import Operation, Page, Stage
+
+ENOUGH = 120
+
+
+@pytest.mark.parametrize("rule", all_rules(), ids=lambda rule: rule.identifier)
+def test_a_rule_holds(rule: Rule) -> None:
+    assert not tried(rule)
+
+
+def test_there_are_enough_rules_and_each_has_a_name_and_a_page_of_its_own() -> None:
+    rules = all_rules()
+    assert len(rules) >= ENOUGH
+    assert len({each.says for each in rules}) == len(rules)
+    for each in rules:
+        assert re.fullmatch(r"[a-zA-Z0-9-]+", each.identifier)
+        assert each.page.address.startswith("https://docs.aws.amazon.com/")
+
+
+def test_every_page_is_cited() -> None:
+    assert {each.page for each in all_rules() if isinstance(each.page, Page)} == set(Page)
+
+
+def _accepting(_: Stage) -> str:
+    return "it was accepted"
+
+
+def test_a_violation_that_is_accepted_is_counted_and_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kind = Rule("kind", "anything at all", Operation("PutImage"), _accepting)
+    strict = Rule("strict", "nothing", Page.QUOTAS, lambda _: "")
+    monkeypatch.setattr("sandbox.aws.rules.all_rules", lambda: (kind, strict))
+    said: list[str] = []
+    assert enforce(said.append) == 1
+    assert said[0] == "ACCEPTED  kind: anything at all"
+    assert said[-1] == "rules enforced: 1, violations accepted: 1"
