@@ -10,6 +10,7 @@ import pytest
 from ecr.aws.session import Aws
 from ecr.cli.commands import replicas
 from ecr.cli.main import main
+from ecr.cli.registries import RegistrySelection
 from ecr.plan.access.registry_policies import replica_policy
 from ecr.registry.registry import Registry
 from tests.builders import settings
@@ -125,6 +126,28 @@ def test_what_a_backfill_did_not_copy_is_said_by_name_and_reason(
         f"{names}: 2 images were not copied (AccessDenied)",
         f"{names}-internal: 1 images were not copied (RepositoryNotFound); {hint}",
     ]
+
+
+def test_a_rule_that_replicates_deletions_is_said_with_the_replicas_that_it_reaches(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    there = [{"region": REGION, "registryId": LAMBDA}]
+    quiet = {"destinations": there, "repositoryFilters": [{"filter": "web"}]}
+    off = {**quiet, "deleteReplication": {"enabled": False}}
+    on = {
+        "destinations": there,
+        "repositoryFilters": [{"filter": "api"}],
+        "deleteReplication": {"enabled": True},
+    }
+    names = dict.fromkeys(("api", "api-2", "web"), (REPLICA,))
+    selection = RegistrySelection(
+        (SOURCE, REPLICA), dict.fromkeys(("api", "api-2", "web"), (SOURCE,)), names
+    )
+    monkeypatch.setattr(replicas, "_rules", lambda *_: [quiet, off])
+    assert list(replicas._deleting(Aws(), selection)) == []
+    monkeypatch.setattr(replicas, "_rules", lambda *_: [quiet, off, on])
+    (said,) = replicas._deleting(Aws(), selection)
+    assert f"{SOURCE.key}: a replication rule also deletes in {REPLICA.key}, from 2 of" in said
 
 
 def test_a_tag_that_a_replica_lacks_is_a_gap(

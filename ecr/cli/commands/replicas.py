@@ -83,7 +83,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Compare, fill where asked, and give 3 where something is missing or damaged."""
+    """Compare, fill where asked; give 3 where something is missing, damaged or deleted by a rule."""
     refuse_unused_options(
         (options.yes and not options.fill, "--yes: is for --fill; give both, or neither")
     )
@@ -113,6 +113,7 @@ def run(options: argparse.Namespace) -> int:
         else:
             filled = [*_intended(gaps, options.fill), "nothing was changed; add --yes to do it"]
     damaged = list(_damaged(access, selection, options.repository)) if options.verify else []
+    deleting = list(_deleting(access, selection))
     if options.json:
         found = [
             {
@@ -124,7 +125,11 @@ def run(options: argparse.Namespace) -> int:
             }
             for gap in gaps
         ]
-        json.dump({"gaps": found, "damaged": damaged, "filled": filled}, sys.stdout, indent=2)
+        json.dump(
+            {"gaps": found, "damaged": damaged, "filled": filled, "deleting": deleting},
+            sys.stdout,
+            indent=2,
+        )
         sys.stdout.write("\n")
     else:
         rows = [
@@ -138,10 +143,10 @@ def run(options: argparse.Namespace) -> int:
             for gap in gaps
         ]
         sys.stdout.write(table(("replica", "name", "image", "tags", "missing"), rows))
-        sys.stdout.write("".join(f"{line}\n" for line in (*damaged, *filled)))
+        sys.stdout.write("".join(f"{line}\n" for line in (*damaged, *filled, *deleting)))
     replicas = sum(map(len, selection.replicas.values()))
     sys.stderr.write(f"{replicas} replicas, {len(gaps)} gaps, {len(damaged)} damaged\n")
-    return FOUND if gaps or damaged else 0
+    return FOUND if gaps or damaged or deleting else 0
 
 
 def _pairs(
@@ -178,6 +183,30 @@ def _fills(rules: Sequence[Any], name: str, destination: Registry) -> bool:
         )
         for rule in rules
     )
+
+
+def _deleting(access: Aws, selection: RegistrySelection) -> Iterator[str]:
+    """Say of each rule that replicates deletions which replicas it takes images from.
+
+    The program switches it on nowhere: what expires, is deleted or loses its tag at the source would
+    be gone for functions that run the replica's (Amazon ECR API Reference, "ReplicationRule").
+    """
+    sources = {each for name in selection.replicas for each in selection.placements.get(name, ())}
+    for source in sorted(sources):
+        for rule in _rules(access, source):
+            if not rule.get("deleteReplication", {}).get("enabled"):
+                continue
+            for there in rule["destinations"]:
+                destination = Registry(there["registryId"], there["region"])
+                reached = sum(
+                    destination in held and _fills([rule], name, destination)
+                    for name, held in selection.replicas.items()
+                )
+                yield (
+                    f"{source.key}: a replication rule also deletes in {destination.key}, from "
+                    f"{reached} of its replicas, what is deleted, expires or loses its tag at the "
+                    "source; put the rules again without deleteReplication"
+                )
 
 
 def _gaps(access: Aws, selection: RegistrySelection, chosen: Sequence[str] | None) -> list[Gap]:
