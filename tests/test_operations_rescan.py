@@ -55,10 +55,10 @@ def test_of_an_image_for_several_platforms_each_platform_is_scanned(
     parts = [estate.push("api", f"only-{name}", days_ago=30) for name in ("amd64", "arm64")]
     inner = estate.push("api", parts=(parts[1],))
     estate.push("api", "v1", parts=(parts[0], inner))
-    _, done = rescanned(estate, capsys, "--newest", "1")
-    assert (done["started"], done["skipped"]) == (2, 0)
-    _, done = rescanned(estate, capsys, "--newest", "1")
-    assert (done["started"], done["recent"]) == (0, 2)
+    _, done = rescanned(estate, capsys, "--newest", "2")
+    assert (done["started"], done["skipped"]) == (3, 0)
+    _, done = rescanned(estate, capsys, "--newest", "2")
+    assert (done["started"], done["recent"]) == (0, 3)
 
 
 def test_signatures_take_no_place_among_the_newest(
