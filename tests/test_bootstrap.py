@@ -76,7 +76,6 @@ def pipeline(**changes: Any) -> Pipeline:
         "workflow": WORKFLOW,
         "operators": (OPERATORS,),
         "bucket": BUCKET,
-        "promoter": "ecr-promotion",
         **changes,
     }
     return Pipeline(**given)
@@ -182,8 +181,8 @@ def test_promotion_reads_only_accounts_that_are_not_the_last() -> None:
     made = roles(**SETS)
     assert {account for account, name in made if name == "ecr-promotion-reader"} == {LAMBDA}
     (statement,) = made[LAMBDA, "ecr-promotion-reader"].trust["Statement"]
-    promoter = f"arn:aws:iam::{OTHER}:role/ecr-promotion"
-    assert statement["Condition"]["ArnEquals"] == {"aws:PrincipalArn": promoter}
+    promoters = f"arn:aws:iam::{OTHER}:role/promote-*-to-prod"
+    assert statement["Condition"]["ArnLike"] == {"aws:PrincipalArn": promoters}
 
 
 # The templates.

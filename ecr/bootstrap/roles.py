@@ -27,7 +27,7 @@ from ecr.plan.access.documents import (
     policy,
     policy_text,
 )
-from ecr.plan.access.promotion_roles import READER, promotion_documents
+from ecr.plan.access.promotion_roles import READER, promotion_documents, promotion_role_name
 from ecr.plan.access.push_roles import AUDIENCE, ISSUER, provider_arn
 from ecr.plan.access.registry_policies import LOCKED
 from ecr.plan.architectures import architecture_of, artifacts_registry, configured_registries
@@ -80,7 +80,7 @@ class Pipeline:
     GitHub's ids of both; without ``owner_id`` its subjects are those of a repository from before 15 July
     2026. ``workflow`` is PATH@REF of the workflow that deploys, as GitHub has it in
     ``job_workflow_ref``. ``operators`` are the ARNs of people's roles, ``promoter`` is the name of the role
-    that promotes, and ``bucket`` that of the state's bucket. ``stacks`` are the names of the stacks.
+    that promotes, without which it is as `promote --policy` names one, and ``bucket`` that of the state's bucket. ``stacks`` are the names of the stacks.
     """
 
     repository: str
@@ -88,7 +88,7 @@ class Pipeline:
     workflow: str
     operators: tuple[str, ...]
     bucket: str
-    promoter: str
+    promoter: str | None = None
     owner_id: int | None = None
     stacks: tuple[str, ...] = ("prod",)
 
@@ -403,7 +403,8 @@ def _promotion_readers(settings: Settings, pipeline: Pipeline) -> Iterator[Role]
         of_account[there.account] = there
         printed = promotion_documents(source, target, placements, enhanced=enhanced)
         documents[there.account][f"read-for-{target.stage}"] = printed[there.account]
-        promoters[there.account].append(here.role(pipeline.promoter))
+        name = pipeline.promoter or promotion_role_name("*", str(target.stage))
+        promoters[there.account].append(here.role(name))
     for account, policies in documents.items():
         # By account and name, because a role that a trust names as its principal must exist before.
         roots = [f"arn:{of_account[account].partition}:iam::{each.split(':')[4]}:root"
@@ -415,7 +416,7 @@ def _promotion_readers(settings: Settings, pipeline: Pipeline) -> Iterator[Role]
                 "Principal": {"AWS": one_or_list(roots)},
                 "Action": "sts:AssumeRole",
                 "Condition": {
-                    "ArnEquals": {"aws:PrincipalArn": one_or_list(promoters[account])},
+                    "ArnLike": {"aws:PrincipalArn": one_or_list(promoters[account])},
                     "StringEquals": {"aws:PrincipalOrgID": settings.aws_organisation},
                 },
             }

@@ -71,8 +71,8 @@ def add_pipeline_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--promoter",
         metavar="NAME",
-        default="ecr-promotion",
-        help="the name of the role that promotes, where stages are in several accounts (%(default)s)",
+        help="the name of the role that promotes, where stages are in several accounts; without it those "
+        "that `promote --policy` names",
     )
 
 
@@ -111,7 +111,7 @@ def _offences(options: argparse.Namespace, bucket: str) -> Iterator[str]:
             f"--bucket: {bucket} is no name for a bucket; use 3 to 63 lower-case letters, digits and "
             "hyphens"
         )
-    if not re.fullmatch(r"[A-Za-z0-9_+=,.@-]{1,64}", options.promoter):
+    if options.promoter and not re.fullmatch(r"[A-Za-z0-9_+=,.@-]{1,64}", options.promoter):
         yield f"--promoter: {options.promoter} is not the name of a role; write it without its ARN"
     file = options.settings.name
     if not _STACK.fullmatch(file.removeprefix("Pulumi.").removesuffix(".yaml")):

@@ -1,5 +1,6 @@
 """The package, installed from its wheel: an empty folder deploys an estate, and a YAML program a component."""
 
+import json
 import os
 import shutil
 import stat
@@ -10,13 +11,18 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ecr.bootstrap.roles import planned_accounts
+from ecr.engine.stack_file import checked, read_stack_file
 from sandbox import processes
+from sandbox.aws.hands import credentials_of
+from sandbox.deployers import AWS_ORGANISATION
 from sandbox.session import ORGANISATION, PROJECT, STACK, Session
 from sandbox.toolchain.commands import ToolchainError
 from sandbox.toolchain.tools import LANGUAGE_YAML, ensure_tool
 from tests.engine.conftest import Open
-from tests.engine.test_estate import ARTIFACTS, deploy, held
+from tests.engine.test_estate import ARTIFACTS, LAMBDA, deploy, held
 from tests.engine.test_examples import may_deploy
+from tests.test_bootstrap import CLAIMS, DEPLOYMENT, client, pipeline
 
 pytestmark = pytest.mark.engine
 
@@ -92,6 +98,44 @@ def test_three_lines_in_an_empty_folder_deploy_an_estate(
     shutil.copy(session.config_file, folder / f"Pulumi.{STACK}.yaml")
     in_folder(session, folder, installed, "up", "--yes", "--skip-preview", "--stack", STACK)
     assert set(held(session).repositories) == {"api", "web"}
+
+
+def test_two_commands_make_a_repository_and_roles_that_deploy_an_estate(
+    open_session: Open, installed: Path
+) -> None:
+    session = open_session("api", "web")
+    folder = session.directory / "own"
+    answers = {
+        "organisation": ORGANISATION,
+        "account": ARTIFACTS[0],
+        "region": ARTIFACTS[1],
+        "aws-organisation": AWS_ORGANISATION,
+        "program": "acme/ecr-estate",
+        "lambda-account": "/".join(LAMBDA),
+        "folder": str(folder),
+    }
+    options = [word for key, value in answers.items() for word in (f"--{key}", value)]
+    command = [sys.executable, "-m", "ecr", "new", STACK, *options]
+    subprocess.run(command, check=True, cwd="/", env={"PYTHONPATH": str(installed)})
+    (folder / ".venv").symlink_to(sys.prefix)
+    chosen = checked(read_stack_file(folder / f"Pulumi.{STACK}.yaml"))
+    for account in planned_accounts(chosen, pipeline()):
+        iam = client(session.aws, "iam", credentials_of(account.account))
+        iam.create_policy(
+            PolicyName=account.boundary.name, PolicyDocument=json.dumps(account.boundary.document)
+        )
+        for role in account.roles:
+            policies = {name: json.dumps(each) for name, each in role.policies.items()}
+            session.aws.put_role(role.arn, json.dumps(role.trust), policies)
+            iam.put_role_permissions_boundary(
+                RoleName=role.name, PermissionsBoundary=account.boundary.arn
+            )
+    keys = session.aws.session_of(DEPLOYMENT, CLAIMS, region=ARTIFACTS[1])
+    session.own_variables.update({key.upper(): value for key, value in keys.items()})
+    up = ("up", "--yes", "--skip-preview", "--stack", STACK)
+    in_folder(session, folder, installed, *up)
+    assert set(held(session).repositories) == {"api", "web"}
+    in_folder(session, folder, installed, *up, "--refresh", "--run-program")
 
 
 @pytest.fixture(scope="session")
