@@ -1,6 +1,6 @@
 # Each target works from a clean clone: it installs what it needs first, and says what it does.
 .DEFAULT_GOAL := help
-.PHONY: help install sandbox sandbox-start sandbox-shell sandbox-stop install-deploy unit lint rest test engine cluster parts browser check docs bench faults lock format clean
+.PHONY: help install sandbox sandbox-start sandbox-shell sandbox-stop install-deploy unit lint rest test engine cluster parts browser second-opinion check docs bench faults lock format clean
 
 PYTHON ?= python3
 ARCHITECTURE ?= central
@@ -8,6 +8,7 @@ SETTINGS ?= Pulumi.sandbox.yaml
 BIN := .venv/bin
 UNIT := not engine and not kubernetes and not browser
 INSTALLED := .venv/.installed
+SECOND := .venv/second-opinion
 PINNED := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
   --no-header --no-emit-index-url --upgrade pyproject.toml
 STYLE := __main__.py ecr pages sandbox tests benchmarks examples plugin
@@ -60,6 +61,11 @@ parts: $(INSTALLED)
 	$(BIN)/python -m sandbox.toolchain
 	-$(BIN)/python -m sandbox.kubernetes # without it, the tests that need it are skipped, and say so
 	-$(BIN)/python -m pages.browser # likewise
+
+second-opinion: $(INSTALLED) ## Compare what IAM is said to decide with evaluators that others wrote
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all: \
+	  --upgrade --target $(SECOND) -r second-opinion.lock
+	PYTHONPATH=$(SECOND) $(BIN)/python -m pytest -q -rs tests/test_iam_second_opinion.py
 
 browser: $(INSTALLED) ## Bring what the browser tests need: Chromium, and parts that come by npm
 	$(BIN)/python -m pages.browser

@@ -22,6 +22,8 @@ from pages.estate import sandbox_outputs
 from pages.settings_reference import settings_reference
 from sandbox.__main__ import command_line as sandbox_command_line
 from sandbox.aws.rules import TEST, TOPICS, all_rules
+from sandbox.github.rules import RULES
+from sandbox.rules import GITHUB_TEST
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -236,13 +238,21 @@ def sandbox_rules() -> str:
         ]
         head = ["| rule | what | refused with | page |", "| --- | --- | --- | --- |"]
         parts.append("\n".join([f"## {heading}\n", *head, *rows, ""]))
+    rows = [
+        f"| `{each.identifier}` | {_escaped(each.says)} "
+        f"| [{_escaped(each.page.title)}]({each.page.address}) |"
+        for each in RULES
+    ]
+    head = ["| rule | what | page |", "| --- | --- | --- |"]
+    parts.append("\n".join(["## GitHub\n", *head, *rows, ""]))
     return "\n".join(
         [
-            "# What the sandbox's AWS refuses and hides\n",
-            f"The {len(rules)} rules that [the sandbox's](../guides/sandbox.md) embedded AWS enforces, each",
-            "with the page of Amazon's that states it. Where a row names an error, what it says is refused",
-            "with that; where it names none, it says what is hidden, kept or done.",
-            f"`python -m sandbox rules` tries to break every one, as `{TEST}[RULE]` does.",
+            "# What the sandbox's AWS and GitHub refuse and hide\n",
+            f"The {len(rules)} rules that [the sandbox's](../guides/sandbox.md) embedded AWS enforces, and the",
+            f"{len(RULES)} of its embedded GitHub, each with the page that states it. Where a row names an error,",
+            "what it says is refused with that; where it names none, it says what is hidden, kept or done.",
+            f"`python -m sandbox rules` tries to break every one, as `{TEST}[RULE]` does, and",
+            f"`{GITHUB_TEST}[RULE]` for GitHub's.",
             f"{WRITTEN}\n",
             *parts,
         ]

@@ -207,9 +207,9 @@ def _tell_story(session: Session, outputs: Mapping[str, Any]) -> None:
 
 
 def _rules(_: argparse.Namespace) -> int:
-    from sandbox.aws.rules import enforce  # noqa: PLC0415 - not every command needs it
+    from sandbox.rules import enforce, tries  # noqa: PLC0415 - not every command needs it
 
-    return 1 if enforce(print) else 0
+    return 1 if enforce(print, tries()) else 0
 
 
 def _serve(_: argparse.Namespace) -> int:

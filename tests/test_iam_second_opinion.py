@@ -1,8 +1,8 @@
 """The evaluator beside two that none of us wrote: moto's access control, and ministack's.
 
 Documents and requests are generated, and all must decide the same. Where they do not, a page of AWS decides;
-each such case is a test here that names the page, and keeps to what it says. Ministack cannot be installed
-beside moto, as it wants a botocore of its own; `make second-opinion` runs this file where it is.
+each such case is a test here that names the page, and keeps to what it says. Ministack wants a botocore of its
+own, so the lock does not have it; `make second-opinion` brings it, and runs this file.
 """
 
 from __future__ import annotations

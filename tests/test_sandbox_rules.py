@@ -4,8 +4,10 @@ import re
 
 import pytest
 
-from sandbox.aws.rules import Rule, all_rules, enforce, tried
-from sandbox.aws.rules.table import Operation, Page, Stage
+from sandbox.aws.rules import TEST, Rule, all_rules, tried
+from sandbox.aws.rules.table import Operation, Page
+from sandbox.github.rules import RULES
+from sandbox.rules import enforce, tries
 
 ENOUGH = 120
 
@@ -28,17 +30,15 @@ def test_every_page_is_cited() -> None:
     assert {each.page for each in all_rules() if isinstance(each.page, Page)} == set(Page)
 
 
-def _accepting(_: Stage) -> str:
-    return "it was accepted"
+def test_the_command_tries_the_rules_of_both_doubles() -> None:
+    assert len(list(tries())) == len(all_rules()) + len(RULES)
 
 
-def test_a_violation_that_is_accepted_is_counted_and_shown(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    kind = Rule("kind", "anything at all", Operation("PutImage"), _accepting)
+def test_a_violation_that_is_accepted_is_counted_and_shown() -> None:
+    kind = Rule("kind", "anything at all", Operation("PutImage"), lambda _: "")
     strict = Rule("strict", "nothing", Page.QUOTAS, lambda _: "")
-    monkeypatch.setattr("sandbox.aws.rules.all_rules", lambda: (kind, strict))
     said: list[str] = []
-    assert enforce(said.append) == 1
+    table = [(kind, TEST, lambda: "it was accepted"), (strict, TEST, lambda: "")]
+    assert enforce(said.append, table) == 1
     assert said[0] == "ACCEPTED  kind: anything at all"
     assert said[-1] == "rules enforced: 1, violations accepted: 1"

@@ -1,19 +1,15 @@
 """The rules that the embedded AWS enforces, each with its page of AWS's and an attempt to break it.
 
-Owns the table (`all_rules`) and the command that tries every rule of it.
+Owns the table (`all_rules`).
 """
 
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING
 
 from sandbox.aws.rules.table import RULES, Rule, tried
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-__all__ = ["TEST", "TOPICS", "Rule", "all_rules", "enforce", "tried"]
+__all__ = ["TEST", "TOPICS", "Rule", "all_rules", "tried"]
 
 TEST = "tests/test_sandbox_rules.py::test_a_rule_holds"
 """The test that tries a rule, without its identifier."""
@@ -24,6 +20,7 @@ TOPICS = {
     "lifecycle": "Lifecycle policies",
     "registries": "Registries: settings, scanning, replication, templates, caches, signing",
     "parameters": "Parameters of every operation",
+    "authorisation": "Who may ask: keys, policies, roles and tokens",
 }
 """The headings of the table, by the topic of their rules."""
 
@@ -32,6 +29,7 @@ TOPICS = {
 def all_rules() -> tuple[Rule, ...]:
     """Return every rule, in the order of the table. Raises ValueError for two of one identifier."""
     from sandbox.aws.rules import (  # noqa: F401, PLC0415 - each adds its rules; they need boto3
+        authorisation,
         images,
         lifecycle,
         parameters,
@@ -46,18 +44,3 @@ def all_rules() -> tuple[Rule, ...]:
         raise ValueError(f"two rules are called {', '.join(sorted(repeated))}")
     topics = list(TOPICS)
     return tuple(sorted(RULES, key=lambda each: topics.index(each.topic)))
-
-
-def enforce(say: Callable[[str], None]) -> int:
-    """Try every rule, print the table, and return how many violations were accepted."""
-    violated = 0
-    for rule in all_rules():
-        how = tried(rule)
-        violated += bool(how)
-        say(f"{'ACCEPTED' if how else 'enforced'}  {rule.identifier}: {rule.says}")
-        say(f"          {rule.page.title}, {rule.page.address}")
-        say(f"          {TEST}[{rule.identifier}]")
-        if how:
-            say(f"          {how}")
-    say(f"rules enforced: {len(all_rules()) - violated}, violations accepted: {violated}")
-    return violated

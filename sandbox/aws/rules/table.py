@@ -17,28 +17,78 @@ from typing import TYPE_CHECKING, Any
 from sandbox.aws.embedded import EmbeddedAws
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 REGION = "eu-west-1"
 ELSEWHERE = "us-east-1"
 OTHER = "222222222222"
+ORGANISATION = "o-sandbox0001"
 IMAGE = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
 
 _GUIDE = "https://docs.aws.amazon.com/AmazonECR/latest/userguide/"
 _API = "https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_"
+_IAM = "https://docs.aws.amazon.com/IAM/latest/UserGuide/"
+_STS = "https://docs.aws.amazon.com/STS/latest/APIReference/API_"
 
 
 class Page(Enum):
     """A page of Amazon's: its title and its address."""
 
     ARCHIVING = ("Archiving an image in Amazon ECR", f"{_GUIDE}archive-image.html")
+    ASSUME_ROLE = ("AWS STS API Reference: AssumeRole", f"{_STS}AssumeRole.html")
+    BOUNDARIES = (
+        "Permissions boundaries for IAM entities",
+        f"{_IAM}access_policies_boundaries.html",
+    )
     BACKFILL = ("Replication backfill", f"{_GUIDE}replication-backfill.html")
     CACHE = (
         "Sync an upstream registry with an Amazon ECR private registry",
         f"{_GUIDE}pull-through-cache.html",
     )
     COMMON_ERRORS = ("Troubleshooting Amazon ECR error messages", f"{_GUIDE}common-errors.html")
+    CROSS_ACCOUNT = (
+        "Cross-account policy evaluation logic",
+        f"{_IAM}reference_policies_evaluation-logic-cross-account.html",
+    )
+    ECR_ACTIONS = (
+        "Actions, resources, and condition keys for Amazon Elastic Container Registry",
+        "https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerregistry.html",
+    )
+    ECR_ERRORS = (
+        "Amazon ECR API Reference: Common Errors",
+        "https://docs.aws.amazon.com/AmazonECR/latest/APIReference/CommonErrors.html",
+    )
+    ENCRYPTION = ("Encryption at rest", f"{_GUIDE}encryption-at-rest.html")
+    EVALUATION = ("Policy evaluation logic", f"{_IAM}reference_policies_evaluation-logic.html")
+    EXTERNAL_ID = (
+        "Access to AWS accounts owned by third parties",
+        f"{_IAM}id_roles_common-scenarios_third-party.html",
+    )
+    GLOBAL_KEYS = (
+        "AWS global condition context keys",
+        f"{_IAM}reference_policies_condition-keys.html",
+    )
+    KEY_POLICIES = (
+        "Key policies in AWS KMS",
+        "https://docs.aws.amazon.com/kms/latest/developerguide/key-policies.html",
+    )
+    LINKED_ROLES = (
+        "Using service-linked roles for Amazon ECR",
+        f"{_GUIDE}using-service-linked-roles.html",
+    )
+    SCP = (
+        "SCP evaluation",
+        "https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_scps_evaluation.html",
+    )
+    STS_KEYS = (
+        "IAM and AWS STS condition context keys",
+        f"{_IAM}reference_policies_iam-condition-keys.html",
+    )
+    WEB_IDENTITY = (
+        "AWS STS API Reference: AssumeRoleWithWebIdentity",
+        f"{_STS}AssumeRoleWithWebIdentity.html",
+    )
     DELETING = ("Deleting an image in Amazon ECR", f"{_GUIDE}delete_image.html")
     DELETIONS = ("Replicating image deletions in Amazon ECR", f"{_GUIDE}replication-delete.html")
     EVENTS = ("Amazon ECR events and EventBridge", f"{_GUIDE}ecr-eventbridge.html")
@@ -153,11 +203,17 @@ class Stage:
         self.world = aws.world
         self.account = aws.default_account
 
-    def client(self, service: str, account: str = "", region: str = REGION) -> Any:
-        """Return a client that sends whatever it is given, in an account of its own."""
+    def client(
+        self,
+        service: str,
+        account: str = "",
+        region: str = REGION,
+        keys: Mapping[str, object] | None = None,
+    ) -> Any:
+        """Return a client that sends whatever it is given, in an account of its own or by some keys."""
         from botocore.config import Config  # noqa: PLC0415 - see _session
 
-        keys: dict[str, Any] = {}
+        keys = keys or {}
         if account:
             role = f"arn:aws:iam::{account}:role/rules"
             given = self.client("sts").assume_role(RoleArn=role, RoleSessionName="rules")
@@ -277,7 +333,8 @@ class Rule:
 
 def tried(rule: Rule) -> str:
     """Try to break a rule, and return what AWS accepted or showed; "" where the rule is enforced."""
-    with EmbeddedAws() as aws:
+    strict = rule.topic == "authorisation"  # elsewhere any keys are an administrator's
+    with EmbeddedAws(strict=strict, organisation=ORGANISATION) as aws:
         return rule.violate(Stage(aws))
 
 
