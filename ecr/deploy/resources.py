@@ -23,7 +23,9 @@ from ecr.plan.model import (
     PushRole,
     RegistryPlan,
 )
+from ecr.plan.registry_settings import SCOPE
 from ecr.registry.registry import Registry
+from ecr.settings.models import RegistrySetting
 
 REGISTRATIONS_A_TURN = 100
 """Image repositories between two turns of the event loop, so that registrations leave as they come;
@@ -94,53 +96,76 @@ def declare_registries(
     policies = []
     for plan in sorted(registries, key=lambda each: bool(each.replication)):
         key, region = plan.registry.key, plan.registry.region
-        options = pulumi.ResourceOptions(provider=providers[plan.registry.account])
+        provider = providers[plan.registry.account]
         before = []
-        if plan.policy_scope:
+        own_scope = plan.policy_scope and "accountSettings" not in plan.alone
+        if own_scope or "accountSettings" in plan.left:
             before.append(
                 aws.ecr.AccountSetting(
                     key,
                     region=region,
-                    name="REGISTRY_POLICY_SCOPE",
-                    value=plan.policy_scope,
-                    opts=options,
+                    name=SCOPE,
+                    value=plan.policy_scope or "V2",
+                    opts=_once(plan, "accountSettings", provider, "value"),
                 )
             )
-        if plan.policy:
+        if plan.own_policy or "policy" in plan.left:
             policies.append(
                 aws.ecr.RegistryPolicy(
                     key,
                     region=region,
-                    policy=plan.policy,
+                    policy=plan.policy or "{}",
                     opts=pulumi.ResourceOptions.merge(
-                        options, pulumi.ResourceOptions(depends_on=before)
+                        _once(plan, "policy", provider, "policy"),
+                        pulumi.ResourceOptions(depends_on=before),
                     ),
                 )
             )
-        aws.ecr.RegistryScanningConfiguration(
-            key,
-            region=region,
-            scan_type=plan.scan_type,
-            rules=[
-                aws.ecr.RegistryScanningConfigurationRuleArgs(
-                    scan_frequency=frequency,
-                    repository_filters=[
-                        aws.ecr.RegistryScanningConfigurationRuleRepositoryFilterArgs(
-                            filter=name, filter_type="WILDCARD"
-                        )
-                        for name in filters
-                    ],
-                )
-                for frequency, filters in (
-                    (plan.scan_frequency, plan.scan_filters),
-                    ("SCAN_ON_PUSH", plan.scan_on_push),
-                )
-                if filters
-            ],
-            opts=options,
-        )
-        if plan.replication:
+        if "scanning" not in plan.alone or "scanning" in plan.left:
+            _declare_scanning(plan, _once(plan, "scanning", provider, "scanType", "rules"))
+        if plan.own_replication or "replication" in plan.left:
+            options = _once(plan, "replication", provider, "replicationConfiguration")
             _declare_replication(plan, policies, options)
+
+
+def _once(
+    plan: RegistryPlan,
+    setting: RegistrySetting,
+    provider: aws.Provider,
+    *properties: str,
+) -> pulumi.ResourceOptions:
+    """Return the options of what stands once for a registry.
+
+    What the engine's state holds and is left alone is declared as the state has it, and stays when the
+    declaration goes: to end it would be a change too.
+    """
+    left = setting in plan.left
+    return pulumi.ResourceOptions(
+        provider=provider,
+        ignore_changes=list(properties) if left else None,
+        retain_on_delete=left or None,
+    )
+
+
+def _declare_scanning(plan: RegistryPlan, options: pulumi.ResourceOptions) -> None:
+    aws.ecr.RegistryScanningConfiguration(
+        plan.registry.key,
+        region=plan.registry.region,
+        scan_type=plan.scan_type,
+        rules=[
+            aws.ecr.RegistryScanningConfigurationRuleArgs(
+                scan_frequency=frequency,
+                repository_filters=[
+                    aws.ecr.RegistryScanningConfigurationRuleRepositoryFilterArgs(
+                        filter=name, filter_type="WILDCARD"
+                    )
+                    for name in filters
+                ],
+            )
+            for frequency, filters in plan.scanning_rules()
+        ],
+        opts=options,
+    )
 
 
 def _declare_replication(

@@ -53,6 +53,7 @@ from ecr.plan.model import (
 from ecr.plan.namespaces import namespace_of
 from ecr.plan.naming import why_refused
 from ecr.plan.overrides import is_for, selects
+from ecr.plan.registry_settings import holds_after, settle_registry
 from ecr.plan.replication import replication_rules
 from ecr.plan.services import Service
 from ecr.registry.registry import Placement, Registry
@@ -99,7 +100,10 @@ def build_plan(
     own = tuple(each for each in services if each.ours)
     image_repositories = tuple(_image_repositories(own, observed, settings, place, owner))
     rules, bleeds = _replication(services)
-    registries = tuple(_registries(settings, rules)) if shard.owns_registry_settings else ()
+    registries = tuple(
+        settle_registry(each, settings, ledger, observed)
+        for each in (_registries(settings, rules) if shard.owns_registry_settings else ())
+    )
     push_roles = plan_push_roles(
         own, settings, place, owner_id=inventory.owner, standing=observed.variables
     )
@@ -110,7 +114,10 @@ def build_plan(
             {
                 **{github_id: ledger.entries[github_id] for github_id in ledger.waiting},
                 **{each.github_id: each.entry for each in own},
-            }
+            },
+            registries=holds_after(registries)
+            if shard.owns_registry_settings
+            else ledger.registries,
         ),
         left_out=left_out,
         bleeds=bleeds if shard.owns_registry_settings else (),
@@ -142,6 +149,7 @@ def build_plan(
         stages=tuple(each.stage for each in place("") if each.stage),
         guards=guards,
     )
+    _stop_where_settings_wait(plan, settings)
     near = check_limits(
         plan, images=observed.images, held=_count(services), first=not ledger.entries
     )
@@ -208,6 +216,22 @@ def _stop_where_asked(
         raise EstateError(
             f"{len(left_out)} repositories cannot be placed, and strict is set; nothing was changed.",
             [f"{each.repository}: {each.reason}" for each in left_out],
+        )
+
+
+def _stop_where_settings_wait(plan: EstatePlan, settings: Settings) -> None:
+    """Stop for settings of registries by other hands, where an operator wants to be asked first."""
+    waiting = plan.waiting_settings
+    if waiting and settings.strict:
+        raise EstateError(
+            f"{len(waiting)} settings of registries are by other hands, and strict is set; nothing was "
+            "changed. `python -m ecr adopt` says what adopting them means.",
+            [
+                f"registry {each.registry.key}: its {each.setting} is {each.now}, and {each.then} is "
+                f"planned; name the registry under registries.adopted, or {each.setting} under "
+                "registries.unmanaged"
+                for each in waiting
+            ],
         )
 
 

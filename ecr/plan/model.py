@@ -1,6 +1,6 @@
 """The plan as plain data: everything that will exist, and why. No behaviour beyond names."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Literal
@@ -8,6 +8,7 @@ from typing import Literal
 from ecr.errors import Guard
 from ecr.ledger.ledger import Ledger, LedgerState
 from ecr.registry.registry import Placement, Registry
+from ecr.settings.models import RegistrySetting
 
 PUSH_ROLE_PATH = "/ecr-estate/"
 """The path of push roles, by which a policy can name them all."""
@@ -25,6 +26,18 @@ class Variable:
 
 
 @dataclass(frozen=True, slots=True)
+class StandingSettings:
+    """What stands once for a registry by other hands, as far as it was asked for.
+
+    ``now`` is a JSON text by setting, None for a setting that is not there; ``held`` are the settings
+    that the engine's state holds, whatever the ledger says.
+    """
+
+    now: Mapping[RegistrySetting, str | None] = field(default_factory=dict)
+    held: AbstractSet[RegistrySetting] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """What the registries hold, as far as the ledger does not say.
 
@@ -33,7 +46,8 @@ class Observed:
     ``absent`` are image repositories that the ledger knows and no registry lists; ``images`` are the
     numbers of images in those that are retiring, and in all where the settings ask for it. All by
     location. ``variables`` are those that repositories have, by id and name, where push roles come
-    with variables; a repository that has none of ours in the state was asked. ``reads`` counts the
+    with variables; a repository that has none of ours in the state was asked. ``registries``
+    are the settings of registries that the ledger does not call this stack's own. ``reads`` counts the
     questions.
     """
 
@@ -42,6 +56,7 @@ class Observed:
     absent: AbstractSet[str] = frozenset()
     images: Mapping[str, int] = field(default_factory=dict)
     variables: Mapping[int, Mapping[str, Variable]] = field(default_factory=dict)
+    registries: Mapping[Registry, StandingSettings] = field(default_factory=dict)
     reads: int = field(default=0, compare=False)
 
 
@@ -102,6 +117,8 @@ class RegistryPlan:
     """What is set once for a whole registry. ``policy`` is a JSON document, None where there is none.
 
     ``scan_on_push`` are the filters of a second scanning rule, beside that of ``scan_frequency``.
+    ``alone`` are settings that are left as they stand, ``left`` those among them that the engine's state
+    holds, and ``waiting`` those of other hands that wait to be adopted.
     """
 
     registry: Registry
@@ -113,6 +130,45 @@ class RegistryPlan:
     scan_filters: tuple[str, ...]
     scan_on_push: tuple[str, ...] = ()
     replication: tuple[ReplicationRule, ...] = ()
+    alone: AbstractSet[RegistrySetting] = frozenset()
+    left: AbstractSet[RegistrySetting] = frozenset()
+    waiting: tuple["WaitingSetting", ...] = ()
+
+    def scanning_rules(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Yield the scanning rules, each as its frequency and its filters."""
+        if self.scan_filters:
+            yield self.scan_frequency, self.scan_filters
+        if self.scan_on_push:
+            yield "SCAN_ON_PUSH", self.scan_on_push
+
+    @property
+    def own_policy(self) -> str | None:
+        """Return the policy that this deployment writes."""
+        return None if "policy" in self.alone else self.policy
+
+    @property
+    def own_replication(self) -> tuple[ReplicationRule, ...]:
+        """Return the replication rules that this deployment writes."""
+        return () if "replication" in self.alone else self.replication
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingSetting:
+    """A setting of a registry by other hands, as it stands and as it is planned: two JSON texts."""
+
+    registry: Registry
+    setting: RegistrySetting
+    now: str
+    then: str
+
+    def described(self) -> dict[str, str]:
+        """Return it as plain data."""
+        return {
+            "registry": self.registry.key,
+            "setting": self.setting,
+            "now": self.now,
+            "then": self.then,
+        }
 
 
 def push_role_arn(registry: Registry, name: str) -> str:
@@ -243,3 +299,8 @@ class EstatePlan:
     stages: tuple[str, ...] = ()
     guards: tuple[Guard, ...] = field(default=(), compare=False)
     changes: tuple[Change, ...] = field(default=(), compare=False)
+
+    @property
+    def waiting_settings(self) -> tuple[WaitingSetting, ...]:
+        """Return the settings of registries by other hands that wait to be adopted."""
+        return tuple(each for plan in self.registries for each in plan.waiting)

@@ -39,6 +39,7 @@ from ecr.settings.types import (
     ReaderText,
     RefPattern,
     Region,
+    RegistryKey,
     RepositoryName,
     ResourceTagKey,
     ResourceTagValue,
@@ -166,7 +167,8 @@ class LambdaAccount(SettingsModel):
     """An account that runs Docker Lambdas and needs replicas in its own registries."""
 
     account: AccountId
-    """The id of the account, quoted. It cannot be the artifacts account."""
+    """The id of the account, quoted. In the artifacts account only other Regions than the
+    registry's get replicas."""
     regions: SomeDistinct[Region]
     """The Regions in which its functions run; each gets its own replicas."""
     role: RoleArn | None = None
@@ -525,6 +527,21 @@ class PushRoles(SettingsModel):
     then must be GitHub's own, it has to be written."""
 
 
+RegistrySetting = Literal["policy", "replication", "scanning", "accountSettings"]
+"""What stands once for a registry, and is replaced whole by whoever writes it."""
+
+
+class Registries(SettingsModel):
+    """What stands once for a registry already, made by other hands: what is left alone or adopted."""
+
+    unmanaged: Distinct[RegistrySetting] = ()
+    """What this program leaves alone in every registry: policy, replication, scanning,
+    accountSettings. What it had written stays as it is then."""
+    adopted: Distinct[RegistryKey] = ()
+    """Registries, as ACCOUNT/REGION, whose settings of other hands are replaced by the planned ones; see
+    `python -m ecr adopt` first."""
+
+
 class Confirm(SettingsModel):
     """What an operator has looked at and lets pass, once, by the number that the guard named."""
 
@@ -603,6 +620,9 @@ class Settings(SettingsModel):
     adopted: Distinct[ImageName] = ()
     """Names of image repositories that were made by other hands, for the deployment to import and
     change in place; see `python -m ecr adopt` first."""
+    registries: Registries = Registries()
+    """What stands once for a registry, and was made by other hands. Without the key it stays as it is
+    wherever it is neither AWS's default nor what is planned, and everything else is deployed."""
     confirm: Confirm = Confirm()
     """What an operator has looked at and lets pass, for one deployment."""
     preview_role: RoleName | None = None
@@ -632,13 +652,32 @@ class Settings(SettingsModel):
             yield _RegistryRole(place, account.account, account.role)
 
     @check
-    def _lambda_accounts_are_others(self) -> Iterator[Contradiction]:
+    def _replicas_are_elsewhere(self) -> Iterator[Contradiction]:
         for index, each in whole(self.lambda_replicas.accounts):
-            if each.account == self.artifacts.account:
+            for number, region in enumerate(each.regions):
+                if (each.account, region) == (self.artifacts.account, self.artifacts.region):
+                    yield Contradiction(
+                        ("lambda_replicas", "accounts", index, "regions", number),
+                        "is the artifacts registry; Lambda functions of its account and Region use it "
+                        "itself, so remove the Region",
+                    )
+
+    @check
+    def _adopted_registries_are_known(self) -> Iterator[Contradiction]:
+        known = {
+            f"{self.artifacts.account}/{self.artifacts.region}",
+            *(f"{each.account}/{each.region}" for _, each in whole(self.account_sets)),
+            *(
+                f"{each.account}/{region}"
+                for _, each in whole(self.lambda_replicas.accounts)
+                for region in each.regions
+            ),
+        }
+        for index, key in enumerate(self.registries.adopted):
+            if key not in known:
                 yield Contradiction(
-                    ("lambda_replicas", "accounts", index, "account"),
-                    "is the artifacts account; Lambda functions there use the artifacts registry "
-                    "itself, so remove the entry",
+                    ("registries", "adopted", index),
+                    f"is no registry of these settings; write one of {', '.join(sorted(known))}",
                 )
 
     @check

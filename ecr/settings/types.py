@@ -300,6 +300,15 @@ RefPattern = Annotated[
     ),
 ]
 
+RegistryKey = Annotated[
+    str,
+    Shape(
+        rf"[0-9]{{12}}/{regions.REGION_PATTERN}",
+        "a registry",
+        "write its account and Region: 111122223333/eu-west-1",
+    ),
+]
+
 LifecycleTag = Annotated[
     str,
     Shape(

@@ -24,6 +24,7 @@ from ecr.plan.architectures import (
     source_registries,
 )
 from ecr.plan.model import PUSH_ROLE_PATH
+from ecr.plan.registry_settings import replicates
 from ecr.registry.registry import Registry
 from ecr.settings.models import Settings
 
@@ -129,7 +130,7 @@ def _registry_parts(
 ) -> Iterator[_Part]:
     ours = registries[0]
     policy = settings.access.policy == "registry" or len(pushed) < len(registries)
-    replicates = _replicates(pushed, settings)
+    replicating = replicates(pushed, settings)
     scope = settings.registry_policy_scope is not None
     yield _Part(
         "Registry",
@@ -138,16 +139,16 @@ def _registry_parts(
             "ecr:GetRegistryScanningConfiguration",
             *(("ecr:GetRegistryPolicy",) if policy else ()),
             *(("ecr:GetAccountSetting",) if scope else ()),
-            *(("ecr:DescribeRegistry",) if replicates else ()),
+            *(("ecr:DescribeRegistry",) if replicating else ()),
         ),
         (
             "ecr:PutRegistryScanningConfiguration",
             *(("ecr:DeleteRegistryPolicy", "ecr:PutRegistryPolicy") if policy else ()),
             *(("ecr:PutAccountSetting",) if scope else ()),
-            *(("ecr:PutReplicationConfiguration",) if replicates else ()),
+            *(("ecr:PutReplicationConfiguration",) if replicating else ()),
         ),
     )
-    if replicates:
+    if replicating:
         yield _service_role("ReplicationRoleOnce", "replication.ecr.amazonaws.com", ours)
     if settings.scanning.type == "ENHANCED":
         yield _service_role("InspectorRoleOnce", "inspector2.amazonaws.com", ours)
@@ -160,12 +161,6 @@ def _registry_parts(
         # Asked for by ECR in the caller's name, and never by the caller itself.
         through = {"StringEquals": {"kms:ViaService": _ecr(artifacts_registry(settings))}}
         yield _Part("Key", (key,), (), grants, {**through, **named})
-
-
-def _replicates(pushed: Iterable[Registry], settings: Settings) -> bool:
-    stages = {each.stage for each in architecture_of(settings)("") if each.registry in pushed}
-    wanted = {each.serves for each in settings.lambda_replicas.accounts}
-    return bool(stages) and bool(wanted & {None, *stages})
 
 
 def _service_role(sid: str, service: str, ours: Registry) -> _Part:
