@@ -14,7 +14,7 @@ from typing import Any
 import pulumi
 from pulumi.runtime import invoke_async
 
-from ecr.deploy.standing import Ask, read_settings
+from ecr.deploy.standing import Ask, observe_beside
 from ecr.deploy.variables import read_variables
 from ecr.engine.invoke import ask_state
 from ecr.engine.types import REPOSITORY, VARIABLE
@@ -110,11 +110,8 @@ async def read_registries(
 
     ``ask`` is for what the AWS provider cannot read.
     """
-    observed, standing = await asyncio.gather(
-        observe(through(providers), held, settings, inventory, ledger),
-        read_settings(ask, whole_state, settings, ledger),
-    )
-    observed = replace(observed, registries=standing)
+    observed = await observe(through(providers), held, settings, inventory, ledger)
+    observed = await observe_beside(ask, whole_state, observed, settings, ledger)
     if github is None or settings.push_roles is None or not settings.push_roles.variables:
         return observed
     fetch = provider_fetch(github, settings.github)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import pulumi
 import pulumi_aws as aws
 
-from ecr.plan.access.push_roles import AUDIENCE, ISSUER
+from ecr.plan.access.push_roles import AUDIENCE, ISSUER, provider_arn
 from ecr.plan.alerts import KEY_TAGS
 from ecr.plan.model import (
     PUSH_ROLE_PATH,
@@ -57,7 +57,8 @@ async def declare(
         if index % REGISTRATIONS_A_TURN == 0:
             await asyncio.sleep(0)
     trusted = [
-        declare_identity_provider(each, providers[each.account]) for each in plan.identity_providers
+        declare_identity_provider(each, providers[each.account], found=each in plan.found_providers)
+        for each in plan.identity_providers
     ]
     for index, role in enumerate(plan.push_roles, 1):
         declare_push_role(role, providers[role.registry.account], github, trusted)
@@ -207,10 +208,20 @@ def declare_alerts(plan: AlertPlan, provider: aws.Provider) -> None:
         enable_key_rotation=True,
         policy=plan.key_policy,
         tags=KEY_TAGS,
-        opts=options,
+        opts=pulumi.ResourceOptions(
+            provider=provider,
+            import_=f"{plan.found_key.rpartition('/')[2]}@{region}" if plan.found_key else None,
+        ),
     )
     topic = aws.sns.Topic(
-        key, region=region, name=plan.topic, kms_master_key_id=encryption.arn, opts=options
+        key,
+        region=region,
+        name=plan.topic,
+        kms_master_key_id=encryption.arn,
+        opts=pulumi.ResourceOptions(
+            provider=provider,
+            import_=f"{plan.topic_arn}@{region}" if plan.found_topic else None,
+        ),
     )
     policy = aws.sns.TopicPolicy(
         key, region=region, arn=topic.arn, policy=plan.topic_policy, opts=options
@@ -308,7 +319,7 @@ def declare_image_repository(
 
 
 def declare_identity_provider(
-    registry: Registry, provider: aws.Provider
+    registry: Registry, provider: aws.Provider, *, found: bool = False
 ) -> aws.iam.OpenIdConnectProvider:
     """Register GitHub's identity provider in an account, where it stays when this program leaves it.
 
@@ -318,7 +329,11 @@ def declare_identity_provider(
         f"{registry.account}/github",
         url=f"https://{ISSUER}",
         client_id_lists=[AUDIENCE],
-        opts=pulumi.ResourceOptions(provider=provider, retain_on_delete=True),
+        opts=pulumi.ResourceOptions(
+            provider=provider,
+            retain_on_delete=True,
+            import_=provider_arn(registry) if found else None,
+        ),
     )
 
 
@@ -337,7 +352,11 @@ def declare_push_role(
         description=f"Pushes images of {planned.service}",
         assume_role_policy=planned.trust,
         permissions_boundary=planned.boundary,
-        opts=pulumi.ResourceOptions(provider=provider, depends_on=trusted),
+        opts=pulumi.ResourceOptions(
+            provider=provider,
+            depends_on=trusted,
+            import_=planned.name if planned.stands_at else None,
+        ),
     )
     aws.iam.RolePolicy(
         key,

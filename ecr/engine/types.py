@@ -7,6 +7,9 @@ REGISTRY_POLICY = "aws:ecr/registryPolicy:RegistryPolicy"
 REPLICATION_CONFIGURATION = "aws:ecr/replicationConfiguration:ReplicationConfiguration"
 SCANNING = "aws:ecr/registryScanningConfiguration:RegistryScanningConfiguration"
 ACCOUNT_SETTING = "aws:ecr/accountSetting:AccountSetting"
+IDENTITY_PROVIDER = "aws:iam/openIdConnectProvider:OpenIdConnectProvider"
+ALERT_KEY = "aws:kms/key:Key"
+ALERT_TOPIC = "aws:sns/topic:Topic"
 STACK = "pulumi:pulumi:Stack"
 VARIABLE = "github:index/actionsVariable:ActionsVariable"
 
@@ -20,7 +23,7 @@ TYPE_WORDS = {
     ACCOUNT_SETTING: "registry policy scope of",
     ROLE: "push role",
     "aws:iam/rolePolicy:RolePolicy": "policy of the push role",
-    "aws:iam/openIdConnectProvider:OpenIdConnectProvider": "identity provider",
+    IDENTITY_PROVIDER: "identity provider",
     VARIABLE: "variable on GitHub",
 }
 """What the resources of each type are called in front of their names."""

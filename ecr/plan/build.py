@@ -15,8 +15,11 @@ from ecr.github.model import Inventory
 from ecr.ledger.ledger import Ledger
 from ecr.ledger.moves import all_moved
 from ecr.plan.access.push_roles import (
+    AUDIENCE,
     plan_push_roles,
+    provider_notes,
     providers_made,
+    roles_left_out,
     variables_left_alone,
 )
 from ecr.plan.access.registry_policies import (
@@ -27,7 +30,7 @@ from ecr.plan.access.registry_policies import (
     source_policy,
     unbound_replicas,
 )
-from ecr.plan.alerts import plan_alerts
+from ecr.plan.alerts import alert_notes, plan_alerts
 from ecr.plan.architectures import (
     Architecture,
     architecture_of,
@@ -42,6 +45,7 @@ from ecr.plan.lifecycle import choose, lifecycle_document
 from ecr.plan.limits import check_limits
 from ecr.plan.locations import settle
 from ecr.plan.model import (
+    PUSH_ROLE_PATH,
     Bleed,
     EstatePlan,
     ImageRepository,
@@ -105,7 +109,21 @@ def build_plan(
         for each in (_registries(settings, rules) if shard.owns_registry_settings else ())
     )
     push_roles = plan_push_roles(
-        own, settings, place, owner_id=inventory.owner, standing=observed.variables
+        own,
+        settings,
+        place,
+        owner_id=inventory.owner,
+        standing=observed.variables,
+        roles=observed.roles,
+    )
+    without_role = tuple(roles_left_out(push_roles))
+    _stop_where_asked(without_role, (), settings, first=False)
+    left_out = (*left_out, *without_role)
+    push_roles = tuple(each for each in push_roles if each.stands_at in {None, PUSH_ROLE_PATH})
+    providers = (
+        tuple(providers_made(push_roles, settings))
+        if shard.owns_registry_settings and observed.audiences in {None, (AUDIENCE,)}
+        else ()
     )
     plan = EstatePlan(
         registries=registries,
@@ -131,11 +149,11 @@ def build_plan(
                 for location, state in each.entry.replicas.items()
                 if state == "active"
             },
+            observed.alerts,
         ),
         push_roles=push_roles,
-        identity_providers=tuple(providers_made(push_roles, settings))
-        if shard.owns_registry_settings
-        else (),
+        identity_providers=providers,
+        found_providers=providers if observed.audiences else (),
         namespaces={
             name: namespace_policy(name, sources) for name in sorted(settings.namespaces.known)
         },
@@ -144,6 +162,8 @@ def build_plan(
             *settled.notes,
             *unbound_replicas(image_repositories, settings),
             *variables_left_alone(push_roles),
+            *provider_notes(observed.audiences),
+            *alert_notes(observed.alerts),
         ),
         deselected=Counter(inventory.deselected.values()),
         stages=tuple(each.stage for each in place("") if each.stage),

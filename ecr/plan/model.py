@@ -38,6 +38,20 @@ class StandingSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class StandingAlerts:
+    """What stands of the alerts of one registry, where the engine's state does not hold all of it.
+
+    ``topic_key`` is the key of a topic that stands and is not in the state, "" for one without a key,
+    None where there is none. ``keys`` are the ARNs of enabled keys that have the tag of the alerts and
+    are not in the state, and ``held_key`` is the one that is.
+    """
+
+    topic_key: str | None = None
+    keys: tuple[str, ...] = ()
+    held_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """What the registries hold, as far as the ledger does not say.
 
@@ -47,8 +61,10 @@ class Observed:
     numbers of images in those that are retiring, and in all where the settings ask for it. All by
     location. ``variables`` are those that repositories have, by id and name, where push roles come
     with variables; a repository that has none of ours in the state was asked. ``registries``
-    are the settings of registries that the ledger does not call this stack's own. ``reads`` counts the
-    questions.
+    are the settings of registries that the ledger does not call this stack's own. ``roles`` are
+    the paths, by name, of roles that are called as push roles are; ``audiences`` are those of GitHub's
+    identity provider, None where there is none; ``alerts`` are by registry: all three only of what
+    stands in AWS and not in the engine's state. ``reads`` counts the questions.
     """
 
     unknown: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -57,6 +73,9 @@ class Observed:
     images: Mapping[str, int] = field(default_factory=dict)
     variables: Mapping[int, Mapping[str, Variable]] = field(default_factory=dict)
     registries: Mapping[Registry, StandingSettings] = field(default_factory=dict)
+    roles: Mapping[str, str] = field(default_factory=dict)
+    audiences: tuple[str, ...] | None = None
+    alerts: Mapping[Registry, StandingAlerts] = field(default_factory=dict)
     reads: int = field(default=0, compare=False)
 
 
@@ -184,6 +203,7 @@ class PushRole:
     ``variables`` are those that it gets there, the role's own ARN among them. Of these, ``found`` stand
     on GitHub as they are planned, and are taken up; ``held`` are the engine's names of those that its
     state holds. ``left_alone`` are names that stand there with another value, by other hands.
+    ``stands_at`` is the path of a role of this name that stands in AWS and not in the engine's state.
     """
 
     registry: Registry
@@ -197,6 +217,7 @@ class PushRole:
     found: frozenset[str] = frozenset()
     held: Mapping[str, str] = field(default_factory=dict)
     left_alone: tuple[str, ...] = ()
+    stands_at: str | None = None
 
     @property
     def arn(self) -> str:
@@ -238,7 +259,11 @@ class AlertRule:
 
 @dataclass(frozen=True, slots=True)
 class AlertPlan:
-    """The alerts of one registry: an encrypted topic, and the rules that publish to it."""
+    """The alerts of one registry: an encrypted topic, and the rules that publish to it.
+
+    ``found_key`` is the ARN of a key that stands, and ``found_topic`` says whether the topic does: the
+    engine's state does not hold them, and takes them up.
+    """
 
     registry: Registry
     topic: str
@@ -246,6 +271,8 @@ class AlertPlan:
     topic_policy: str
     key_policy: str
     rules: tuple[AlertRule, ...]
+    found_key: str | None = None
+    found_topic: bool = False
 
 
 What = Literal[
@@ -281,7 +308,8 @@ class Change:
 class EstatePlan:
     """Everything that will exist after the deployment, and what was decided on the way.
 
-    ``identity_providers`` are registries whose accounts get GitHub's, and ``namespaces`` the identity
+    ``identity_providers`` are registries whose accounts get GitHub's, ``found_providers`` those among
+    them where it stands and is taken up, and ``namespaces`` the identity
     policies for pulling from each.
     """
 
@@ -293,6 +321,7 @@ class EstatePlan:
     alerts: tuple[AlertPlan, ...] = ()
     push_roles: tuple[PushRole, ...] = ()
     identity_providers: tuple[Registry, ...] = ()
+    found_providers: tuple[Registry, ...] = ()
     namespaces: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     deselected: Mapping[str, int] = field(default_factory=dict)

@@ -281,6 +281,35 @@ def test_settings_of_registries_by_other_hands_stay_until_they_are_adopted(
     assert stands()[0] == "Partner"
 
 
+def test_after_a_lost_state_with_everything_on_nothing_is_made_twice(open_session: Open) -> None:
+    everything: dict[str, Any] = {
+        "lambdaReplicas": TWO_REGIONS,
+        "alerts": {"severities": ["HIGH"]},
+        "pushRoles": {"createProvider": True, "variables": True},
+    }
+    session = open_session("api", "web", **everything)
+    deploy(session)
+    ledger, made = session.outputs()["ledger"], born(session)
+
+    def keys() -> set[str]:
+        found = set()
+        for account, region in REGISTRIES:
+            kms = Registries(session.environment).service("kms", account, region)
+            found |= {each["KeyId"] for each in kms.list_keys()["Keys"]}
+        return found
+
+    before = keys()
+    lose_the_state(session)
+    calls = len(session.aws.calls())
+    deploy(session)
+    assert not {each for each in changed(session, calls) if each.startswith("Create")}
+    assert keys() == before
+    assert session.outputs()["ledger"] == ledger
+    assert born(session) == made
+    again = session.preview("--expect-no-changes")
+    assert again.code == 0, again.output
+
+
 def execute(session: Session, command: str) -> Run:
     """Run one command line of the engine as it is printed."""
     done = processes.run(

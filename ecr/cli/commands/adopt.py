@@ -11,7 +11,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -28,7 +28,7 @@ from ecr.deploy.adoption import (
     settings_that_keep,
 )
 from ecr.deploy.observation import observe
-from ecr.deploy.standing import asking_by, read_settings
+from ecr.deploy.standing import asking_by, observe_beside
 from ecr.engine.stack import Stack, inventory_of, ledger_of_all
 from ecr.plan.architectures import configured_registries
 from ecr.plan.build import build_plan
@@ -129,11 +129,8 @@ async def observed_by(
     stack: Stack, settings: "Settings", ledger: "Ledger", inventory: "Inventory", aws: Aws
 ) -> "Observed":
     """Look at what a deployment would look at."""
-    observed, standing = await asyncio.gather(
-        observe(reading(aws), stack.held, settings, inventory, ledger),
-        read_settings(asking_by(aws), stack.whole, settings, ledger),
-    )
-    return replace(observed, registries=standing)
+    observed = await observe(reading(aws), stack.held, settings, inventory, ledger)
+    return await observe_beside(asking_by(aws), stack.whole, observed, settings, ledger)
 
 
 def compare_with_aws(

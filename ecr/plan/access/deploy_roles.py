@@ -226,6 +226,8 @@ def _alert_parts(registries: list[Registry], settings: Settings) -> Iterator[_Pa
         ("kms:EnableKeyRotation",),
     )
     changes = ("kms:PutKeyPolicy", "kms:ScheduleKeyDeletion")
+    # After a lost state they are found by their tag, among all keys of the account.
+    yield _Part("EveryKey", ("*",), ("kms:ListKeys",))
     yield _Part("OwnAlertKeys", arns("kms", "key/*"), (), changes, _tagged("Resource"))
     # Tags are given to a new key only by who may tag any (AWS KMS Developer Guide, "Controlling
     # access to tags").
@@ -257,6 +259,8 @@ def _push_parts(pushed: list[Registry], settings: Settings) -> Iterator[_Part]:
         "iam:ListAttachedRolePolicies",
         "iam:ListRolePolicies",
     )
+    # A role of other hands may have a push role's name under another path.
+    yield _Part("EveryRole", ("*",), ("iam:ListRoles",))
     granting = ("iam:CreateRole", "iam:PutRolePolicy")
     changes = (
         "iam:DeleteRole",
