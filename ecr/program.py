@@ -4,6 +4,7 @@ from typing import Any
 
 import pulumi
 
+from ecr.deploy.lifecycle_trial import try_lifecycles
 from ecr.deploy.observation import read_registries
 from ecr.deploy.outputs import announce, outputs
 from ecr.deploy.resources import declare, declare_providers
@@ -29,9 +30,12 @@ async def main() -> dict[str, Any]:
         inventory = await run.wait("inventory", read_inventory(settings, asked, github))
         roles = assumed_roles(settings, preview=run.preview)
         providers = declare_providers(roles)
-        reading = read_registries(providers, settings, inventory, ledger, github, ask=asking(roles))
+        ask = asking(roles)
+        reading = read_registries(providers, settings, inventory, ledger, github, ask=ask)
         read = settings, inventory, ledger, await run.wait("observation", reading)
         plan = run.step("plan", build_plan, *read, owner=run.owner, today=run.today)
+        trial = try_lifecycles(ask, plan, ledger, read[-1], preview=run.preview)
+        await run.wait("lifecycle", trial)
     except EstateError as error:
         raise pulumi.RunError(str(error)) from None
     announce(inventory, plan)

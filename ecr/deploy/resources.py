@@ -297,7 +297,7 @@ def declare_image_repository(
     )
     # The parent is what orders these behind their image repository; the name itself is known. The
     # provider replaces a lifecycle policy that changes, and as there is one at most, the end of the
-    # old one must come first, or it would be the end of the new one.
+    # old one must come first, or it would be the end of the new one. ``lifecycle_trial`` has asked ECR.
     beneath = pulumi.ResourceOptions(parent=repository, protect=False, delete_before_replace=True)
     if image_repository.lifecycle:
         aws.ecr.LifecyclePolicy(

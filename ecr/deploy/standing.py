@@ -38,7 +38,14 @@ Ask = Callable[[str, str, Registry, Mapping[str, Any]], Awaitable[Mapping[str, A
 State = Callable[[], Awaitable[Mapping[str, Mapping[str, Any]]]]
 """Return what the engine's state holds, by the engine's names (URNs)."""
 
-NOT_THERE = ("NoSuchEntity", "NotFound", "NotFoundException", "RegistryPolicyNotFoundException")
+NOT_THERE = (
+    "LifecyclePolicyNotFoundException",
+    "NoSuchEntity",
+    "NotFound",
+    "NotFoundException",
+    "RegistryPolicyNotFoundException",
+    "RepositoryNotFoundException",
+)
 """How IAM, SNS, KMS and ECR say that something is not there."""
 
 KINDS: Mapping[RegistrySetting, str] = {

@@ -113,6 +113,7 @@ def _parts(registries: list[Registry], settings: Settings) -> Iterator[_Part]:
             "ecr:DeleteLifecyclePolicy",
             "ecr:PutImageTagMutability",
             "ecr:PutLifecyclePolicy",
+            "ecr:StartLifecyclePolicyPreview",  # before an old policy is ended for a new one
             "ecr:TagResource",
             "ecr:UntagResource",
             *(("ecr:DeleteRepositoryPolicy", "ecr:SetRepositoryPolicy") if policies else ()),
