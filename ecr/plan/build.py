@@ -57,7 +57,7 @@ from ecr.plan.model import (
 from ecr.plan.namespaces import namespace_of
 from ecr.plan.naming import why_refused
 from ecr.plan.overrides import is_for, selects
-from ecr.plan.registry_settings import holds_after, settle_registry
+from ecr.plan.registry_settings import holds_after, own_rules, settle_registry
 from ecr.plan.replication import replication_rules
 from ecr.plan.services import Service
 from ecr.registry.registry import Placement, Registry
@@ -426,5 +426,5 @@ def _registries(
             scan_frequency="SCAN_ON_PUSH" if basic else "CONTINUOUS_SCAN",
             scan_filters=settings.scanning.filters,
             scan_on_push=settings.scanning.on_push_only,
-            replication=rules.get(registry, ()),
+            replication=(*rules.get(registry, ()), *own_rules(registry, settings)),
         )

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from ecr.ledger.ledger import Hold, Ledger
-from ecr.plan.architectures import architecture_of, source_registries
+from ecr.plan.architectures import architecture_of, artifacts_registry, source_registries
 from ecr.plan.model import (
     Observed,
     RegistryPlan,
@@ -49,10 +49,22 @@ def planned_settings(registry: Registry, settings: Settings) -> Iterator[Registr
 
 
 def replicates(sources: Container[Registry], settings: Settings) -> bool:
-    """Return whether some replicas are filled from one of these registries."""
+    """Return whether images are replicated from one of these registries."""
+    artifacts = artifacts_registry(settings)
+    for rule in settings.replication.rules:
+        if (Registry.parse(rule.source) if rule.source else artifacts) in sources:
+            return True
     stages = {each.stage for each in architecture_of(settings)("") if each.registry in sources}
     wanted = {each.serves for each in settings.lambda_replicas.accounts}
     return bool(stages) and bool(wanted & {None, *stages})
+
+
+def own_rules(source: Registry, settings: Settings) -> Iterator[ReplicationRule]:
+    """Yield the replication rules of the settings' own, of one source registry."""
+    for rule in settings.replication.rules:
+        begins = Registry.parse(rule.source) if rule.source else artifacts_registry(settings)
+        if begins == source:
+            yield ReplicationRule(tuple(map(Registry.parse, rule.destinations)), rule.prefixes)
 
 
 def to_ask(registry: Registry, settings: Settings, ledger: Ledger) -> tuple[RegistrySetting, ...]:

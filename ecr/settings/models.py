@@ -22,6 +22,7 @@ from ecr.settings.types import (
     Days,
     Distinct,
     EachOnce,
+    EcrAction,
     FilePath,
     Flag,
     GitHubId,
@@ -34,12 +35,14 @@ from ecr.settings.types import (
     NamespaceName,
     OrganisationId,
     PolicyArn,
+    Principal,
     PropertyName,
     PropertyValue,
     ReaderText,
     RefPattern,
     Region,
     RegistryKey,
+    ReplicationPrefix,
     RepositoryName,
     ResourceTagKey,
     ResourceTagValue,
@@ -50,6 +53,7 @@ from ecr.settings.types import (
     SomeDistinct,
     StackName,
     StageName,
+    StatementName,
     TagPattern,
     Url,
     VariablesPrefix,
@@ -476,6 +480,30 @@ class Lock(SettingsModel):
     change the policy that says so."""
 
 
+class OwnStatement(SettingsModel):
+    """A statement of one's own in the policies of the registries that images are pushed to."""
+
+    name: StatementName
+    """What it is called; the policy has it as OwnNAME."""
+    effect: Literal["Allow", "Deny"] = "Allow"
+    """Whether it allows or denies."""
+    principals: SomeDistinct[Principal]
+    """Whom it is about: accounts, roles, users, services of AWS, or `*` for everybody."""
+    actions: SomeDistinct[EcrAction]
+    """What it is about, such as ecr:ReplicateImage."""
+    repositories: SomeDistinct[ScanFilter] = ("*",)
+    """The image repositories, by name, with `*` for any run of characters."""
+    conditions: dict[str, dict[str, SomeDistinct[str]]] = Field(default={})
+    """Conditions in IAM's own words: operator, key, values."""
+
+    @check
+    def _everybody_is_narrowed(self) -> Iterator[Contradiction]:
+        if self.effect == "Allow" and "*" in self.principals and not self.conditions:
+            yield Contradiction(
+                ("principals",), "allows everybody; name somebody, or narrow it by conditions"
+            )
+
+
 class Access(SettingsModel):
     """Who may pull, and by which documents."""
 
@@ -486,9 +514,27 @@ class Access(SettingsModel):
     """Who may pull beside the organisation: accounts, roles, and organisation paths."""
     functions: Functions | None = None
     """Lambda functions that run images straight from the registry, instead of replicas."""
+    statements: tuple[OwnStatement, ...] = ()
+    """Statements of one's own, beside those that the program writes in the policy of each registry that
+    images are pushed to."""
     lock: Lock | None = None
     """Refuses deletions and changes of policies in every registry; without the key identity policies
     alone decide. Every registry must then have its `role`."""
+
+    @check
+    def _statements_are_of_registries(self) -> Iterator[Contradiction]:
+        if self.statements and self.policy == "repository":
+            yield Contradiction(
+                ("statements",),
+                "are part of a registry policy; remove them, or write policy: registry",
+            )
+        names: set[str] = set()
+        for index, each in whole(self.statements):
+            if each.name in names:
+                yield Contradiction(
+                    ("statements", index, "name"), "is taken already; choose another"
+                )
+            names.add(each.name)
 
     @check
     def _locks_are_of_registries(self) -> Iterator[Contradiction]:
@@ -540,6 +586,24 @@ class Registries(SettingsModel):
     adopted: Distinct[RegistryKey] = ()
     """Registries, as ACCOUNT/REGION, whose settings of other hands are replaced by the planned ones; see
     `python -m ecr adopt` first."""
+
+
+class OwnReplication(SettingsModel):
+    """A replication rule of one's own, beside those that fill replicas."""
+
+    source: RegistryKey | None = None
+    """The registry that it is a rule of, as ACCOUNT/REGION; without the key the artifacts registry."""
+    destinations: SomeDistinct[RegistryKey]
+    """The registries that it copies to, as ACCOUNT/REGION. ECR makes the image repositories there."""
+    prefixes: Annotated[tuple[ReplicationPrefix, ...], Field(max_length=100), EachOnce()] = ()
+    """How the names begin that are copied; without the key everything is."""
+
+
+class Replication(SettingsModel):
+    """Replication beside that of replicas, such as to another Region for the day of a disaster."""
+
+    rules: Annotated[tuple[OwnReplication, ...], Field(max_length=10)] = ()
+    """Rules of one's own. They count among the ten of a registry."""
 
 
 class Confirm(SettingsModel):
@@ -620,6 +684,8 @@ class Settings(SettingsModel):
     adopted: Distinct[ImageName] = ()
     """Names of image repositories that were made by other hands, for the deployment to import and
     change in place; see `python -m ecr adopt` first."""
+    replication: Replication = Replication()
+    """Replication beside that of replicas."""
     registries: Registries = Registries()
     """What stands once for a registry, and was made by other hands. Without the key it stays as it is
     wherever it is neither AWS's default nor what is planned, and everything else is deployed."""
@@ -661,6 +727,29 @@ class Settings(SettingsModel):
                         "is the artifacts registry; Lambda functions of its account and Region use it "
                         "itself, so remove the Region",
                     )
+
+    @check
+    def _replication_begins_where_images_are_pushed(self) -> Iterator[Contradiction]:
+        artifacts = f"{self.artifacts.account}/{self.artifacts.region}"
+        sources = {
+            artifacts,
+            *(f"{each.account}/{each.region}" for _, each in whole(self.account_sets)),
+        }
+        ours = regions.partition_of(self.artifacts.region)
+        for index, rule in whole(self.replication.rules):
+            place = ("replication", "rules", index)
+            source = rule.source or artifacts
+            if source not in sources:
+                yield Contradiction(
+                    (*place, "source"),
+                    f"is no registry that images are pushed to; write one of {', '.join(sorted(sources))}",
+                )
+            for number, each in enumerate(rule.destinations):
+                where = (*place, "destinations", number)
+                if each == source:
+                    yield Contradiction(where, "is the source itself; remove it")
+                elif regions.partition_of(each.partition("/")[2]) != ours:
+                    yield Contradiction(where, f"is not in the partition {ours}; remove it")
 
     @check
     def _adopted_registries_are_known(self) -> Iterator[Contradiction]:
