@@ -4,10 +4,12 @@ from typing import Any
 
 import pulumi
 
+from ecr.deploy.lifecycle_trial import try_lifecycles
 from ecr.deploy.observation import read_registries
 from ecr.deploy.outputs import announce, outputs
 from ecr.deploy.resources import declare, declare_providers
 from ecr.deploy.run_report import begin_run
+from ecr.deploy.standing import asking
 from ecr.engine.last_outputs import read_last
 from ecr.errors import EstateError
 from ecr.github.inventory import connect, read_inventory
@@ -26,10 +28,14 @@ async def main() -> dict[str, Any]:
         github = run.step("github", connect, settings)
         asked = ledger.to_confirm(settings.retire)
         inventory = await run.wait("inventory", read_inventory(settings, asked, github))
-        providers = declare_providers(assumed_roles(settings, preview=run.preview))
-        reading = read_registries(providers, settings, inventory, ledger, github)
+        roles = assumed_roles(settings, preview=run.preview)
+        providers = declare_providers(roles)
+        ask = asking(roles)
+        reading = read_registries(providers, settings, inventory, ledger, github, ask=ask)
         read = settings, inventory, ledger, await run.wait("observation", reading)
         plan = run.step("plan", build_plan, *read, owner=run.owner, today=run.today)
+        trial = try_lifecycles(ask, plan, ledger, read[-1], preview=run.preview)
+        await run.wait("lifecycle", trial)
     except EstateError as error:
         raise pulumi.RunError(str(error)) from None
     announce(inventory, plan)

@@ -14,11 +14,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from pulumi.runtime import configure, mocks, rpc, set_all_config
 from pulumi.runtime.settings import set_root_resource
 from pulumi.runtime.stack import run_in_stack
 
+from ecr.deploy.standing import Ask
+from ecr.registry.registry import Registry
 from sandbox.github import Organisation
 from sandbox.github.api import Api
 from sandbox.github.exchange import Request
@@ -45,6 +48,7 @@ class Registration:
     imported: str
     dependencies: tuple[str, ...]
     aliases: tuple[str, ...]
+    ignored: tuple[str, ...]
 
 
 class Monitor(mocks.MockMonitor):
@@ -69,6 +73,7 @@ class Monitor(mocks.MockMonitor):
                     imported=request.importId,
                     dependencies=tuple(request.dependencies),
                     aliases=tuple(each.urn for each in request.aliases),
+                    ignored=tuple(request.ignoreChanges),
                 )
             )
         return super().RegisterResource(request)  # type: ignore[no-untyped-call]
@@ -112,6 +117,7 @@ def deploy(
     *,
     last_outputs: Mapping[str, Any] | None = None,
     other_outputs: Mapping[str, Mapping[str, Any]] | None = None,
+    aws: Mapping[str, Mapping[str, Any] | None] | None = None,
     stack: str = "test",
     secret_keys: tuple[str, ...] = (),
     preview: bool = False,
@@ -119,7 +125,8 @@ def deploy(
 ) -> Deployment:
     """Run the program to its end. Raises what it raises.
 
-    ``other_outputs`` are those of other stacks, by name.
+    ``other_outputs`` are those of other stacks, by name; ``aws`` is what AWS answers beside the
+    providers, by the operation's name.
     """
     log: list[str] = []
 
@@ -140,10 +147,29 @@ def deploy(
         )
         set_root_resource(None)  # type: ignore[arg-type] # the run below makes its own
         set_all_config(dict(config), list(secret_keys))
-        _run_until_complete(run_in_stack(program or _main))
+        with patch("ecr.program.asking", lambda _: standing(aws or {})):
+            _run_until_complete(run_in_stack(program or _main))
         return Deployment(monitor.registrations, monitor.outputs, log)
 
     return contextvars.copy_context().run(run)
+
+
+def standing(answers: Mapping[str, Mapping[str, Any] | None]) -> Ask:
+    """Answer for accounts in which nobody has set anything, but for these operations."""
+    fresh: dict[str, Mapping[str, Any]] = {
+        "describe_registry": {"replicationConfiguration": {"rules": []}},
+        "get_account_setting": {"name": "REGISTRY_POLICY_SCOPE", "value": "V1"},
+        "get_registry_scanning_configuration": {
+            "scanningConfiguration": {"scanType": "BASIC", "rules": []}
+        },
+    }
+
+    async def ask(
+        _service: str, operation: str, _registry: Registry, _arguments: Mapping[str, Any]
+    ) -> Mapping[str, Any] | None:
+        return {**fresh, **answers}.get(operation)
+
+    return ask
 
 
 def _logger(log: list[str]) -> logging.Logger:

@@ -225,6 +225,20 @@ def test_the_stack_is_named_in_the_commands_that_are_printed(
     assert all(command.endswith("--stack prod") for command in commands)
 
 
+def test_settings_of_registries_by_other_hands_are_listed_beside(
+    pulumi: Pulumi, aws: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pulumi(**IN_ROLE)
+    aws.put_registry_scanning_configuration(scanType="ENHANCED", rules=[])
+    assert main(["adopt"]) == 0
+    printed = capsys.readouterr().out
+    assert "ENHANCED" in printed
+    assert f'ecr-estate:registries.adopted: ["{SOURCE}"]' in printed
+    assert main(["adopt", "--json"]) == 0
+    (waits,) = json.loads(capsys.readouterr().out)["registrySettings"]
+    assert (waits["registry"], waits["setting"]) == (SOURCE, "scanning")
+
+
 def test_what_the_state_holds_or_the_stack_made_needs_no_adoption(
     pulumi: Pulumi, aws: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:

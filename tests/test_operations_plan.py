@@ -146,6 +146,21 @@ def test_what_a_guard_holds_is_said_beside_what_is_deployed(
     assert "**created**" in shown
 
 
+def test_a_setting_of_other_hands_is_shown_as_it_is_and_as_it_is_planned(
+    engine: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    waits = {"registry": "111111111111/eu-west-1", "setting": "scanning", "now": "A", "then": "B"}
+    engine(step("create"), changes={"created": CREATED}, waitingSettings=[waits])
+    assert main(["plan"]) == 0, "what waits to be adopted holds nobody up"
+    shown = capsys.readouterr().out
+    assert "  - 111111111111/eu-west-1, scanning\n    now:  A\n    then: B\n" in shown
+    assert 'registries.adopted to ["111111111111/eu-west-1"]' in shown
+    assert main(["plan", "--comment"]) == 0
+    shown = capsys.readouterr().out
+    assert "> [!WARNING]\n> 1 setting of registries, made by other hands" in shown
+    assert "! scanning of 111111111111/eu-west-1\n- A\n+ B" in shown
+
+
 def test_any_other_error_is_a_plain_failure(
     engine: Engine, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -40,6 +40,7 @@ def test_a_run_tells_every_step_with_its_time_and_what_it_counted(files: Path) -
         "inventory",
         "observation",
         "plan",
+        "lifecycle",
         "resources",
     ]
     assert all(each["seconds"] >= 0 for each in read["steps"])

@@ -160,14 +160,25 @@ def test_a_wrong_value_is_named_with_its_remedy(changes: dict[str, Any], expecte
     assert any(expected in line for line in found), found
 
 
-def test_a_lambda_account_cannot_be_the_artifacts_account_nor_be_listed_twice() -> None:
+def test_another_region_of_the_artifacts_account_gets_replicas_and_its_own_does_not() -> None:
+    def of(*regions: str) -> list[str]:
+        accounts = [{"account": ARTIFACTS, "regions": regions}]
+        return offences(lambdaReplicas={"accounts": accounts})
+
+    settings(lambdaReplicas={"accounts": [{"account": ARTIFACTS, "regions": ["us-east-1"]}]})
+    (found,) = of("us-east-1", "eu-west-1")
+    assert "accounts[0].regions[1]" in found
+    assert "is the artifacts registry" in found
+
+
+def test_a_registry_of_replicas_is_not_the_artifacts_registry_and_is_listed_once() -> None:
     accounts = [
         {"account": account, "regions": ["eu-west-1"]} for account in (ARTIFACTS, LAMBDA, LAMBDA)
     ]
     found = offences(lambdaReplicas={"accounts": accounts})
     assert len(found) == 2
-    assert "accounts[0].account" in found[0]
-    assert "is the artifacts account" in found[0]
+    assert "accounts[0].regions[0]" in found[0]
+    assert "is the artifacts registry" in found[0]
     assert "accounts[2].account" in found[1]
     assert "list its Regions in one entry" in found[1]
 
@@ -219,7 +230,7 @@ def test_contradictions_are_reported_in_the_round_of_what_is_wrong_by_itself() -
         "ecr-estate:lambdaReplicas.accounts[0].account",
         "ecr-estate:images.count",
         "ecr-estate:images.mutableTags",
-        "ecr-estate:lambdaReplicas.accounts[1].account",
+        "ecr-estate:lambdaReplicas.accounts[1].regions[0]",
         "ecr-estate:scanning.onPushOnly",
     ]
 

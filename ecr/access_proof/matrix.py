@@ -69,7 +69,7 @@ class Target:
 
 def targets(plan: EstatePlan) -> list[Target]:
     """Return every image repository of a plan."""
-    by_registry = {each.registry: each.policy for each in plan.registries}
+    by_registry = {each.registry: each.own_policy for each in plan.registries}
     return [
         Target(each, tuple(filter(None, (by_registry[each.placement.registry], each.policy))))
         for each in plan.image_repositories

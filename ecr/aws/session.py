@@ -3,7 +3,7 @@
 Owns credentials and their renewal, retries, the check that credentials are of the account that is
 worked in, and how a failure of AWS is reported. Reads the environment as boto3 does. boto3 is
 imported when the first client is needed, because some commands need none. Changes nothing in AWS:
-that is up to the command. No deployment uses it.
+that is up to the command. A deployment reads by it what the AWS provider cannot read.
 """
 
 from collections.abc import Callable, Iterator, Mapping

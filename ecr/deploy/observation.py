@@ -14,6 +14,7 @@ from typing import Any
 import pulumi
 from pulumi.runtime import invoke_async
 
+from ecr.deploy.standing import Ask, observe_beside
 from ecr.deploy.variables import read_variables
 from ecr.engine.invoke import ask_state
 from ecr.engine.types import REPOSITORY, VARIABLE
@@ -71,18 +72,18 @@ async def held() -> dict[str, Mapping[str, str]]:
     """Return the locations of all image repositories that the state of this stack holds, with tags."""
     return {
         urn.rpartition("::")[2]: resource["outputs"].get("tags") or {}
-        for urn, resource in (await _state()).items()
+        for urn, resource in (await whole_state()).items()
         if resource["type"] == REPOSITORY
     }
 
 
 async def held_variables() -> tuple[str, ...]:
     """Return the engine's names (URNs) of the Actions variables that the state of this stack holds."""
-    state = await _state()
+    state = await whole_state()
     return tuple(urn for urn, resource in state.items() if resource["type"] == VARIABLE)
 
 
-async def _state() -> Mapping[str, Mapping[str, Any]]:
+async def whole_state() -> Mapping[str, Mapping[str, Any]]:
     """Read what the state of this stack holds, by the engine's names."""
     stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
     try:
@@ -102,9 +103,15 @@ async def read_registries(
     inventory: Inventory,
     ledger: Ledger,
     github: pulumi.ProviderResource | None,
+    *,
+    ask: Ask,
 ) -> Observed:
-    """Look at every registry, and at variables on GitHub, with the providers of this deployment."""
+    """Look at every registry, and at variables on GitHub, with the providers of this deployment.
+
+    ``ask`` is for what the AWS provider cannot read.
+    """
     observed = await observe(through(providers), held, settings, inventory, ledger)
+    observed = await observe_beside(ask, whole_state, observed, settings, ledger)
     if github is None or settings.push_roles is None or not settings.push_roles.variables:
         return observed
     fetch = provider_fetch(github, settings.github)

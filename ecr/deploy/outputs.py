@@ -29,7 +29,7 @@ OUTPUTS: Mapping[str, str] = {
     "pushRoles": "for each service that has one, the role by which its workflows push",
     "namespaces": "for each namespace, the identity policy of whoever runs its images, as text",
     "report": "counts by state and kind, the stages in the order of promotion, the registries, what "
-    "waits for a confirmation, what was deselected and why, the topics of the alerts, and which replication prefixes bleed",
+    "waits for a confirmation, which settings of registries wait to be adopted, what was deselected and why, the topics of the alerts, and which replication prefixes bleed",
 }
 """What each output of a stack means, for the reference."""
 
@@ -59,6 +59,16 @@ def announce(inventory: Inventory, plan: EstatePlan) -> None:
                 f"it is right, set {guard.confirmation} for one deployment:\n"
                 + _listed(guard.offences)
             )
+    if plan.waiting_settings:
+        pulumi.log.warn(
+            "Settings of registries are by other hands. They are left as they are, and everything else "
+            "is deployed. To have them replaced, name the registry under registries.adopted; to leave "
+            "them for good, name the setting under registries.unmanaged:\n"
+            + _listed(
+                f"{each.registry.key}: {each.setting} is {each.now}, and {each.then} is planned"
+                for each in plan.waiting_settings
+            )
+        )
     notes = (*inventory.notes, *plan.notes)
     if notes:
         pulumi.log.warn("Please note:\n" + _listed(notes))
@@ -89,6 +99,7 @@ def outputs(settings: Settings, plan: EstatePlan) -> dict[str, Any]:
             "deselected": dict(plan.deselected),
             "leftOut": len(plan.left_out),
             "waiting": {each.key: each.count for each in plan.guards if each.tripped},
+            "waitingSettings": [each.described() for each in plan.waiting_settings],
             "alertTopics": [each.topic_arn for each in plan.alerts],
             "bleeding": {prefix: sorted(bleeding[prefix]) for prefix in sorted(bleeding)},
         },

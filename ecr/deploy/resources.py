@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import pulumi
 import pulumi_aws as aws
 
-from ecr.plan.access.push_roles import AUDIENCE, ISSUER
+from ecr.plan.access.push_roles import AUDIENCE, ISSUER, provider_arn
 from ecr.plan.alerts import KEY_TAGS
 from ecr.plan.model import (
     PUSH_ROLE_PATH,
@@ -23,7 +23,9 @@ from ecr.plan.model import (
     PushRole,
     RegistryPlan,
 )
+from ecr.plan.registry_settings import SCOPE
 from ecr.registry.registry import Registry
+from ecr.settings.models import RegistrySetting
 
 REGISTRATIONS_A_TURN = 100
 """Image repositories between two turns of the event loop, so that registrations leave as they come;
@@ -55,7 +57,8 @@ async def declare(
         if index % REGISTRATIONS_A_TURN == 0:
             await asyncio.sleep(0)
     trusted = [
-        declare_identity_provider(each, providers[each.account]) for each in plan.identity_providers
+        declare_identity_provider(each, providers[each.account], found=each in plan.found_providers)
+        for each in plan.identity_providers
     ]
     for index, role in enumerate(plan.push_roles, 1):
         declare_push_role(role, providers[role.registry.account], github, trusted)
@@ -94,53 +97,76 @@ def declare_registries(
     policies = []
     for plan in sorted(registries, key=lambda each: bool(each.replication)):
         key, region = plan.registry.key, plan.registry.region
-        options = pulumi.ResourceOptions(provider=providers[plan.registry.account])
+        provider = providers[plan.registry.account]
         before = []
-        if plan.policy_scope:
+        own_scope = plan.policy_scope and "accountSettings" not in plan.alone
+        if own_scope or "accountSettings" in plan.left:
             before.append(
                 aws.ecr.AccountSetting(
                     key,
                     region=region,
-                    name="REGISTRY_POLICY_SCOPE",
-                    value=plan.policy_scope,
-                    opts=options,
+                    name=SCOPE,
+                    value=plan.policy_scope or "V2",
+                    opts=_once(plan, "accountSettings", provider, "value"),
                 )
             )
-        if plan.policy:
+        if plan.own_policy or "policy" in plan.left:
             policies.append(
                 aws.ecr.RegistryPolicy(
                     key,
                     region=region,
-                    policy=plan.policy,
+                    policy=plan.policy or "{}",
                     opts=pulumi.ResourceOptions.merge(
-                        options, pulumi.ResourceOptions(depends_on=before)
+                        _once(plan, "policy", provider, "policy"),
+                        pulumi.ResourceOptions(depends_on=before),
                     ),
                 )
             )
-        aws.ecr.RegistryScanningConfiguration(
-            key,
-            region=region,
-            scan_type=plan.scan_type,
-            rules=[
-                aws.ecr.RegistryScanningConfigurationRuleArgs(
-                    scan_frequency=frequency,
-                    repository_filters=[
-                        aws.ecr.RegistryScanningConfigurationRuleRepositoryFilterArgs(
-                            filter=name, filter_type="WILDCARD"
-                        )
-                        for name in filters
-                    ],
-                )
-                for frequency, filters in (
-                    (plan.scan_frequency, plan.scan_filters),
-                    ("SCAN_ON_PUSH", plan.scan_on_push),
-                )
-                if filters
-            ],
-            opts=options,
-        )
-        if plan.replication:
+        if "scanning" not in plan.alone or "scanning" in plan.left:
+            _declare_scanning(plan, _once(plan, "scanning", provider, "scanType", "rules"))
+        if plan.own_replication or "replication" in plan.left:
+            options = _once(plan, "replication", provider, "replicationConfiguration")
             _declare_replication(plan, policies, options)
+
+
+def _once(
+    plan: RegistryPlan,
+    setting: RegistrySetting,
+    provider: aws.Provider,
+    *properties: str,
+) -> pulumi.ResourceOptions:
+    """Return the options of what stands once for a registry.
+
+    What the engine's state holds and is left alone is declared as the state has it, and stays when the
+    declaration goes: to end it would be a change too.
+    """
+    left = setting in plan.left
+    return pulumi.ResourceOptions(
+        provider=provider,
+        ignore_changes=list(properties) if left else None,
+        retain_on_delete=left or None,
+    )
+
+
+def _declare_scanning(plan: RegistryPlan, options: pulumi.ResourceOptions) -> None:
+    aws.ecr.RegistryScanningConfiguration(
+        plan.registry.key,
+        region=plan.registry.region,
+        scan_type=plan.scan_type,
+        rules=[
+            aws.ecr.RegistryScanningConfigurationRuleArgs(
+                scan_frequency=frequency,
+                repository_filters=[
+                    aws.ecr.RegistryScanningConfigurationRuleRepositoryFilterArgs(
+                        filter=name, filter_type="WILDCARD"
+                    )
+                    for name in filters
+                ],
+            )
+            for frequency, filters in plan.scanning_rules()
+        ],
+        opts=options,
+    )
 
 
 def _declare_replication(
@@ -182,10 +208,20 @@ def declare_alerts(plan: AlertPlan, provider: aws.Provider) -> None:
         enable_key_rotation=True,
         policy=plan.key_policy,
         tags=KEY_TAGS,
-        opts=options,
+        opts=pulumi.ResourceOptions(
+            provider=provider,
+            import_=f"{plan.found_key.rpartition('/')[2]}@{region}" if plan.found_key else None,
+        ),
     )
     topic = aws.sns.Topic(
-        key, region=region, name=plan.topic, kms_master_key_id=encryption.arn, opts=options
+        key,
+        region=region,
+        name=plan.topic,
+        kms_master_key_id=encryption.arn,
+        opts=pulumi.ResourceOptions(
+            provider=provider,
+            import_=f"{plan.topic_arn}@{region}" if plan.found_topic else None,
+        ),
     )
     policy = aws.sns.TopicPolicy(
         key, region=region, arn=topic.arn, policy=plan.topic_policy, opts=options
@@ -261,7 +297,7 @@ def declare_image_repository(
     )
     # The parent is what orders these behind their image repository; the name itself is known. The
     # provider replaces a lifecycle policy that changes, and as there is one at most, the end of the
-    # old one must come first, or it would be the end of the new one.
+    # old one must come first, or it would be the end of the new one. ``lifecycle_trial`` has asked ECR.
     beneath = pulumi.ResourceOptions(parent=repository, protect=False, delete_before_replace=True)
     if image_repository.lifecycle:
         aws.ecr.LifecyclePolicy(
@@ -283,7 +319,7 @@ def declare_image_repository(
 
 
 def declare_identity_provider(
-    registry: Registry, provider: aws.Provider
+    registry: Registry, provider: aws.Provider, *, found: bool = False
 ) -> aws.iam.OpenIdConnectProvider:
     """Register GitHub's identity provider in an account, where it stays when this program leaves it.
 
@@ -293,7 +329,11 @@ def declare_identity_provider(
         f"{registry.account}/github",
         url=f"https://{ISSUER}",
         client_id_lists=[AUDIENCE],
-        opts=pulumi.ResourceOptions(provider=provider, retain_on_delete=True),
+        opts=pulumi.ResourceOptions(
+            provider=provider,
+            retain_on_delete=True,
+            import_=provider_arn(registry) if found else None,
+        ),
     )
 
 
@@ -312,7 +352,11 @@ def declare_push_role(
         description=f"Pushes images of {planned.service}",
         assume_role_policy=planned.trust,
         permissions_boundary=planned.boundary,
-        opts=pulumi.ResourceOptions(provider=provider, depends_on=trusted),
+        opts=pulumi.ResourceOptions(
+            provider=provider,
+            depends_on=trusted,
+            import_=planned.name if planned.stands_at else None,
+        ),
     )
     aws.iam.RolePolicy(
         key,

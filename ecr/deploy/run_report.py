@@ -147,6 +147,7 @@ def _facts(given: object) -> dict[str, Any]:
                 "imageRepositories": len(given.image_repositories),
                 "guards": [_guard(each) for each in given.guards if each.count],
                 "changes": summary(given.changes),
+                "waitingSettings": [each.described() for each in given.waiting_settings],
             }
     return {}
 

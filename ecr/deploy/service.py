@@ -21,7 +21,9 @@ from ecr.settings.models import Settings
 def for_services(settings: Settings, plan: EstatePlan) -> dict[str, Any]:
     """Return the stack's output ``forServices``, of which ``Estate.of`` reads; the engine drops nulls."""
     registry = artifacts_registry(settings)
-    rules = next((each.replication for each in plan.registries if each.registry == registry), ())
+    rules = next(
+        (each.own_replication for each in plan.registries if each.registry == registry), ()
+    )
     return {
         "registry": registry.key,
         "immutable": settings.images.immutable,

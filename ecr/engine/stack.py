@@ -61,6 +61,10 @@ class Stack:
             for each in self._of(REPOSITORY)
         }
 
+    async def whole(self) -> dict[str, Mapping[str, Any]]:
+        """Return what the state holds, by the engine's names (URNs)."""
+        return {each["urn"]: each for each in self._resources}
+
     def providers(self) -> dict[str, str]:
         """Return the URNs of the AWS providers that the state holds, by account."""
         return {each["urn"].rpartition("::")[2]: each["urn"] for each in self._of(PROVIDER)}

@@ -3,6 +3,13 @@
 REPOSITORY = "aws:ecr/repository:Repository"
 PROVIDER = "pulumi:providers:aws"
 ROLE = "aws:iam/role:Role"
+REGISTRY_POLICY = "aws:ecr/registryPolicy:RegistryPolicy"
+REPLICATION_CONFIGURATION = "aws:ecr/replicationConfiguration:ReplicationConfiguration"
+SCANNING = "aws:ecr/registryScanningConfiguration:RegistryScanningConfiguration"
+ACCOUNT_SETTING = "aws:ecr/accountSetting:AccountSetting"
+IDENTITY_PROVIDER = "aws:iam/openIdConnectProvider:OpenIdConnectProvider"
+ALERT_KEY = "aws:kms/key:Key"
+ALERT_TOPIC = "aws:sns/topic:Topic"
 STACK = "pulumi:pulumi:Stack"
 VARIABLE = "github:index/actionsVariable:ActionsVariable"
 
@@ -10,13 +17,13 @@ TYPE_WORDS = {
     REPOSITORY: "image repository",
     "aws:ecr/lifecyclePolicy:LifecyclePolicy": "lifecycle policy of",
     "aws:ecr/repositoryPolicy:RepositoryPolicy": "policy of",
-    "aws:ecr/registryPolicy:RegistryPolicy": "registry policy of",
-    "aws:ecr/replicationConfiguration:ReplicationConfiguration": "replication of",
-    "aws:ecr/registryScanningConfiguration:RegistryScanningConfiguration": "scanning of",
-    "aws:ecr/accountSetting:AccountSetting": "registry policy scope of",
+    REGISTRY_POLICY: "registry policy of",
+    REPLICATION_CONFIGURATION: "replication of",
+    SCANNING: "scanning of",
+    ACCOUNT_SETTING: "registry policy scope of",
     ROLE: "push role",
     "aws:iam/rolePolicy:RolePolicy": "policy of the push role",
-    "aws:iam/openIdConnectProvider:OpenIdConnectProvider": "identity provider",
+    IDENTITY_PROVIDER: "identity provider",
     VARIABLE: "variable on GitHub",
 }
 """What the resources of each type are called in front of their names."""

@@ -18,6 +18,9 @@ from ecr.ledger.shards import WHOLE, Shard
 
 LEDGER_SCHEMA = 1
 
+Hold = Literal["managed", "left"]
+"""Whether a setting of a registry is this stack's, or only in the engine's state and left alone."""
+
 LedgerState = Literal["active", "kept", "retiring"]
 STATES: tuple[LedgerState, ...] = ("active", "kept", "retiring")
 
@@ -82,13 +85,15 @@ class Entry:
 class Ledger:
     """All entries by GitHub id.
 
-    The rest is for an estate on several stacks, of which ``shard`` is this stack's part: the ids that
+    ``registries`` says, by "ACCOUNT/REGION", what this stack deployed of what stands once for a registry;
+    None in a ledger from before it was written down. The rest is for an estate on several stacks, of which ``shard`` is this stack's part: the ids that
     are ``arriving`` from another stack's ledger, those that are ``leaving`` this stack's own, and
     among the latter those for which it is ``waiting`` until the other stack has them.
     """
 
     entries: Mapping[int, Entry] = field(default_factory=dict)
     shard: Shard = WHOLE
+    registries: Mapping[str, Mapping[str, Hold]] | None = None
     arriving: frozenset[int] = frozenset()
     leaving: frozenset[int] = frozenset()
     waiting: frozenset[int] = frozenset()
@@ -99,6 +104,22 @@ class Ledger:
         return tuple(
             github_id for github_id, entry in self.owned.items() if entry.state == "active"
         )
+
+    def hold(self, registry: str, setting: str) -> Hold | None:
+        """Return what this stack has of a setting of a registry; None where it never deployed it.
+
+        A ledger from before this was written down comes from a stack that deployed every setting of the
+        registries in which it has image repositories.
+        """
+        if self.registries is not None:
+            return self.registries.get(registry, {}).get(setting)
+        within = f"{registry}/"
+        stands = any(
+            location.startswith(within)
+            for entry in self.entries.values()
+            for location in (*entry.placements, *entry.replicas)
+        )
+        return "managed" if stands else None
 
     def to_confirm(self, retire: Container[str]) -> tuple[int, ...]:
         """Return the ids that GitHub is asked for by themselves, where its list lacks them.
@@ -139,6 +160,11 @@ class Ledger:
                 }
                 for github_id, entry in sorted(self.entries.items())
             },
+            **(
+                {}
+                if self.registries is None
+                else {"registries": {key: dict(held) for key, held in self.registries.items()}}
+            ),
         }
 
 
@@ -161,6 +187,7 @@ def parse_ledger(output: object, source: Source = THIS_STACK) -> Ledger:
         )
     try:
         entries = {int(github_id): _entry(raw) for github_id, raw in output["services"].items()}
+        registries = _registries(output.get("registries"))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise source.refusal(f"an entry is damaged ({error!r})") from error
     held = Counter(
@@ -168,7 +195,7 @@ def parse_ledger(output: object, source: Source = THIS_STACK) -> Ledger:
     )
     if twice := [location for location, count in held.items() if count > 1]:
         raise source.refusal(f"{twice[0]} stands in it twice")
-    return Ledger(entries)
+    return Ledger(entries, registries=registries)
 
 
 def gather(own: Ledger, others: Mapping[int, Ledger], shard: Shard) -> Ledger:
@@ -188,6 +215,7 @@ def gather(own: Ledger, others: Mapping[int, Ledger], shard: Shard) -> Ledger:
     return Ledger(
         dict(sorted(entries.items())),
         shard,
+        own.registries,
         arriving=frozenset(filter(shard.owns, entries)) - own.entries.keys(),
         leaving=frozenset(github_id for github_id in own.entries if not shard.owns(github_id)),
         waiting=frozenset(waiting),
@@ -204,6 +232,23 @@ def _entry(raw: Mapping[str, Any]) -> Entry:
         replicas=_states(raw["replicas"]),
         reason=str(raw.get("reason", "")),
     )
+
+
+def _registries(raw: Mapping[str, Any] | None) -> Mapping[str, Mapping[str, Hold]] | None:
+    if raw is None:
+        return None
+    return {
+        str(key): {str(setting): _hold(value) for setting, value in held.items()}
+        for key, held in raw.items()
+    }
+
+
+def _hold(value: object) -> Hold:
+    if value == "managed":
+        return "managed"
+    if value == "left":
+        return "left"
+    raise ValueError(f"nothing that a ledger says of a registry's settings: {value!r}")
 
 
 def _states(raw: Mapping[str, Any]) -> dict[str, LedgerState]:

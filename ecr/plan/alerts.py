@@ -10,11 +10,12 @@ Sources: Amazon ECR User Guide, "Amazon ECR events and EventBridge"; Amazon Insp
 """
 
 import json
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from ecr.plan.access.documents import policy_text
-from ecr.plan.model import AlertPlan, AlertRule, Bleed, RegistryPlan
+from ecr.plan.model import AlertPlan, AlertRule, Bleed, RegistryPlan, StandingAlerts
 from ecr.registry.registry import Registry
 from ecr.settings.models import Alerts
 
@@ -33,37 +34,84 @@ def plan_alerts(
     registries: Iterable[RegistryPlan],
     bleeds: Iterable[Bleed],
     replicas: Container[str],
+    standing: Mapping[Registry, StandingAlerts] = MappingProxyType({}),
 ) -> tuple[AlertPlan, ...]:
     """Return the alerts of every registry; none without the setting.
 
     ``bleeds`` are the names whose replication fails with every push, and means nothing; but for
     those of ``replicas``, which are wanted elsewhere, and whose failures do mean something there.
+    ``standing`` is what stands though the engine's state does not hold it: a topic that another key
+    encrypts is of other hands, and that registry's alerts are left out.
     """
     if alerts is None:
         return ()
     bleeding = sorted({name for each in bleeds for name in each.names if name not in replicas})
-    return tuple(_of_registry(alerts, plan, bleeding) for plan in registries)
+    return tuple(
+        _of_registry(alerts, plan.registry, bleeding, stands)
+        for plan in registries
+        if not _of_other_hands(stands := standing.get(plan.registry, StandingAlerts()))
+    )
 
 
-def _of_registry(alerts: Alerts, plan: RegistryPlan, bleeding: Sequence[str]) -> AlertPlan:
-    registry = plan.registry
+def topic_arn(registry: Registry) -> str:
+    """Return the ARN of a registry's topic."""
+    return f"arn:{registry.partition}:sns:{registry.region}:{registry.account}:{NAME}"
+
+
+def alert_notes(standing: Mapping[Registry, StandingAlerts]) -> Iterator[str]:
+    """Say whose alerts are left out for a topic of other hands, and which keys nobody needs."""
+    for registry, stands in standing.items():
+        if _of_other_hands(stands):
+            yield (
+                f"registry {registry.key}: a topic {NAME} of other hands stands there, and its alerts are "
+                "left out; delete the topic"
+            )
+            continue
+        used = {stands.held_key, _found_key(stands)}
+        for spare in (each for each in stands.keys if each not in used):
+            yield f"{spare}: encrypts no topic of the alerts any more; schedule its deletion"
+
+
+def _of_other_hands(stands: StandingAlerts) -> bool:
+    return stands.topic_key is not None and _key_of_topic(stands) is None
+
+
+def _key_of_topic(stands: StandingAlerts) -> str | None:
+    """Return which of the estate's keys encrypts the topic that stands."""
+    ours = (*stands.keys, *filter(None, [stands.held_key]))
+    named = (stands.topic_key or "").rpartition("/")[2]
+    return next((each for each in ours if each.rpartition("/")[2] == named), None)
+
+
+def _found_key(stands: StandingAlerts) -> str | None:
+    """Return the key that is taken up: the topic's, or else the first that was made for it."""
+    if stands.held_key:
+        return None
+    return _key_of_topic(stands) or next(iter(stands.keys), None)
+
+
+def _of_registry(
+    alerts: Alerts, registry: Registry, bleeding: Sequence[str], stands: StandingAlerts
+) -> AlertPlan:
     rules = (
         basic_scan(alerts.severities),
         enhanced_finding(alerts.severities),
         failed_replication(bleeding),
     )
     where = f"{registry.region}:{registry.account}"
-    topic_arn = f"arn:{registry.partition}:sns:{where}:{NAME}"
+    topic = topic_arn(registry)
     return AlertPlan(
         registry=registry,
         topic=NAME,
-        topic_arn=topic_arn,
+        topic_arn=topic,
         topic_policy=_publishing(
-            topic_arn,
+            topic,
             [f"arn:{registry.partition}:events:{where}:rule/{rule.name}" for rule in rules],
         ),
         key_policy=_encrypting(registry),
         rules=rules,
+        found_key=_found_key(stands),
+        found_topic=stands.topic_key is not None,
     )
 
 

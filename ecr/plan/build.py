@@ -15,8 +15,11 @@ from ecr.github.model import Inventory
 from ecr.ledger.ledger import Ledger
 from ecr.ledger.moves import all_moved
 from ecr.plan.access.push_roles import (
+    AUDIENCE,
     plan_push_roles,
+    provider_notes,
     providers_made,
+    roles_left_out,
     variables_left_alone,
 )
 from ecr.plan.access.registry_policies import (
@@ -27,7 +30,7 @@ from ecr.plan.access.registry_policies import (
     source_policy,
     unbound_replicas,
 )
-from ecr.plan.alerts import plan_alerts
+from ecr.plan.alerts import alert_notes, plan_alerts
 from ecr.plan.architectures import (
     Architecture,
     architecture_of,
@@ -42,6 +45,7 @@ from ecr.plan.lifecycle import choose, lifecycle_document
 from ecr.plan.limits import check_limits
 from ecr.plan.locations import settle
 from ecr.plan.model import (
+    PUSH_ROLE_PATH,
     Bleed,
     EstatePlan,
     ImageRepository,
@@ -53,6 +57,7 @@ from ecr.plan.model import (
 from ecr.plan.namespaces import namespace_of
 from ecr.plan.naming import why_refused
 from ecr.plan.overrides import is_for, selects
+from ecr.plan.registry_settings import holds_after, own_rules, settle_registry
 from ecr.plan.replication import replication_rules
 from ecr.plan.services import Service
 from ecr.registry.registry import Placement, Registry
@@ -99,9 +104,26 @@ def build_plan(
     own = tuple(each for each in services if each.ours)
     image_repositories = tuple(_image_repositories(own, observed, settings, place, owner))
     rules, bleeds = _replication(services)
-    registries = tuple(_registries(settings, rules)) if shard.owns_registry_settings else ()
+    registries = tuple(
+        settle_registry(each, settings, ledger, observed)
+        for each in (_registries(settings, rules) if shard.owns_registry_settings else ())
+    )
     push_roles = plan_push_roles(
-        own, settings, place, owner_id=inventory.owner, standing=observed.variables
+        own,
+        settings,
+        place,
+        owner_id=inventory.owner,
+        standing=observed.variables,
+        roles=observed.roles,
+    )
+    without_role = tuple(roles_left_out(push_roles))
+    _stop_where_asked(without_role, (), settings, first=False)
+    left_out = (*left_out, *without_role)
+    push_roles = tuple(each for each in push_roles if each.stands_at in {None, PUSH_ROLE_PATH})
+    providers = (
+        tuple(providers_made(push_roles, settings))
+        if shard.owns_registry_settings and observed.audiences in {None, (AUDIENCE,)}
+        else ()
     )
     plan = EstatePlan(
         registries=registries,
@@ -110,7 +132,10 @@ def build_plan(
             {
                 **{github_id: ledger.entries[github_id] for github_id in ledger.waiting},
                 **{each.github_id: each.entry for each in own},
-            }
+            },
+            registries=holds_after(registries)
+            if shard.owns_registry_settings
+            else ledger.registries,
         ),
         left_out=left_out,
         bleeds=bleeds if shard.owns_registry_settings else (),
@@ -124,11 +149,11 @@ def build_plan(
                 for location, state in each.entry.replicas.items()
                 if state == "active"
             },
+            observed.alerts,
         ),
         push_roles=push_roles,
-        identity_providers=tuple(providers_made(push_roles, settings))
-        if shard.owns_registry_settings
-        else (),
+        identity_providers=providers,
+        found_providers=providers if observed.audiences else (),
         namespaces={
             name: namespace_policy(name, sources) for name in sorted(settings.namespaces.known)
         },
@@ -137,11 +162,14 @@ def build_plan(
             *settled.notes,
             *unbound_replicas(image_repositories, settings),
             *variables_left_alone(push_roles),
+            *provider_notes(observed.audiences),
+            *alert_notes(observed.alerts),
         ),
         deselected=Counter(inventory.deselected.values()),
         stages=tuple(each.stage for each in place("") if each.stage),
         guards=guards,
     )
+    _stop_where_settings_wait(plan, settings)
     near = check_limits(
         plan, images=observed.images, held=_count(services), first=not ledger.entries
     )
@@ -208,6 +236,22 @@ def _stop_where_asked(
         raise EstateError(
             f"{len(left_out)} repositories cannot be placed, and strict is set; nothing was changed.",
             [f"{each.repository}: {each.reason}" for each in left_out],
+        )
+
+
+def _stop_where_settings_wait(plan: EstatePlan, settings: Settings) -> None:
+    """Stop for settings of registries by other hands, where an operator wants to be asked first."""
+    waiting = plan.waiting_settings
+    if waiting and settings.strict:
+        raise EstateError(
+            f"{len(waiting)} settings of registries are by other hands, and strict is set; nothing was "
+            "changed. `python -m ecr adopt` says what adopting them means.",
+            [
+                f"registry {each.registry.key}: its {each.setting} is {each.now}, and {each.then} is "
+                f"planned; name the registry under registries.adopted, or {each.setting} under "
+                "registries.unmanaged"
+                for each in waiting
+            ],
         )
 
 
@@ -382,5 +426,5 @@ def _registries(
             scan_frequency="SCAN_ON_PUSH" if basic else "CONTINUOUS_SCAN",
             scan_filters=settings.scanning.filters,
             scan_on_push=settings.scanning.on_push_only,
-            replication=rules.get(registry, ()),
+            replication=(*rules.get(registry, ()), *own_rules(registry, settings)),
         )

@@ -120,8 +120,8 @@ def check_limits(
 def documents_of(plan: EstatePlan) -> Iterator[Document]:
     """Yield every policy document of a plan, those that many image repositories share once."""
     for each in plan.registries:
-        if each.policy:
-            yield Document("registry", f"registry {each.registry.key}", each.policy)
+        if each.own_policy:
+            yield Document("registry", f"registry {each.registry.key}", each.own_policy)
     shared: dict[str, str] = {}
     for repository in plan.image_repositories:
         if repository.policy:
@@ -163,11 +163,11 @@ def _of_registries(registries: Iterable[RegistryPlan]) -> Iterator[_Use]:
                 "write wider patterns under `scanning`",
             )
         fewer = "replicate all services, or give those that are replicated a common prefix"
-        yield _Use(where, "{} replication rules", len(plan.replication), MAX_RULES, fewer)
+        yield _Use(where, "{} replication rules", len(plan.own_replication), MAX_RULES, fewer)
         yield _Use(
             where,
             "it replicates to {} registries",
-            len({each for rule in plan.replication for each in rule.destinations}),
+            len({each for rule in plan.own_replication for each in rule.destinations}),
             MAX_DESTINATIONS,
             "list fewer accounts and Regions under lambdaReplicas.accounts",
         )

@@ -1,6 +1,6 @@
 """The plan as plain data: everything that will exist, and why. No behaviour beyond names."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Literal
@@ -8,6 +8,7 @@ from typing import Literal
 from ecr.errors import Guard
 from ecr.ledger.ledger import Ledger, LedgerState
 from ecr.registry.registry import Placement, Registry
+from ecr.settings.models import RegistrySetting
 
 PUSH_ROLE_PATH = "/ecr-estate/"
 """The path of push roles, by which a policy can name them all."""
@@ -25,6 +26,32 @@ class Variable:
 
 
 @dataclass(frozen=True, slots=True)
+class StandingSettings:
+    """What stands once for a registry by other hands, as far as it was asked for.
+
+    ``now`` is a JSON text by setting, None for a setting that is not there; ``held`` are the settings
+    that the engine's state holds, whatever the ledger says.
+    """
+
+    now: Mapping[RegistrySetting, str | None] = field(default_factory=dict)
+    held: AbstractSet[RegistrySetting] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class StandingAlerts:
+    """What stands of the alerts of one registry, where the engine's state does not hold all of it.
+
+    ``topic_key`` is the key of a topic that stands and is not in the state, "" for one without a key,
+    None where there is none. ``keys`` are the ARNs of enabled keys that have the tag of the alerts and
+    are not in the state, and ``held_key`` is the one that is.
+    """
+
+    topic_key: str | None = None
+    keys: tuple[str, ...] = ()
+    held_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """What the registries hold, as far as the ledger does not say.
 
@@ -33,8 +60,11 @@ class Observed:
     ``absent`` are image repositories that the ledger knows and no registry lists; ``images`` are the
     numbers of images in those that are retiring, and in all where the settings ask for it. All by
     location. ``variables`` are those that repositories have, by id and name, where push roles come
-    with variables; a repository that has none of ours in the state was asked. ``reads`` counts the
-    questions.
+    with variables; a repository that has none of ours in the state was asked. ``registries``
+    are the settings of registries that the ledger does not call this stack's own. ``roles`` are
+    the paths, by name, of roles that are called as push roles are; ``audiences`` are those of GitHub's
+    identity provider, None where there is none; ``alerts`` are by registry: all three only of what
+    stands in AWS and not in the engine's state. ``reads`` counts the questions.
     """
 
     unknown: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -42,6 +72,10 @@ class Observed:
     absent: AbstractSet[str] = frozenset()
     images: Mapping[str, int] = field(default_factory=dict)
     variables: Mapping[int, Mapping[str, Variable]] = field(default_factory=dict)
+    registries: Mapping[Registry, StandingSettings] = field(default_factory=dict)
+    roles: Mapping[str, str] = field(default_factory=dict)
+    audiences: tuple[str, ...] | None = None
+    alerts: Mapping[Registry, StandingAlerts] = field(default_factory=dict)
     reads: int = field(default=0, compare=False)
 
 
@@ -102,6 +136,8 @@ class RegistryPlan:
     """What is set once for a whole registry. ``policy`` is a JSON document, None where there is none.
 
     ``scan_on_push`` are the filters of a second scanning rule, beside that of ``scan_frequency``.
+    ``alone`` are settings that are left as they stand, ``left`` those among them that the engine's state
+    holds, and ``waiting`` those of other hands that wait to be adopted.
     """
 
     registry: Registry
@@ -113,6 +149,45 @@ class RegistryPlan:
     scan_filters: tuple[str, ...]
     scan_on_push: tuple[str, ...] = ()
     replication: tuple[ReplicationRule, ...] = ()
+    alone: AbstractSet[RegistrySetting] = frozenset()
+    left: AbstractSet[RegistrySetting] = frozenset()
+    waiting: tuple["WaitingSetting", ...] = ()
+
+    def scanning_rules(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Yield the scanning rules, each as its frequency and its filters."""
+        if self.scan_filters:
+            yield self.scan_frequency, self.scan_filters
+        if self.scan_on_push:
+            yield "SCAN_ON_PUSH", self.scan_on_push
+
+    @property
+    def own_policy(self) -> str | None:
+        """Return the policy that this deployment writes."""
+        return None if "policy" in self.alone else self.policy
+
+    @property
+    def own_replication(self) -> tuple[ReplicationRule, ...]:
+        """Return the replication rules that this deployment writes."""
+        return () if "replication" in self.alone else self.replication
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingSetting:
+    """A setting of a registry by other hands, as it stands and as it is planned: two JSON texts."""
+
+    registry: Registry
+    setting: RegistrySetting
+    now: str
+    then: str
+
+    def described(self) -> dict[str, str]:
+        """Return it as plain data."""
+        return {
+            "registry": self.registry.key,
+            "setting": self.setting,
+            "now": self.now,
+            "then": self.then,
+        }
 
 
 def push_role_arn(registry: Registry, name: str) -> str:
@@ -128,6 +203,7 @@ class PushRole:
     ``variables`` are those that it gets there, the role's own ARN among them. Of these, ``found`` stand
     on GitHub as they are planned, and are taken up; ``held`` are the engine's names of those that its
     state holds. ``left_alone`` are names that stand there with another value, by other hands.
+    ``stands_at`` is the path of a role of this name that stands in AWS and not in the engine's state.
     """
 
     registry: Registry
@@ -141,6 +217,7 @@ class PushRole:
     found: frozenset[str] = frozenset()
     held: Mapping[str, str] = field(default_factory=dict)
     left_alone: tuple[str, ...] = ()
+    stands_at: str | None = None
 
     @property
     def arn(self) -> str:
@@ -182,7 +259,11 @@ class AlertRule:
 
 @dataclass(frozen=True, slots=True)
 class AlertPlan:
-    """The alerts of one registry: an encrypted topic, and the rules that publish to it."""
+    """The alerts of one registry: an encrypted topic, and the rules that publish to it.
+
+    ``found_key`` is the ARN of a key that stands, and ``found_topic`` says whether the topic does: the
+    engine's state does not hold them, and takes them up.
+    """
 
     registry: Registry
     topic: str
@@ -190,6 +271,8 @@ class AlertPlan:
     topic_policy: str
     key_policy: str
     rules: tuple[AlertRule, ...]
+    found_key: str | None = None
+    found_topic: bool = False
 
 
 What = Literal[
@@ -225,7 +308,8 @@ class Change:
 class EstatePlan:
     """Everything that will exist after the deployment, and what was decided on the way.
 
-    ``identity_providers`` are registries whose accounts get GitHub's, and ``namespaces`` the identity
+    ``identity_providers`` are registries whose accounts get GitHub's, ``found_providers`` those among
+    them where it stands and is taken up, and ``namespaces`` the identity
     policies for pulling from each.
     """
 
@@ -237,9 +321,15 @@ class EstatePlan:
     alerts: tuple[AlertPlan, ...] = ()
     push_roles: tuple[PushRole, ...] = ()
     identity_providers: tuple[Registry, ...] = ()
+    found_providers: tuple[Registry, ...] = ()
     namespaces: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     deselected: Mapping[str, int] = field(default_factory=dict)
     stages: tuple[str, ...] = ()
     guards: tuple[Guard, ...] = field(default=(), compare=False)
     changes: tuple[Change, ...] = field(default=(), compare=False)
+
+    @property
+    def waiting_settings(self) -> tuple[WaitingSetting, ...]:
+        """Return the settings of registries by other hands that wait to be adopted."""
+        return tuple(each for plan in self.registries for each in plan.waiting)

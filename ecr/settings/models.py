@@ -22,6 +22,7 @@ from ecr.settings.types import (
     Days,
     Distinct,
     EachOnce,
+    EcrAction,
     FilePath,
     Flag,
     GitHubId,
@@ -34,11 +35,14 @@ from ecr.settings.types import (
     NamespaceName,
     OrganisationId,
     PolicyArn,
+    Principal,
     PropertyName,
     PropertyValue,
     ReaderText,
     RefPattern,
     Region,
+    RegistryKey,
+    ReplicationPrefix,
     RepositoryName,
     ResourceTagKey,
     ResourceTagValue,
@@ -49,6 +53,7 @@ from ecr.settings.types import (
     SomeDistinct,
     StackName,
     StageName,
+    StatementName,
     TagPattern,
     Url,
     VariablesPrefix,
@@ -166,7 +171,8 @@ class LambdaAccount(SettingsModel):
     """An account that runs Docker Lambdas and needs replicas in its own registries."""
 
     account: AccountId
-    """The id of the account, quoted. It cannot be the artifacts account."""
+    """The id of the account, quoted. In the artifacts account only other Regions than the
+    registry's get replicas."""
     regions: SomeDistinct[Region]
     """The Regions in which its functions run; each gets its own replicas."""
     role: RoleArn | None = None
@@ -474,6 +480,30 @@ class Lock(SettingsModel):
     change the policy that says so."""
 
 
+class OwnStatement(SettingsModel):
+    """A statement of one's own in the policies of the registries that images are pushed to."""
+
+    name: StatementName
+    """What it is called; the policy has it as OwnNAME."""
+    effect: Literal["Allow", "Deny"] = "Allow"
+    """Whether it allows or denies."""
+    principals: SomeDistinct[Principal]
+    """Whom it is about: accounts, roles, users, services of AWS, or `*` for everybody."""
+    actions: SomeDistinct[EcrAction]
+    """What it is about, such as ecr:ReplicateImage."""
+    repositories: SomeDistinct[ScanFilter] = ("*",)
+    """The image repositories, by name, with `*` for any run of characters."""
+    conditions: dict[str, dict[str, SomeDistinct[str]]] = Field(default={})
+    """Conditions in IAM's own words: operator, key, values."""
+
+    @check
+    def _everybody_is_narrowed(self) -> Iterator[Contradiction]:
+        if self.effect == "Allow" and "*" in self.principals and not self.conditions:
+            yield Contradiction(
+                ("principals",), "allows everybody; name somebody, or narrow it by conditions"
+            )
+
+
 class Access(SettingsModel):
     """Who may pull, and by which documents."""
 
@@ -484,9 +514,27 @@ class Access(SettingsModel):
     """Who may pull beside the organisation: accounts, roles, and organisation paths."""
     functions: Functions | None = None
     """Lambda functions that run images straight from the registry, instead of replicas."""
+    statements: tuple[OwnStatement, ...] = ()
+    """Statements of one's own, beside those that the program writes in the policy of each registry that
+    images are pushed to."""
     lock: Lock | None = None
     """Refuses deletions and changes of policies in every registry; without the key identity policies
     alone decide. Every registry must then have its `role`."""
+
+    @check
+    def _statements_are_of_registries(self) -> Iterator[Contradiction]:
+        if self.statements and self.policy == "repository":
+            yield Contradiction(
+                ("statements",),
+                "are part of a registry policy; remove them, or write policy: registry",
+            )
+        names: set[str] = set()
+        for index, each in whole(self.statements):
+            if each.name in names:
+                yield Contradiction(
+                    ("statements", index, "name"), "is taken already; choose another"
+                )
+            names.add(each.name)
 
     @check
     def _locks_are_of_registries(self) -> Iterator[Contradiction]:
@@ -523,6 +571,39 @@ class PushRoles(SettingsModel):
     organisation_id: GitHubId | None = None
     """The organisation's numeric id on GitHub. It is asked of GitHub, but with a static list, whose ids
     then must be GitHub's own, it has to be written."""
+
+
+RegistrySetting = Literal["policy", "replication", "scanning", "accountSettings"]
+"""What stands once for a registry, and is replaced whole by whoever writes it."""
+
+
+class Registries(SettingsModel):
+    """What stands once for a registry already, made by other hands: what is left alone or adopted."""
+
+    unmanaged: Distinct[RegistrySetting] = ()
+    """What this program leaves alone in every registry: policy, replication, scanning,
+    accountSettings. What it had written stays as it is then."""
+    adopted: Distinct[RegistryKey] = ()
+    """Registries, as ACCOUNT/REGION, whose settings of other hands are replaced by the planned ones; see
+    `python -m ecr adopt` first."""
+
+
+class OwnReplication(SettingsModel):
+    """A replication rule of one's own, beside those that fill replicas."""
+
+    source: RegistryKey | None = None
+    """The registry that it is a rule of, as ACCOUNT/REGION; without the key the artifacts registry."""
+    destinations: SomeDistinct[RegistryKey]
+    """The registries that it copies to, as ACCOUNT/REGION. ECR makes the image repositories there."""
+    prefixes: Annotated[tuple[ReplicationPrefix, ...], Field(max_length=100), EachOnce()] = ()
+    """How the names begin that are copied; without the key everything is."""
+
+
+class Replication(SettingsModel):
+    """Replication beside that of replicas, such as to another Region for the day of a disaster."""
+
+    rules: Annotated[tuple[OwnReplication, ...], Field(max_length=10)] = ()
+    """Rules of one's own. They count among the ten of a registry."""
 
 
 class Confirm(SettingsModel):
@@ -603,6 +684,11 @@ class Settings(SettingsModel):
     adopted: Distinct[ImageName] = ()
     """Names of image repositories that were made by other hands, for the deployment to import and
     change in place; see `python -m ecr adopt` first."""
+    replication: Replication = Replication()
+    """Replication beside that of replicas."""
+    registries: Registries = Registries()
+    """What stands once for a registry, and was made by other hands. Without the key it stays as it is
+    wherever it is neither AWS's default nor what is planned, and everything else is deployed."""
     confirm: Confirm = Confirm()
     """What an operator has looked at and lets pass, for one deployment."""
     preview_role: RoleName | None = None
@@ -632,13 +718,55 @@ class Settings(SettingsModel):
             yield _RegistryRole(place, account.account, account.role)
 
     @check
-    def _lambda_accounts_are_others(self) -> Iterator[Contradiction]:
+    def _replicas_are_elsewhere(self) -> Iterator[Contradiction]:
         for index, each in whole(self.lambda_replicas.accounts):
-            if each.account == self.artifacts.account:
+            for number, region in enumerate(each.regions):
+                if (each.account, region) == (self.artifacts.account, self.artifacts.region):
+                    yield Contradiction(
+                        ("lambda_replicas", "accounts", index, "regions", number),
+                        "is the artifacts registry; Lambda functions of its account and Region use it "
+                        "itself, so remove the Region",
+                    )
+
+    @check
+    def _replication_begins_where_images_are_pushed(self) -> Iterator[Contradiction]:
+        artifacts = f"{self.artifacts.account}/{self.artifacts.region}"
+        sources = {
+            artifacts,
+            *(f"{each.account}/{each.region}" for _, each in whole(self.account_sets)),
+        }
+        ours = regions.partition_of(self.artifacts.region)
+        for index, rule in whole(self.replication.rules):
+            place = ("replication", "rules", index)
+            source = rule.source or artifacts
+            if source not in sources:
                 yield Contradiction(
-                    ("lambda_replicas", "accounts", index, "account"),
-                    "is the artifacts account; Lambda functions there use the artifacts registry "
-                    "itself, so remove the entry",
+                    (*place, "source"),
+                    f"is no registry that images are pushed to; write one of {', '.join(sorted(sources))}",
+                )
+            for number, each in enumerate(rule.destinations):
+                where = (*place, "destinations", number)
+                if each == source:
+                    yield Contradiction(where, "is the source itself; remove it")
+                elif regions.partition_of(each.partition("/")[2]) != ours:
+                    yield Contradiction(where, f"is not in the partition {ours}; remove it")
+
+    @check
+    def _adopted_registries_are_known(self) -> Iterator[Contradiction]:
+        known = {
+            f"{self.artifacts.account}/{self.artifacts.region}",
+            *(f"{each.account}/{each.region}" for _, each in whole(self.account_sets)),
+            *(
+                f"{each.account}/{region}"
+                for _, each in whole(self.lambda_replicas.accounts)
+                for region in each.regions
+            ),
+        }
+        for index, key in enumerate(self.registries.adopted):
+            if key not in known:
+                yield Contradiction(
+                    ("registries", "adopted", index),
+                    f"is no registry of these settings; write one of {', '.join(sorted(known))}",
                 )
 
     @check

@@ -300,6 +300,45 @@ RefPattern = Annotated[
     ),
 ]
 
+StatementName = Annotated[
+    str,
+    Shape(r"[A-Za-z0-9]{1,64}", "a statement's name", "use at most 64 letters and digits"),
+]
+EcrAction = Annotated[
+    str,
+    Shape(
+        r"ecr:(?!GetAuthorizationToken$)[A-Za-z*]{1,64}",
+        "an action that a registry policy takes",
+        "write ecr:NAME, with `*` for any run of letters; ecr:GetAuthorizationToken has no registry",
+    ),
+]
+Principal = Annotated[
+    str,
+    Shape(
+        r"\*|[0-9]{12}|arn:aws[a-z-]*:iam::[0-9]{12}:(?:root|(?:role|user)/[A-Za-z0-9_+=,.@/-]{1,576})"
+        r"|[a-z0-9.-]+\.amazonaws\.com",
+        "a principal",
+        "write a 12-digit account id, quoted, the ARN of a role or user, a service such as "
+        "inspector2.amazonaws.com, or `*`",
+    ),
+]
+ReplicationPrefix = Annotated[
+    str,
+    Shape(
+        r"[a-z0-9][a-z0-9._/-]{1,255}",
+        "a prefix of image repositories' names",
+        "use at least two lower-case letters, digits, `.`, `_`, `-` and `/`",
+    ),
+]
+RegistryKey = Annotated[
+    str,
+    Shape(
+        rf"[0-9]{{12}}/{regions.REGION_PATTERN}",
+        "a registry",
+        "write its account and Region: 111122223333/eu-west-1",
+    ),
+]
+
 LifecycleTag = Annotated[
     str,
     Shape(

@@ -50,6 +50,20 @@ THEIR_POLICY = json.dumps(
         ],
     }
 )
+THEIR_REGISTRY_POLICY = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "Partner",
+                "Effect": "Allow",
+                "Principal": {"AWS": "arn:aws:iam::444444444444:root"},
+                "Action": ["ecr:ReplicateImage"],
+                "Resource": "arn:aws:ecr:eu-west-1:111111111111:repository/partner/*",
+            }
+        ],
+    }
+)
 REGISTRIES = (ARTIFACTS, LAMBDA, ELSEWHERE)
 
 
@@ -216,6 +230,82 @@ def test_what_is_named_under_adopted_is_imported_by_the_deployment_itself(
     assert "replace" not in preview.output
     deploy(session)
     assert {arn: at for arn, at in born(session).items() if arn in made} == made
+    again = session.preview("--expect-no-changes")
+    assert again.code == 0, again.output
+
+
+def test_settings_of_registries_by_other_hands_stay_until_they_are_adopted(
+    open_session: Open,
+) -> None:
+    session = open_session("api", lambdaReplicas=TWO_REGIONS)
+    central = Registries(session.environment).client(*ARTIFACTS)
+    central.put_registry_policy(policyText=THEIR_REGISTRY_POLICY)
+    elsewhere: Any = {
+        "rules": [{"destinations": [{"region": "us-east-1", "registryId": ARTIFACTS[0]}]}]
+    }
+    central.put_replication_configuration(replicationConfiguration=elsewhere)
+    central.put_registry_scanning_configuration(scanType="ENHANCED", rules=[])
+
+    def stands() -> tuple[Any, Any, Any]:
+        return (
+            json.loads(central.get_registry_policy()["policyText"])["Statement"][0]["Sid"],
+            central.describe_registry()["replicationConfiguration"]["rules"][0]["destinations"][0],
+            central.get_registry_scanning_configuration()["scanningConfiguration"]["scanType"],
+        )
+
+    before = stands()
+    deploy(session)
+    assert stands() == before
+    assert set(held(session).repositories) == {"api"}
+    waits = session.outputs()["report"]["waitingSettings"]
+    assert {each["setting"] for each in waits} == {"policy", "replication", "scanning"}
+    assert session.preview("--expect-no-changes").code == 0
+    adopted = {"adopted": ["/".join(ARTIFACTS)]}
+    session.configure({"lambdaReplicas": TWO_REGIONS, "registries": adopted})
+    deploy(session)
+    assert stands() == (
+        "OrganisationPull",
+        {"region": LAMBDA[1], "registryId": LAMBDA[0]},
+        "BASIC",
+    )
+    assert not session.outputs()["report"]["waitingSettings"]
+    unmanaged = {"unmanaged": ["policy", "replication", "scanning"]}
+    session.configure({"lambdaReplicas": TWO_REGIONS, "registries": unmanaged})
+    calls = len(session.aws.calls())
+    deploy(session)
+    central.put_registry_policy(policyText=THEIR_REGISTRY_POLICY)
+    deploy(session)
+    assert not {
+        each for each in changed(session, calls) if "Registry" in each or "Replication" in each
+    } - {"PutRegistryPolicy"}
+    assert stands()[0] == "Partner"
+
+
+def test_after_a_lost_state_with_everything_on_nothing_is_made_twice(open_session: Open) -> None:
+    everything: dict[str, Any] = {
+        "lambdaReplicas": TWO_REGIONS,
+        "alerts": {"severities": ["HIGH"]},
+        "pushRoles": {"createProvider": True, "variables": True},
+    }
+    session = open_session("api", "web", **everything)
+    deploy(session)
+    ledger, made = session.outputs()["ledger"], born(session)
+
+    def keys() -> set[str]:
+        found = set()
+        for account, region in REGISTRIES:
+            kms = Registries(session.environment).service("kms", account, region)
+            found |= {each["KeyId"] for each in kms.list_keys()["Keys"]}
+        return found
+
+    before = keys()
+    lose_the_state(session)
+    calls = len(session.aws.calls())
+    deploy(session)
+    assert not {each for each in changed(session, calls) if each.startswith("Create")}
+    assert keys() == before
+    assert session.outputs()["ledger"] == ledger
+    assert born(session) == made
     again = session.preview("--expect-no-changes")
     assert again.code == 0, again.output
 

@@ -252,3 +252,31 @@ def test_a_stack_file_of_somebody_s_own_stays_as_it_is(
     ) as session:
         deploy(session)
     assert mine.read_text() == text
+
+
+def test_a_lifecycle_policy_that_ecr_refuses_ends_no_policy_that_stands(open_session: Open) -> None:
+    session = open_session("api", "web", lambdaReplicas=None)
+    deploy(session)
+    ecr = Registries(session.environment).client(*ARTIFACTS)
+
+    def policies() -> list[str]:
+        return [
+            ecr.get_lifecycle_policy(repositoryName=name)["lifecyclePolicyText"]
+            for name in ("api", "web")
+        ]
+
+    before = policies()
+    session.configure({"lambdaReplicas": None, "lifecycle": {"keepImages": 50}})
+    for action in ("PutLifecyclePolicy", "StartLifecyclePolicyPreview"):
+        session.aws.refusals.arm("ecr", action, "InvalidParameterException", times=None)
+    refused = session.up("--skip-preview")
+    assert refused.code != 0
+    assert "ECR does not take a lifecycle policy of this plan" in refused.output
+    assert policies() == before
+    session.aws.refusals.clear()
+    since = len(session.aws.calls())
+    deploy(session)
+    asked = [each.action for each in session.aws.calls()[since:]]
+    assert asked.count("StartLifecyclePolicyPreview") == 1
+    assert asked.index("StartLifecyclePolicyPreview") < asked.index("DeleteLifecyclePolicy")
+    assert policies() != before

@@ -28,6 +28,7 @@ from ecr.deploy.adoption import (
     settings_that_keep,
 )
 from ecr.deploy.observation import observe
+from ecr.deploy.standing import asking_by, observe_beside
 from ecr.engine.stack import Stack, inventory_of, ledger_of_all
 from ecr.plan.architectures import configured_registries
 from ecr.plan.build import build_plan
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from ecr.deploy.observation import Read
     from ecr.github.model import Inventory
     from ecr.ledger.ledger import Ledger
-    from ecr.plan.model import EstatePlan
+    from ecr.plan.model import EstatePlan, Observed, WaitingSetting
     from ecr.settings.models import Settings
 
 
@@ -76,8 +77,9 @@ def run(options: argparse.Namespace) -> int:
         document = import_file(adoptions, registries, stack.providers(), version("pulumi-aws"))
         Path(options.output).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     if options.json:
-        print_json(adoptions, offers, commands, recovered)
+        print_json(adoptions, offers, commands, recovered, plan.waiting_settings)
     else:
+        print_settings(plan.waiting_settings)
         print_tables(adoptions, offers, commands, recovered)
     return 0
 
@@ -123,16 +125,24 @@ def existing(ecr: "ECRClient", name: str, tags: Mapping[str, str]) -> ExistingRe
     )
 
 
+async def observed_by(
+    stack: Stack, settings: "Settings", ledger: "Ledger", inventory: "Inventory", aws: Aws
+) -> "Observed":
+    """Look at what a deployment would look at."""
+    observed = await observe(reading(aws), stack.held, settings, inventory, ledger)
+    return await observe_beside(asking_by(aws), stack.whole, observed, settings, ledger)
+
+
 def compare_with_aws(
     stack: Stack, settings: "Settings", ledger: "Ledger", inventory: "Inventory", aws: Aws
 ) -> tuple["EstatePlan", list[Adoption]]:
     """Plan as if everything that stands already were adopted; give the plan, and what is not ours."""
-    observed = asyncio.run(observe(reading(aws), stack.held, settings, inventory, ledger))
+    observed = asyncio.run(observed_by(stack, settings, ledger, inventory, aws))
     owner = f"{PROJECT}/{stack.name}"
     owners = {owner, *(f"{PROJECT}/{each}" for each in settings.shards)}
     every = tuple({Placement.at(location).name for location in observed.unknown})
     plan = build_plan(
-        settings.model_copy(update={"adopted": every}),
+        settings.model_copy(update={"adopted": every, "strict": False}),
         inventory,
         ledger,
         observed,
@@ -146,6 +156,25 @@ def compare_with_aws(
             held = existing(aws.ecr(placement.registry), placement.name, tags)
             adoptions.append(Adoption(each, held))
     return plan, adoptions
+
+
+def print_settings(waiting: Sequence["WaitingSetting"]) -> None:
+    """Print which settings of registries are by other hands, as they stand and as they are planned."""
+    if not waiting:
+        return
+    say = sys.stdout.write
+    say(
+        "What stands once for a registry, by other hands. A deployment leaves it as it is, and would have "
+        "replaced it whole:\n\n"
+    )
+    rows = [(each.registry.key, each.setting, each.now, each.then) for each in waiting]
+    say(table(("registry", "setting", "now", "then"), rows))
+    registries = sorted({each.registry.key for each in waiting})
+    say(
+        "\nTo have it replaced, for good:\n\n"
+        f"  {PROJECT}:registries.adopted: {json.dumps(registries)}\n\n"
+        "To leave it, name the setting under registries.unmanaged.\n\n"
+    )
 
 
 def print_tables(
@@ -199,10 +228,12 @@ def print_json(
     offers: Mapping[str, Any],
     commands: Iterable[str],
     recovered: int,
+    waiting: Sequence["WaitingSetting"],
 ) -> None:
     """Print the same for a machine."""
     document = {
         "adopt": {each.location: [asdict(row) for row in each.differences()] for each in adoptions},
+        "registrySettings": [each.described() for each in waiting],
         "recovered": recovered,
         "settingsThatKeep": offers,
         "commands": list(commands),

@@ -82,6 +82,7 @@ def plan_document(asked: "EngineRun") -> dict[str, Any]:
         "outcome": "stopped" if error else "previewed",
         "changes": changes,
         "guards": report.get("guards", []),
+        "waitingSettings": report.get("waitingSettings", []),
         "error": error,
         "imageRepositories": {"planned": planned, "engine": engine},
         "agrees": bool(error) or all(engine[each] == planned[each] for each in planned),
@@ -126,6 +127,11 @@ def plan_text(plan: Mapping[str, Any]) -> Iterator[str]:
     for guard in _waiting(plan):
         yield f"waiting: {_held(guard)}\n"
         yield from (f"  - {offence}\n" for offence in _first(guard["offences"]))
+    if waiting := plan["waitingSettings"]:
+        yield f"waiting: {_of_other_hands(waiting)}\n"
+        for each in waiting:
+            yield f"  - {each['registry']}, {each['setting']}\n"
+            yield f"    now:  {each['now']}\n    then: {each['then']}\n"
     yield f"The engine: {counted(plan['engine'])}.\n"
     yield f"{_agreement(plan)}\n"
 
@@ -140,6 +146,17 @@ def _held(guard: Mapping[str, Any]) -> str:
         f"{guard['count']:,} of {guard['among']:,} {guard['what']} at once, more than "
         f"{guard['allowed']:,}. They are held as they are, and everything else is deployed. To let "
         f"exactly these through, set confirm.{guard['guard']} to {guard['count']} for one deployment."
+    )
+
+
+def _of_other_hands(waiting: Sequence[Mapping[str, str]]) -> str:
+    registries = sorted({each["registry"] for each in waiting})
+    settings = sorted({each["setting"] for each in waiting})
+    return (
+        f"{number(len(waiting), 'setting')} of registries, made by other hands, left as they are, and "
+        "everything else is deployed. To have them replaced, set registries.adopted to "
+        f"{json.dumps(registries)}; to leave them for good, registries.unmanaged to "
+        f"{json.dumps(settings)}."
     )
 
 
@@ -186,6 +203,18 @@ def _sections(plan: Mapping[str, Any], asked: "EngineRun", stack: str) -> Iterat
     for guard in _waiting(plan):
         yield f"> [!WARNING]\n> {plain(_held(guard))}"
         yield folded(f"What waits, {guard['count']:,}", guard["offences"])
+    if waiting := plan["waitingSettings"]:
+        yield f"> [!WARNING]\n> {plain(_of_other_hands(waiting))}"
+        lines = [
+            line
+            for each in waiting
+            for line in (
+                f"! {each['setting']} of {each['registry']}",
+                f"- {each['now']}",
+                f"+ {each['then']}",
+            )
+        ]
+        yield folded("What stands, and what is planned", lines, "diff")
     if plan["changes"]:
         yield "\n".join(_rows(plan["changes"]))
     yield (

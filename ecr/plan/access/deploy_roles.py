@@ -24,6 +24,7 @@ from ecr.plan.architectures import (
     source_registries,
 )
 from ecr.plan.model import PUSH_ROLE_PATH
+from ecr.plan.registry_settings import replicates
 from ecr.registry.registry import Registry
 from ecr.settings.models import Settings
 
@@ -112,6 +113,7 @@ def _parts(registries: list[Registry], settings: Settings) -> Iterator[_Part]:
             "ecr:DeleteLifecyclePolicy",
             "ecr:PutImageTagMutability",
             "ecr:PutLifecyclePolicy",
+            "ecr:StartLifecyclePolicyPreview",  # before an old policy is ended for a new one
             "ecr:TagResource",
             "ecr:UntagResource",
             *(("ecr:DeleteRepositoryPolicy", "ecr:SetRepositoryPolicy") if policies else ()),
@@ -129,7 +131,7 @@ def _registry_parts(
 ) -> Iterator[_Part]:
     ours = registries[0]
     policy = settings.access.policy == "registry" or len(pushed) < len(registries)
-    replicates = _replicates(pushed, settings)
+    replicating = replicates(pushed, settings)
     scope = settings.registry_policy_scope is not None
     yield _Part(
         "Registry",
@@ -138,16 +140,16 @@ def _registry_parts(
             "ecr:GetRegistryScanningConfiguration",
             *(("ecr:GetRegistryPolicy",) if policy else ()),
             *(("ecr:GetAccountSetting",) if scope else ()),
-            *(("ecr:DescribeRegistry",) if replicates else ()),
+            *(("ecr:DescribeRegistry",) if replicating else ()),
         ),
         (
             "ecr:PutRegistryScanningConfiguration",
             *(("ecr:DeleteRegistryPolicy", "ecr:PutRegistryPolicy") if policy else ()),
             *(("ecr:PutAccountSetting",) if scope else ()),
-            *(("ecr:PutReplicationConfiguration",) if replicates else ()),
+            *(("ecr:PutReplicationConfiguration",) if replicating else ()),
         ),
     )
-    if replicates:
+    if replicating:
         yield _service_role("ReplicationRoleOnce", "replication.ecr.amazonaws.com", ours)
     if settings.scanning.type == "ENHANCED":
         yield _service_role("InspectorRoleOnce", "inspector2.amazonaws.com", ours)
@@ -160,12 +162,6 @@ def _registry_parts(
         # Asked for by ECR in the caller's name, and never by the caller itself.
         through = {"StringEquals": {"kms:ViaService": _ecr(artifacts_registry(settings))}}
         yield _Part("Key", (key,), (), grants, {**through, **named})
-
-
-def _replicates(pushed: Iterable[Registry], settings: Settings) -> bool:
-    stages = {each.stage for each in architecture_of(settings)("") if each.registry in pushed}
-    wanted = {each.serves for each in settings.lambda_replicas.accounts}
-    return bool(stages) and bool(wanted & {None, *stages})
 
 
 def _service_role(sid: str, service: str, ours: Registry) -> _Part:
@@ -231,6 +227,8 @@ def _alert_parts(registries: list[Registry], settings: Settings) -> Iterator[_Pa
         ("kms:EnableKeyRotation",),
     )
     changes = ("kms:PutKeyPolicy", "kms:ScheduleKeyDeletion")
+    # After a lost state they are found by their tag, among all keys of the account.
+    yield _Part("EveryKey", ("*",), ("kms:ListKeys",))
     yield _Part("OwnAlertKeys", arns("kms", "key/*"), (), changes, _tagged("Resource"))
     # Tags are given to a new key only by who may tag any (AWS KMS Developer Guide, "Controlling
     # access to tags").
@@ -262,6 +260,8 @@ def _push_parts(pushed: list[Registry], settings: Settings) -> Iterator[_Part]:
         "iam:ListAttachedRolePolicies",
         "iam:ListRolePolicies",
     )
+    # A role of other hands may have a push role's name under another path.
+    yield _Part("EveryRole", ("*",), ("iam:ListRoles",))
     granting = ("iam:CreateRole", "iam:PutRolePolicy")
     changes = (
         "iam:DeleteRole",

@@ -10,12 +10,13 @@ federation".
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from ecr.errors import EstateError
 from ecr.plan.access.documents import one_or_list, policy_text
 from ecr.plan.access.registry_policies import PULL, PUSH
 from ecr.plan.architectures import Architecture
-from ecr.plan.model import PushRole, Variable, push_role_arn
+from ecr.plan.model import PUSH_ROLE_PATH, LeftOut, PushRole, Variable, push_role_arn
 from ecr.plan.overrides import selects
 from ecr.plan.services import Service
 from ecr.registry.registry import Placement, Registry
@@ -48,11 +49,12 @@ def plan_push_roles(
     *,
     owner_id: int | None,
     standing: Mapping[int, Mapping[str, Variable]],
+    roles: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[PushRole, ...]:
     """Return the roles of the active services that the settings select; none without the setting.
 
-    ``owner_id`` is the organisation's id where GitHub was asked, and ``standing`` are the variables that
-    repositories have. Raises EstateError where nobody says the id.
+    ``owner_id`` is the organisation's id where GitHub was asked, ``standing`` are the variables that
+    repositories have, and ``roles`` the paths of roles that stand in the account, by name. Raises EstateError where nobody says the id.
     """
     chosen = settings.push_roles
     if chosen is None:
@@ -72,6 +74,7 @@ def plan_push_roles(
             [placement for image in each.images for placement in place(image)],
             chosen,
             standing.get(each.github_id, {}),
+            roles=roles,
         )
         for each in services
         if each.active and _has_role(each, chosen)
@@ -91,6 +94,8 @@ def _role(
     placements: Sequence[Placement],
     chosen: PushRoles,
     standing: Mapping[str, Variable],
+    *,
+    roles: Mapping[str, str],
 ) -> PushRole:
     first = placements[0]
     # Images get to later stages by promotion, and not by being pushed there.
@@ -125,7 +130,38 @@ def _role(
         found=frozenset(key for key, each in known.items() if each.value is not None),
         held={key: each.urn for key, each in known.items() if each.urn},
         left_alone=others,
+        # The name of a role is taken whatever its path and case are (IAM User Guide, "IAM identifiers").
+        stands_at=next(
+            (path for role, path in roles.items() if role.lower() == name.lower()), None
+        ),
     )
+
+
+def roles_left_out(roles: Iterable[PushRole]) -> Iterator[LeftOut]:
+    """Yield the push roles whose names are taken by roles of other hands."""
+    for role in roles:
+        if role.stands_at not in {None, PUSH_ROLE_PATH}:
+            yield LeftOut(
+                int(role.name.rpartition("-")[2]),
+                role.repository,
+                f"its push role is not made: a role {role.name} stands in {role.registry.account} under "
+                f"{role.stands_at}, by other hands, and IAM has each name once; delete it, or leave the "
+                "service out under pushRoles.services",
+            )
+
+
+def provider_notes(audiences: tuple[str, ...] | None) -> Iterator[str]:
+    """Say that GitHub's identity provider is left to other hands, where it is made otherwise."""
+    if audiences not in {None, (AUDIENCE,)}:
+        more = (
+            ""
+            if AUDIENCE in (audiences or ())
+            else f", and add {AUDIENCE} to it, or no role is given"
+        )
+        yield (
+            f"GitHub's identity provider stands by other hands, for {', '.join(audiences or ()) or 'nobody'}; "
+            f"it is left as it is: remove pushRoles.createProvider{more}"
+        )
 
 
 def variable_names(chosen: PushRoles) -> tuple[str, str, str]:

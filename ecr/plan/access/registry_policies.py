@@ -15,7 +15,7 @@ from ecr.plan.architectures import architecture_of
 from ecr.plan.model import ImageRepository
 from ecr.plan.namespaces import namespace_of
 from ecr.registry.registry import Registry
-from ecr.settings.models import Namespace, Settings
+from ecr.settings.models import Namespace, OwnStatement, Settings
 
 PULL = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 """What `docker pull` needs (Amazon ECR User Guide, "Repository policy examples")."""
@@ -94,6 +94,7 @@ def source_policy(registry: Registry, settings: Settings, role: str | None) -> s
             statements.append(_on(first, _pushing(_sid(name), namespace)))
             if later:
                 statements.append(_on(later, _not_pushing(_sid(name), namespace)))
+    statements += [_own(each, registry) for each in settings.access.statements]
     return policy_text(*statements, *_lock(registry, settings, role))
 
 
@@ -287,6 +288,34 @@ def _pushing(sid: str, namespace: Namespace) -> Statement:
         "Action": [*PULL, *LOOK, *PUSH],
         "Condition": {"ArnEquals": {"aws:PrincipalArn": list(namespace.pushers)}},
     }
+
+
+def _own(chosen: OwnStatement, registry: Registry) -> Statement:
+    """Return a statement of the settings as the policy of a registry has it."""
+    services = [each for each in chosen.principals if each.endswith(".amazonaws.com")]
+    others = [
+        f"arn:{registry.partition}:iam::{each}:root" if each.isdecimal() else each
+        for each in chosen.principals
+        if each not in services
+    ]
+    kinds = {"AWS": others, "Service": services}
+    everybody = "*" in others
+    conditions = {
+        operator: {key: one_or_list(values) for key, values in keys.items()}
+        for operator, keys in chosen.conditions.items()
+    }
+    return _on(
+        [registry.arn(each) for each in chosen.repositories],
+        {
+            "Sid": f"Own{chosen.name}",
+            "Effect": chosen.effect,
+            "Principal": "*"
+            if everybody
+            else {kind: one_or_list(each) for kind, each in kinds.items() if each},
+            "Action": list(chosen.actions),
+            **({"Condition": conditions} if conditions else {}),
+        },
+    )
 
 
 def _lock(registry: Registry, settings: Settings, role: str | None) -> Iterator[Statement]:

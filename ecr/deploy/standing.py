@@ -1,0 +1,250 @@
+"""What stands in AWS beside image repositories: settings of registries, roles, topics and keys.
+
+Owns the questions that the AWS provider has no data source for. They are asked with boto3, by the same
+role in each account as the provider's, and only about what this stack is not known to have made. It
+changes nothing, and reads no image.
+"""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from ecr.aws.session import Aws, aws_errors_as, is_refusal
+from ecr.engine.types import (
+    ACCOUNT_SETTING,
+    ALERT_KEY,
+    ALERT_TOPIC,
+    IDENTITY_PROVIDER,
+    REGISTRY_POLICY,
+    REPLICATION_CONFIGURATION,
+    ROLE,
+    SCANNING,
+)
+from ecr.errors import EstateError
+from ecr.ledger.ledger import Ledger
+from ecr.plan.access.push_roles import provider_arn
+from ecr.plan.alerts import KEY_TAGS, topic_arn
+from ecr.plan.architectures import architecture_of, configured_registries
+from ecr.plan.model import Observed, StandingAlerts, StandingSettings
+from ecr.plan.registry_settings import SCOPE, canonical, to_ask
+from ecr.registry.registry import Registry
+from ecr.settings.models import RegistrySetting, Settings
+
+Ask = Callable[[str, str, Registry, Mapping[str, Any]], Awaitable[Mapping[str, Any] | None]]
+"""Call AWS: service, boto3's name of the operation, registry, arguments. None says that it is not there."""
+
+State = Callable[[], Awaitable[Mapping[str, Mapping[str, Any]]]]
+"""Return what the engine's state holds, by the engine's names (URNs)."""
+
+NOT_THERE = (
+    "LifecyclePolicyNotFoundException",
+    "NoSuchEntity",
+    "NotFound",
+    "NotFoundException",
+    "RegistryPolicyNotFoundException",
+    "RepositoryNotFoundException",
+)
+"""How IAM, SNS, KMS and ECR say that something is not there."""
+
+KINDS: Mapping[RegistrySetting, str] = {
+    "policy": REGISTRY_POLICY,
+    "replication": REPLICATION_CONFIGURATION,
+    "scanning": SCANNING,
+    "accountSettings": ACCOUNT_SETTING,
+}
+
+
+def once(read: State) -> State:
+    """Read the state when it is first asked for, and not again."""
+    reading: list[asyncio.Future[Mapping[str, Mapping[str, Any]]]] = []
+
+    async def read_once() -> Mapping[str, Mapping[str, Any]]:
+        if not reading:
+            reading.append(asyncio.ensure_future(read()))
+        return await reading[0]
+
+    return read_once
+
+
+async def observe_beside(
+    ask: Ask, state: State, observed: Observed, settings: Settings, ledger: Ledger
+) -> Observed:
+    """Return what was observed, with everything that stands beside image repositories."""
+    state = once(state)
+    registries, roles, audiences, alerts = await asyncio.gather(
+        read_settings(ask, state, settings, ledger),
+        read_roles(ask, state, settings),
+        read_audiences(ask, state, settings),
+        read_alerts(ask, state, settings, ledger),
+    )
+    return replace(observed, registries=registries, roles=roles, audiences=audiences, alerts=alerts)
+
+
+def asking(roles: Mapping[Registry, str | None]) -> Ask:
+    """Ask by the roles of registries, in each account by that of its first, as the provider does."""
+    by_account: dict[str, str | None] = {}
+    for registry, role in roles.items():
+        by_account.setdefault(registry.account, role)
+    return asking_by(Aws(roles={account: role for account, role in by_account.items() if role}))
+
+
+def asking_by(aws: Aws) -> Ask:
+    """Ask through one session, all pages of a list at once."""
+
+    async def ask(
+        service: str, operation: str, registry: Registry, arguments: Mapping[str, Any]
+    ) -> Mapping[str, Any] | None:
+        client = aws.client(service, registry)
+
+        def call() -> Mapping[str, Any]:
+            with aws_errors_as(f"{operation} in {registry.key}"):
+                if client.can_paginate(operation):
+                    pages = client.get_paginator(operation).paginate(**arguments)
+                    whole: Mapping[str, Any] = pages.build_full_result()
+                    return whole
+                answer: Mapping[str, Any] = getattr(client, operation)(**arguments)
+                return answer
+
+        try:
+            return await asyncio.to_thread(call)
+        except EstateError as error:
+            if is_refusal(error, *NOT_THERE):
+                return None
+            raise
+
+    return ask
+
+
+async def read_settings(
+    ask: Ask, state: State, settings: Settings, ledger: Ledger
+) -> dict[Registry, StandingSettings]:
+    """Read the settings of registries that the ledger does not call this stack's own.
+
+    Raises EstateError where one cannot be read: what is not known may not be written over.
+    """
+    if not ledger.shard.owns_registry_settings:
+        return {}
+    wanted = {
+        registry: settings_asked
+        for registry in configured_registries(settings)
+        if registry.key not in settings.registries.adopted
+        and (settings_asked := to_ask(registry, settings, ledger))
+    }
+    if not wanted:
+        return {}
+    made = {(each["type"], urn.rpartition("::")[2]) for urn, each in (await state()).items()}
+
+    async def look(
+        registry: Registry, asked: tuple[RegistrySetting, ...]
+    ) -> tuple[Registry, StandingSettings]:
+        found = await asyncio.gather(*(_now(ask, registry, setting) for setting in asked))
+        held = frozenset(each for each in asked if (KINDS[each], registry.key) in made)
+        return registry, StandingSettings(dict(zip(asked, found, strict=True)), held)
+
+    return dict(await asyncio.gather(*(look(*each) for each in wanted.items())))
+
+
+async def read_roles(ask: Ask, state: State, settings: Settings) -> dict[str, str]:
+    """Return the paths of roles that are called as push roles are, and are not in the state, by name."""
+    if settings.push_roles is None:
+        return {}
+    registry = architecture_of(settings)("")[0].registry
+    held = _names(await state(), ROLE)
+    answer = await ask("iam", "list_roles", registry, {})
+    return {
+        each["RoleName"]: each["Path"]
+        for each in (answer or {}).get("Roles", ())
+        if each["RoleName"].lower().startswith("push-")
+        and f"{registry.account}/{each['RoleName']}" not in held
+    }
+
+
+async def read_audiences(ask: Ask, state: State, settings: Settings) -> tuple[str, ...] | None:
+    """Return the audiences of GitHub's identity provider, where it stands and is not in the state."""
+    chosen = settings.push_roles
+    registry = architecture_of(settings)("")[0].registry
+    if chosen is None or not chosen.create_provider:
+        return None
+    if f"{registry.account}/github" in _names(await state(), IDENTITY_PROVIDER):
+        return None
+    named = {"OpenIDConnectProviderArn": provider_arn(registry)}
+    answer = await ask("iam", "get_open_id_connect_provider", registry, named)
+    return tuple(answer.get("ClientIDList", ())) if answer else None
+
+
+async def read_alerts(
+    ask: Ask, state: State, settings: Settings, ledger: Ledger
+) -> dict[Registry, StandingAlerts]:
+    """Return what stands of the alerts of each registry where the state does not hold all of it."""
+    if settings.alerts is None or not ledger.shard.owns_registry_settings:
+        return {}
+    held = await state()
+    keys = {
+        urn.rpartition("::")[2]: (each.get("outputs") or {}).get("arn")
+        for urn, each in held.items()
+        if each["type"] == ALERT_KEY
+    }
+    topics = _names(held, ALERT_TOPIC)
+
+    async def look(registry: Registry) -> StandingAlerts:
+        name = f"{registry.key}/alerts"
+        topic_key = None
+        if name not in topics:
+            topic = {"TopicArn": topic_arn(registry)}
+            answer = await ask("sns", "get_topic_attributes", registry, topic)
+            topic_key = answer["Attributes"].get("KmsMasterKeyId", "") if answer else None
+        found = () if name in keys else await _keys(ask, registry)
+        return StandingAlerts(topic_key, found, keys.get(name))
+
+    asked = [
+        registry
+        for registry in configured_registries(settings)
+        if f"{registry.key}/alerts" not in keys.keys() & topics
+    ]
+    return dict(zip(asked, await asyncio.gather(*map(look, asked)), strict=True))
+
+
+async def _keys(ask: Ask, registry: Registry) -> tuple[str, ...]:
+    """Return the ARNs of the enabled keys that have the tag of the alerts."""
+    listed = await ask("kms", "list_keys", registry, {})
+    found = []
+    for each in (listed or {}).get("Keys", ()):
+        named = {"KeyId": each["KeyId"]}
+        try:
+            answer = await ask("kms", "list_resource_tags", registry, named)
+        except EstateError as error:
+            # A key whose own policy lets no role of the account near is none of ours.
+            if is_refusal(error, "AccessDeniedException"):
+                continue
+            raise
+        tags = {tag["TagKey"]: tag["TagValue"] for tag in (answer or {}).get("Tags", ())}
+        if KEY_TAGS.items() <= tags.items():
+            key = await ask("kms", "describe_key", registry, named)
+            if key and key["KeyMetadata"]["Enabled"]:
+                found.append(each["KeyArn"])
+    return tuple(sorted(found))
+
+
+def _names(state: Mapping[str, Mapping[str, Any]], kind: str) -> set[str]:
+    """Return the logical names of what the state holds of one type."""
+    return {urn.rpartition("::")[2] for urn, each in state.items() if each["type"] == kind}
+
+
+async def _now(ask: Ask, registry: Registry, setting: RegistrySetting) -> str | None:
+    """Return a setting of a registry as it stands, as canonical text; None where there is none."""
+    match setting:
+        case "policy":
+            answer = await ask("ecr", "get_registry_policy", registry, {})
+            return canonical(json.loads(answer["policyText"])) if answer else None
+        case "replication":
+            answer = await ask("ecr", "describe_registry", registry, {})
+            return canonical((answer or {}).get("replicationConfiguration") or {"rules": []})
+        case "scanning":
+            answer = await ask("ecr", "get_registry_scanning_configuration", registry, {})
+            scanning = (answer or {}).get("scanningConfiguration") or {}
+            return canonical({"scanType": "BASIC", "rules": [], **scanning})
+        case "accountSettings":
+            answer = await ask("ecr", "get_account_setting", registry, {"name": SCOPE})
+            return canonical(answer["value"]) if answer else None

@@ -1,0 +1,166 @@
+"""What stands once for a registry: its policy, replication, scanning and account settings.
+
+Owns which of them the settings plan for a registry, how each is compared with what AWS has, and which
+of other hands are left as they stand. Whoever writes one replaces it whole, so nothing of other hands is
+written over before somebody has adopted it. Reads nothing.
+"""
+
+import json
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from ecr.ledger.ledger import Hold, Ledger
+from ecr.plan.architectures import architecture_of, artifacts_registry, source_registries
+from ecr.plan.model import (
+    Observed,
+    RegistryPlan,
+    ReplicationRule,
+    StandingSettings,
+    WaitingSetting,
+)
+from ecr.registry.registry import Registry
+from ecr.settings.models import RegistrySetting, Settings
+
+SCOPE = "REGISTRY_POLICY_SCOPE"
+"""The account setting that says what registry policies are about."""
+
+DEFAULTS: Mapping[RegistrySetting, tuple[str | None, ...]] = {
+    "policy": (None,),
+    "replication": ('{"rules":[]}',),
+    "scanning": ('{"rules":[],"scanType":"BASIC"}',),
+    "accountSettings": (None, '"V1"'),
+}
+"""What a registry has that nobody has set anything in, as ``canonical`` text (Amazon ECR User Guide,
+"Private registry policies", "Private image replication" and "Image scanning"). A newer account has V2
+without anybody having set it, but to take that back is never done without a word."""
+
+
+def planned_settings(registry: Registry, settings: Settings) -> Iterator[RegistrySetting]:
+    """Yield what the settings plan to write in a registry, whatever stands there."""
+    source = registry in source_registries(settings)
+    if settings.access.policy == "registry" or not source:
+        yield "policy"
+    if source and replicates([registry], settings):
+        yield "replication"
+    yield "scanning"
+    if settings.registry_policy_scope is not None:
+        yield "accountSettings"
+
+
+def replicates(sources: Container[Registry], settings: Settings) -> bool:
+    """Return whether images are replicated from one of these registries."""
+    artifacts = artifacts_registry(settings)
+    for rule in settings.replication.rules:
+        if (Registry.parse(rule.source) if rule.source else artifacts) in sources:
+            return True
+    stages = {each.stage for each in architecture_of(settings)("") if each.registry in sources}
+    wanted = {each.serves for each in settings.lambda_replicas.accounts}
+    return bool(stages) and bool(wanted & {None, *stages})
+
+
+def own_rules(source: Registry, settings: Settings) -> Iterator[ReplicationRule]:
+    """Yield the replication rules of the settings' own, of one source registry."""
+    for rule in settings.replication.rules:
+        begins = Registry.parse(rule.source) if rule.source else artifacts_registry(settings)
+        if begins == source:
+            yield ReplicationRule(tuple(map(Registry.parse, rule.destinations)), rule.prefixes)
+
+
+def to_ask(registry: Registry, settings: Settings, ledger: Ledger) -> tuple[RegistrySetting, ...]:
+    """Return the settings of a registry of which it must be known what stands."""
+    return tuple(
+        setting
+        for setting in planned_settings(registry, settings)
+        if setting not in settings.registries.unmanaged
+        and ledger.hold(registry.key, setting) != "managed"
+    )
+
+
+def settle_registry(
+    plan: RegistryPlan, settings: Settings, ledger: Ledger, observed: Observed
+) -> RegistryPlan:
+    """Return the plan of a registry with what is left alone in it, and why."""
+    standing = observed.registries.get(plan.registry, StandingSettings())
+    key = plan.registry.key
+    alone, waiting = set(), []
+    for setting, wanted in written_settings(plan):
+        if setting in settings.registries.unmanaged:
+            alone.add(setting)
+            continue
+        if setting not in standing.now or key in settings.registries.adopted:
+            continue
+        now = standing.now[setting]
+        ours = setting in standing.held and ledger.hold(key, setting) != "left"
+        if not ours and now != wanted and now not in DEFAULTS[setting]:
+            alone.add(setting)
+            waiting.append(WaitingSetting(plan.registry, setting, now or "none", wanted))
+    planned = dict(written_settings(plan))
+    left = {
+        setting
+        for setting in DEFAULTS
+        if (hold := ledger.hold(key, setting))
+        and (setting in alone or (hold == "left" and setting not in planned))
+    }
+    return replace(
+        plan, alone=frozenset(alone | left), left=frozenset(left), waiting=tuple(waiting)
+    )
+
+
+def holds_after(plans: Iterable[RegistryPlan]) -> dict[str, dict[str, Hold]]:
+    """Return what the ledger says of the registries' settings after a deployment."""
+    return {
+        plan.registry.key: {
+            **dict.fromkeys(sorted(plan.left), "left"),
+            **{
+                setting: "managed"
+                for setting, _ in written_settings(plan)
+                if setting not in plan.alone
+            },
+        }
+        for plan in plans
+    }
+
+
+def written_settings(plan: RegistryPlan) -> Iterator[tuple[RegistrySetting, str]]:
+    """Yield what a plan would write once for a registry, each as ``canonical`` text."""
+    if plan.policy:
+        yield "policy", canonical(json.loads(plan.policy))
+    if plan.replication:
+        yield "replication", canonical({"rules": [_rule(each) for each in plan.replication]})
+    rules = [
+        {"scanFrequency": frequency, "repositoryFilters": _filters(filters, "WILDCARD")}
+        for frequency, filters in plan.scanning_rules()
+    ]
+    yield "scanning", canonical({"scanType": plan.scan_type, "rules": rules})
+    if plan.policy_scope:
+        yield "accountSettings", canonical(plan.policy_scope)
+
+
+def _rule(rule: ReplicationRule) -> dict[str, Any]:
+    return {
+        "destinations": [
+            {"region": each.region, "registryId": each.account} for each in rule.destinations
+        ],
+        "repositoryFilters": _filters(rule.prefixes, "PREFIX_MATCH"),
+    }
+
+
+def _filters(filters: Iterable[str], kind: str) -> list[dict[str, str]]:
+    return [{"filter": each, "filterType": kind} for each in filters]
+
+
+def canonical(value: object) -> str:
+    """Return a JSON text that is alike for what means the same: no order, no lists of one."""
+    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {
+            key: _plain(each) for key, each in value.items() if each or key != "repositoryFilters"
+        }
+    if isinstance(value, list | tuple):
+        items = sorted((_plain(each) for each in value), key=repr)
+        return items[0] if len(items) == 1 else items
+    return value
