@@ -12,11 +12,7 @@ OF_EVERY_COMMAND = {"configure", "run"}
 
 SAME = {
     "LONGEST_VALUE": "characters of a value that a message shows",
-    "Part": "a manifest that another one names",
-    "Run": "one run of something, with how it ended",
     "AT_ONCE": "how many questions are asked side by side",
-    "Image": "an image, with what its reader needs of it; each has its own fields",
-    "Scan": "what is known of the scan of one image",
     "SHORT_DIGEST": "characters of a digest that a table shows",
     "T": "a type variable",
     "main": "what a program begins with",

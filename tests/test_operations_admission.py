@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from ecr.admission import cluster, lists
 from ecr.admission.decisions import Decision, decide
 from ecr.admission.lists import key_of, run_record, to_yaml
-from ecr.admission.model import Finding, Held, Image, Scan, reaches
+from ecr.admission.model import Finding, Held, ImageScan, ScannedImage, reaches
 from ecr.admission.registries import Pace, Reader
 from ecr.admission.waivers import Waiver, read_waivers
 from ecr.cli.commands import admission
@@ -46,13 +46,13 @@ def digest(letter: str) -> str:
     return f"sha256:{letter * 64}"
 
 
-def image(letter: str, *tags: str, findings: Sequence[Finding] = (), **facts: Any) -> Image:
+def image(letter: str, *tags: str, findings: Sequence[Finding] = (), **facts: Any) -> ScannedImage:
     given: dict[str, Any] = {"registry": CENTRAL, "name": "checkout"}
-    given |= {"scan": Scan(True, tuple(findings))} | facts
-    return Image(digest=digest(letter), tags=tags, **given)
+    given |= {"scan": ImageScan(True, tuple(findings))} | facts
+    return ScannedImage(digest=digest(letter), tags=tags, **given)
 
 
-def held(*images: Image, registry: Registry = CENTRAL, names: Sequence[str] = ()) -> Held:
+def held(*images: ScannedImage, registry: Registry = CENTRAL, names: Sequence[str] = ()) -> Held:
     return Held(registry, frozenset([*names, *(each.name for each in images)]), images)
 
 
@@ -126,14 +126,14 @@ def test_a_tag_that_is_another_image_elsewhere_is_not_denied_there() -> None:
 
 
 def test_an_index_is_as_bad_as_the_images_it_stands_for() -> None:
-    index = image("c", "v1", parts=(digest("a"), digest("b")), scan=Scan(False))
+    index = image("c", "v1", parts=(digest("a"), digest("b")), scan=ImageScan(False))
     entries = denied(held(image("a", findings=[BAD]), image("b"), index))
     assert f"{SOURCE}/checkout:v1" in entries
     assert f"{SOURCE}/checkout@{digest('b')}" not in entries
 
 
 def test_an_image_without_a_scan_is_denied_only_when_asked() -> None:
-    unscanned = held(image("a", "1f", scan=Scan(False)))
+    unscanned = held(image("a", "1f", scan=ImageScan(False)))
     assert decided(unscanned).denied == ()
     asked = decided(unscanned, deny_unscanned=True)
     assert f"{SOURCE}/checkout:1f" in asked.entries("unscanned")
@@ -145,26 +145,26 @@ def entries_of(entries: Sequence[str]) -> set[str]:
     return {entry.rpartition(":")[2][:2].replace("aa", "a") for entry in entries}
 
 
-def unscanned(*images: Image) -> set[str]:
+def unscanned(*images: ScannedImage) -> set[str]:
     return entries_of(decided(held(*images), deny_unscanned=True).entries("unscanned"))
 
 
 def test_an_index_is_unscanned_until_all_that_runs_of_it_is_scanned() -> None:
-    index = image("c", "v1", parts=(digest("a"), digest("b")), scan=Scan(False))
-    amd, arm, late = image("a"), image("b"), image("b", scan=Scan(False))
+    index = image("c", "v1", parts=(digest("a"), digest("b")), scan=ImageScan(False))
+    amd, arm, late = image("a"), image("b"), image("b", scan=ImageScan(False))
     assert unscanned(index, amd, arm) == set()
     assert unscanned(index, amd, late) == {"v1", "cc", "bb"}
 
 
 def test_an_attestation_in_an_index_has_no_scan_and_needs_none() -> None:
     parts = (digest("a"), digest("b"))
-    index = image("c", "v1", parts=parts, notes=frozenset(parts[1:]), scan=Scan(False))
-    assert unscanned(index, image("a"), image("b", scan=Scan(False))) == {"bb"}
+    index = image("c", "v1", parts=parts, notes=frozenset(parts[1:]), scan=ImageScan(False))
+    assert unscanned(index, image("a"), image("b", scan=ImageScan(False))) == {"bb"}
 
 
 NESTED = [
-    image("d", "nested", parts=(digest("c"),), scan=Scan(False)),
-    image("c", "flat", parts=(digest("a"), digest("b")), scan=Scan(False)),
+    image("d", "nested", parts=(digest("c"),), scan=ImageScan(False)),
+    image("c", "flat", parts=(digest("a"), digest("b")), scan=ImageScan(False)),
     image("b"),
 ]
 
@@ -179,8 +179,8 @@ def test_an_index_in_an_index_is_as_bad_as_the_image_that_runs_in_the_end() -> N
 
 def test_indexes_that_lead_in_a_circle_are_judged_all_the_same() -> None:
     circle = [
-        image("c", "one", parts=(digest("d"),), scan=Scan(False)),
-        image("d", "two", parts=(digest("c"), digest("a")), scan=Scan(False)),
+        image("c", "one", parts=(digest("d"),), scan=ImageScan(False)),
+        image("d", "two", parts=(digest("c"), digest("a")), scan=ImageScan(False)),
     ]
     entries = denied(held(*circle, image("a", findings=[BAD])))
     assert {f"{SOURCE}/checkout:one", f"{SOURCE}/checkout:two"} <= set(entries)
@@ -189,12 +189,14 @@ def test_indexes_that_lead_in_a_circle_are_judged_all_the_same() -> None:
 @pytest.mark.parametrize(
     "index",
     [
-        image("d", "v1", parts=(digest("a"), digest("f")), scan=Scan(False)),  # not there
-        image("d", "v1", parts=(digest("a"), digest("e")), scan=Scan(False)),  # of unknown kind
-        image("d", "v1", parts=None, scan=Scan(False)),  # not understood
+        image("d", "v1", parts=(digest("a"), digest("f")), scan=ImageScan(False)),  # not there
+        image(
+            "d", "v1", parts=(digest("a"), digest("e")), scan=ImageScan(False)
+        ),  # of unknown kind
+        image("d", "v1", parts=None, scan=ImageScan(False)),  # not understood
     ],
 )
-def test_an_index_of_which_not_all_is_known_is_unscanned_and_is_said(index: Image) -> None:
+def test_an_index_of_which_not_all_is_known_is_unscanned_and_is_said(index: ScannedImage) -> None:
     there = held(image("a"), image("e", known=False), index)
     assert decided(there).incomplete == (f"checkout@{digest('d')}",)
     assert decided(there).denied == ()
@@ -208,7 +210,7 @@ UNSETTLED = ["IN_PROGRESS", "PENDING", "FAILED", "SCAN_ELIGIBILITY_EXPIRED", "FI
 
 @pytest.mark.parametrize("status", UNSETTLED)
 def test_what_was_denied_stays_denied_while_no_scan_has_finished(status: str) -> None:
-    waiting = image("a", "1f", scan=Scan(False, unsettled=status))
+    waiting = image("a", "1f", scan=ImageScan(False, unsettled=status))
     assert decided(held(waiting)).denied == ()
     (kept,) = decided(held(waiting), before=[digest("a")]).denied
     assert (kept.why, kept.kept, kept.findings) == ("vulnerable", True, ())
@@ -216,31 +218,31 @@ def test_what_was_denied_stays_denied_while_no_scan_has_finished(status: str) ->
 
 
 def test_what_was_denied_stays_denied_when_ecr_knows_of_no_scan_any_more() -> None:
-    assert denied(held(image("a", "1f", scan=Scan(False))), before=[digest("a")])
+    assert denied(held(image("a", "1f", scan=ImageScan(False))), before=[digest("a")])
 
 
 def test_a_finished_scan_lifts_a_verdict_and_so_does_a_waiver_for_the_image() -> None:
     assert not denied(held(image("a", "1f")), before=[digest("a")])
-    waiting = held(image("a", "1f", scan=Scan(False, unsettled="FAILED")))
+    waiting = held(image("a", "1f", scan=ImageScan(False, unsettled="FAILED")))
     covered = [waiver(image="checkout:1f")]
     assert not denied(waiting, before=[digest("a")], waivers=covered)
     assert denied(waiting, before=[digest("a")], waivers=[waiver(finding=BAD.name)])
 
 
 def test_a_finished_scan_in_one_registry_lifts_nothing_while_another_one_runs() -> None:
-    there = image("a", "1f", registry=REPLICA, scan=Scan(False, unsettled="IN_PROGRESS"))
+    there = image("a", "1f", registry=REPLICA, scan=ImageScan(False, unsettled="IN_PROGRESS"))
     both = held(image("a", "1f")), held(there, registry=REPLICA)
     assert denied(*both, before=[digest("a")])
 
 
 @pytest.mark.parametrize("status", UNSETTLED)
 def test_the_findings_that_ecr_still_has_count_whatever_became_of_the_scan(status: str) -> None:
-    (bad,) = decided(held(image("a", scan=Scan(False, (BAD,), 1, status)))).denied
+    (bad,) = decided(held(image("a", scan=ImageScan(False, (BAD,), 1, status)))).denied
     assert (bad.kept, bad.findings) == (False, (BAD,))
 
 
 def test_an_index_stays_denied_with_the_platform_that_does() -> None:
-    there = held(*NESTED, image("a", scan=Scan(False, unsettled="PENDING")))
+    there = held(*NESTED, image("a", scan=ImageScan(False, unsettled="PENDING")))
     entries = denied(there, before=[digest("a")])
     assert f"{SOURCE}/checkout:nested" in entries
     assert not denied(held(*NESTED, image("a")), before=[digest(each) for each in "acd"])
@@ -251,7 +253,7 @@ def test_an_index_stays_denied_when_the_platform_it_was_denied_for_is_gone() -> 
 
 
 def test_what_was_denied_and_is_archived_is_denied_when_it_comes_back() -> None:
-    archived = held(image("a", "1f", scan=Scan(False), pullable=False))
+    archived = held(image("a", "1f", scan=ImageScan(False), pullable=False))
     assert denied(archived, before=[digest("a")])
     assert decided(archived, deny_unscanned=True).denied == ()
 
@@ -301,7 +303,7 @@ def test_every_finding_needs_a_waiver() -> None:
 
 
 def test_a_waiver_for_the_image_within_covers_the_index_that_stands_for_it() -> None:
-    index = image("c", "v1", parts=(digest("a"),), scan=Scan(False))
+    index = image("c", "v1", parts=(digest("a"),), scan=ImageScan(False))
     child = waiver(image=f"checkout@{digest('a')}")
     assert not denied(held(image("a", findings=[BAD]), index), waivers=[child])
 
@@ -529,7 +531,7 @@ def read(ecr: FakeEcr, *expected: str, said: Callable[[str], None] = lambda _: N
     return reader.read({CENTRAL: expected})[0]
 
 
-def scans(found: Held) -> dict[str, Scan]:
+def scans(found: Held) -> dict[str, ImageScan]:
     return {each.digest: each.scan for each in found.images}
 
 
@@ -545,7 +547,7 @@ def test_every_page_of_everything_is_read() -> None:
 
 def test_findings_below_the_threshold_are_counted_and_not_kept() -> None:
     images = {digest("a"): {"findings": basic("CVE-1", severity="HIGH")}}
-    assert scans(read(FakeEcr({"checkout": images}))) == {digest("a"): Scan(True, (), 1)}
+    assert scans(read(FakeEcr({"checkout": images}))) == {digest("a"): ImageScan(True, (), 1)}
 
 
 def test_enhanced_findings_are_known_by_their_vulnerability_and_only_when_open() -> None:
@@ -741,7 +743,7 @@ def test_old_lists_are_taken_away_only_after_the_new_ones_are_there(
 def test_the_digests_that_the_lists_in_the_cluster_deny_are_read(
     kubectl: Callable[..., FakeKubectl],
 ) -> None:
-    bad = decided(held(image("a", "1f", findings=[BAD]), image("b", scan=Scan(False))))
+    bad = decided(held(image("a", "1f", findings=[BAD]), image("b", scan=ImageScan(False))))
     entries = {why: bad.entries(why) for why in ("vulnerable", "unscanned")}
     fake = kubectl()
     fake.items = [*lists.lists(entries), run_record({"vulnerable-aa": f"x@{digest('c')}"})]

@@ -25,14 +25,14 @@ from ecr.images.manifest import ATTESTATION_LAYER, IMAGE_CONFIGS, can_run
 from ecr.ledger.ledger import Entry, Ledger
 from ecr.plan.access.promotion_roles import promotion_documents
 from ecr.promotion import RECORD, Outcome, Promotion, Request, Stage
-from ecr.promotion.aws import Scan, Side
+from ecr.promotion.aws import ScanState, Side
 from ecr.promotion.crane import PACKAGE, Answer, Crane, Login, crane, digest_of
 from ecr.registry.registry import Placement, Registry
 from tests.builders import outputs_file, plan, repositories, settings
 
 DEV, TEST, PROD = (f"registry.test/checkout-{stage}" for stage in ("dev", "test", "prod"))
 BY = {"ecr-estate.promotion.by": "somebody"}
-CLEAN = Scan("COMPLETE")
+CLEAN = ScanState("COMPLETE")
 
 
 class Registries:
@@ -100,15 +100,15 @@ class Registries:
 class Findings(Side):
     """An ECR that has scanned, with the same result for every image but the ``bad`` one."""
 
-    def __init__(self, scan: Scan = CLEAN, bad: str = "") -> None:
+    def __init__(self, scan: ScanState = CLEAN, bad: str = "") -> None:
         super().__init__(Aws())
         self.result, self.bad = scan, bad
         self.asked: list[str] = []
 
-    def scan(self, url: str, digest: str) -> Scan:
+    def scan(self, url: str, digest: str) -> ScanState:
         assert url
         self.asked.append(digest)
-        return Scan("COMPLETE", critical=9) if digest == self.bad else self.result
+        return ScanState("COMPLETE", critical=9) if digest == self.bad else self.result
 
 
 ROOTFS = "application/vnd.oci.image.layer.v1.tar+gzip"
@@ -144,7 +144,7 @@ def run(
     registries: Registries,
     source: str = DEV,
     target: str = TEST,
-    scan: Scan = CLEAN,
+    scan: ScanState = CLEAN,
     bad: str = "",
     **options: Any,
 ) -> Outcome:
@@ -284,12 +284,12 @@ def test_an_image_without_a_finished_scan_is_refused_unless_told(
     registries: Registries, status: str
 ) -> None:
     with pytest.raises(EstateError, match=f"no finished scan .{status}.*--allow-unscanned"):
-        run(registries, scan=Scan(status))
-    assert run(registries, scan=Scan(status), allow_unscanned=True).state == "promoted"
+        run(registries, scan=ScanState(status))
+    assert run(registries, scan=ScanState(status), allow_unscanned=True).state == "promoted"
 
 
 def test_an_image_with_critical_findings_is_refused_unless_told(registries: Registries) -> None:
-    found = Scan("COMPLETE", critical=2)
+    found = ScanState("COMPLETE", critical=2)
     with pytest.raises(EstateError, match=r"2 critical findings.*--allow-critical"):
         run(registries, scan=found, allow_unscanned=True)
     assert run(registries, scan=found, allow_critical=True).state == "promoted"
@@ -407,7 +407,7 @@ def test_what_is_there_already_is_not_refused_for_what_was_found_since(
     registries: Registries,
 ) -> None:
     run(registries)
-    assert run(registries, scan=Scan("COMPLETE", critical=1)).state == "already there"
+    assert run(registries, scan=ScanState("COMPLETE", critical=1)).state == "already there"
 
 
 @pytest.mark.parametrize(
@@ -433,7 +433,7 @@ def test_what_runs_has_an_images_configuration_and_file_systems(
 def test_what_is_no_image_is_scanned_all_the_same_and_so_refused(registries: Registries) -> None:
     registries.put(DEV, {"layers": ["chart"]}, "chart")
     with pytest.raises(EstateError, match="UNSUPPORTED_IMAGE"):
-        run(registries, tag="chart", scan=Scan("UNSUPPORTED_IMAGE"))
+        run(registries, tag="chart", scan=ScanState("UNSUPPORTED_IMAGE"))
 
 
 ECR = "111111111111.dkr.ecr.eu-west-1.amazonaws.com/checkout-dev"
@@ -469,7 +469,7 @@ def test_the_findings_are_those_of_the_image_in_its_own_account() -> None:
             "imageScanFindings": {"findingSeverityCounts": {"CRITICAL": 3, "HIGH": 1}},
         }
     )
-    assert side.scan(ECR, "sha256:1") == Scan("COMPLETE", 3)
+    assert side.scan(ECR, "sha256:1") == ScanState("COMPLETE", 3)
     assert client.asked == [
         {
             "registryId": "111111111111",

@@ -163,7 +163,7 @@ def test_a_wrong_value_is_named_with_its_remedy(changes: dict[str, Any], expecte
 def test_another_region_of_the_artifacts_account_gets_replicas_and_its_own_does_not() -> None:
     def of(*regions: str) -> list[str]:
         accounts = [{"account": ARTIFACTS, "regions": regions}]
-        return offences(lambdaReplicas={"accounts": accounts})
+        return list(offences(lambdaReplicas={"accounts": accounts}))
 
     settings(lambdaReplicas={"accounts": [{"account": ARTIFACTS, "regions": ["us-east-1"]}]})
     (found,) = of("us-east-1", "eu-west-1")

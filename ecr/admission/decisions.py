@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
-from ecr.admission.model import Finding, Held, Image
+from ecr.admission.model import Finding, Held, ScannedImage
 from ecr.admission.waivers import Waiver
 from ecr.images.family import Families
 from ecr.images.image import Image as Related
@@ -121,7 +121,7 @@ def decide(
 class _Content:
     """What is known of each digest, whichever registry said it."""
 
-    def __init__(self, images: Iterable[Image], before: frozenset[str]) -> None:
+    def __init__(self, images: Iterable[ScannedImage], before: frozenset[str]) -> None:
         self.places: set[tuple[str, str]] = set()
         self._before = before
         self._findings: dict[str, set[Finding]] = defaultdict(set)

@@ -22,7 +22,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Scan:
+class ImageScan:
     """What ECR says about one image: whether a scan has finished, and what reached the threshold.
 
     ``total`` counts the findings of all severities. ``unsettled`` is ECR's word for a scan that has
@@ -37,7 +37,7 @@ class Scan:
 
 
 @dataclass(frozen=True, slots=True)
-class Image:
+class ScannedImage:
     """One image in one registry.
 
     ``parts`` are the digests of what a manifest list stands for: empty for what is no list, None for
@@ -50,7 +50,7 @@ class Image:
     name: str
     digest: str
     tags: tuple[str, ...]
-    scan: Scan
+    scan: ImageScan
     parts: tuple[str, ...] | None = ()
     notes: frozenset[str] = frozenset()
     known: bool = True
@@ -68,4 +68,4 @@ class Held:
 
     registry: Registry
     names: frozenset[str]
-    images: tuple[Image, ...]
+    images: tuple[ScannedImage, ...]

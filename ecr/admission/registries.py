@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from ecr.admission.model import Finding, Held, Image, Scan, reaches
+from ecr.admission.model import Finding, Held, ImageScan, ScannedImage, reaches
 from ecr.aws.images import PAGES, details_of, is_index, manifests_of, names_of
 from ecr.aws.session import aws_errors_as, is_refusal
 from ecr.errors import EstateError
@@ -130,12 +130,12 @@ class Reader:
         ecr: Client,
         registry: Registry,
         details: Sequence[Mapping[str, Any]],
-    ) -> Iterator[Image]:
+    ) -> Iterator[ScannedImage]:
         began = time.monotonic()
 
-        def read(detail: Mapping[str, Any]) -> tuple[Mapping[str, Any], Scan | None]:
+        def read(detail: Mapping[str, Any]) -> tuple[Mapping[str, Any], ImageScan | None]:
             if is_index(detail) or not _pullable(detail):
-                return detail, Scan(scanned=False)
+                return detail, ImageScan(scanned=False)
             return detail, _scan(ecr, detail, self._threshold)
 
         with ThreadPoolExecutor(self._workers) as pool:
@@ -154,10 +154,12 @@ class Reader:
                 pool.shutdown(cancel_futures=True)
                 raise
 
-    def _image(self, registry: Registry, detail: Mapping[str, Any], scan: Scan) -> Image:
+    def _image(
+        self, registry: Registry, detail: Mapping[str, Any], scan: ImageScan
+    ) -> ScannedImage:
         digest = detail["imageDigest"]
         parts = self._parts.get(digest) if is_index(detail) else ()
-        return Image(
+        return ScannedImage(
             registry,
             detail["repositoryName"],
             digest,
@@ -182,7 +184,7 @@ def _parts(text: str) -> tuple[Part, ...] | None:
         return None
 
 
-def _scan(ecr: Client, detail: Mapping[str, Any], threshold: str) -> Scan | None:
+def _scan(ecr: Client, detail: Mapping[str, Any], threshold: str) -> ImageScan | None:
     """Read what was found in one image; None when the image is gone.
 
     Not from DescribeImages: for basic scanning ECR no longer fills in its summary (Amazon ECR API
@@ -203,12 +205,12 @@ def _scan(ecr: Client, detail: Mapping[str, Any], threshold: str) -> Scan | None
                 findings.update(_reaching(found, threshold, expired=status == _EXPIRED))
     except EstateError as error:
         if is_refusal(error, "ScanNotFoundException"):
-            return Scan(scanned=False)
+            return ImageScan(scanned=False)
         if is_refusal(error, "ImageNotFoundException"):
             return None
         raise
     scanned = status in _SCANNED
-    return Scan(
+    return ImageScan(
         scanned,
         tuple(sorted(findings)),
         total,

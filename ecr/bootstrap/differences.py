@@ -9,15 +9,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-State = Literal["missing", "too much", "out of date"]
+RoleState = Literal["missing", "too much", "out of date"]
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class RoleDifference:
     """Something that is not as planned: of what, how, and the permissions that it is about."""
 
     where: str
-    state: State
+    state: RoleState
     what: str
     missing: tuple[str, ...] = ()
     surplus: tuple[str, ...] = ()
@@ -25,16 +25,16 @@ class Finding:
 
 def difference(
     where: str, what: str, planned: Mapping[str, Any], held: Mapping[str, Any]
-) -> Iterator[Finding]:
+) -> Iterator[RoleDifference]:
     """Yield a finding where two documents are not the same."""
     ought, there = set(_permissions(planned)), set(_permissions(held))
     missing, surplus = tuple(sorted(ought - there)), tuple(sorted(there - ought))
     if missing and surplus:
-        yield Finding(where, "out of date", what, missing, surplus)
+        yield RoleDifference(where, "out of date", what, missing, surplus)
     elif missing:
-        yield Finding(where, "missing", what, missing)
+        yield RoleDifference(where, "missing", what, missing)
     elif surplus:
-        yield Finding(where, "too much", what, (), surplus)
+        yield RoleDifference(where, "too much", what, (), surplus)
 
 
 def _permissions(document: Mapping[str, Any]) -> Iterator[str]:

@@ -13,7 +13,7 @@ from typing import Any
 from ecr.errors import EstateError
 from ecr.images.family import companion_of
 from ecr.images.manifest import attests, can_run
-from ecr.promotion.aws import Scan, Side
+from ecr.promotion.aws import ScanState, Side
 from ecr.promotion.crane import EMPTY, Crane, digest_of
 
 RECORD = "application/vnd.ecr-estate.promotion.v1+json"
@@ -54,7 +54,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class CopiedPart:
     """One manifest that belongs to an image."""
 
     digest: str
@@ -62,7 +62,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Image:
+class PromotedImage:
     """An image and all that belongs to it, in the order in which it can be copied.
 
     ``runs`` are the digests of what can run: one a platform, and whatever else of the parts a runtime
@@ -72,7 +72,7 @@ class Image:
     digest: str
     type: str
     size: int
-    parts: tuple[Part, ...]
+    parts: tuple[CopiedPart, ...]
     runs: tuple[str, ...]
     companions: Mapping[str, str]
 
@@ -140,7 +140,7 @@ class Promotion:
         self._say(f"{target}:{tag} is {image.digest}, verified")
         return Outcome("promoted", image.digest, tag, copied, held, tuple(tags), record, scans)
 
-    def _gather(self, url: str) -> Image:
+    def _gather(self, url: str) -> PromotedImage:
         """Find the image and all that belongs to it."""
         named = f":{self._request.tag}" if self._request.tag else f"@{self._request.digest}"
         digest = self._crane.digest(f"{url}{named}")
@@ -165,11 +165,11 @@ class Promotion:
         def runnable(part: str) -> bool:
             return can_run(manifests[part])
 
-        return Image(
+        return PromotedImage(
             digest=digest,
             type=str(top.get("mediaType", _MANIFEST_TYPE)),
             size=int(top["size"]),
-            parts=tuple(Part(each, kinds[each]) for each in manifests),
+            parts=tuple(CopiedPart(each, kinds[each]) for each in manifests),
             runs=tuple(dict.fromkeys([*_runs(digest, manifests), *filter(runnable, manifests)])),
             companions=companions,
         )
@@ -207,7 +207,7 @@ class Promotion:
             {*self._sides[url].referrers(url, digest), *self._crane.listed_by_tag(url, digest)}
         )
 
-    def _stop_unless_scanned(self, url: str, image: Image) -> dict[str, str]:
+    def _stop_unless_scanned(self, url: str, image: PromotedImage) -> dict[str, str]:
         scans = {digest: self._sides[url].scan(url, digest) for digest in image.runs}
         offences = list(self._refusals(url, scans))
         if offences:
@@ -217,7 +217,7 @@ class Promotion:
             for digest, scan in scans.items()
         }
 
-    def _refusals(self, url: str, scans: Mapping[str, Scan]) -> Iterator[str]:
+    def _refusals(self, url: str, scans: Mapping[str, ScanState]) -> Iterator[str]:
         for digest, scan in scans.items():
             if not scan.finished and not self._request.allow_unscanned:
                 yield (
@@ -242,7 +242,7 @@ class Promotion:
             raise EstateError("A tag is taken by another image; no tag was moved.", offences)
         return [tag for tag, digest in found.items() if digest is None]
 
-    def _verify(self, url: str, image: Image) -> None:
+    def _verify(self, url: str, image: PromotedImage) -> None:
         lost = [part for part in image.parts if self._crane.manifest(url, part.digest) is None]
         if lost:
             raise EstateError(
@@ -250,7 +250,7 @@ class Promotion:
                 [f"{url}@{part.digest}: the {part.kind} is missing" for part in lost],
             )
 
-    def _record(self, url: str, image: Image) -> str | None:
+    def _record(self, url: str, image: PromotedImage) -> str | None:
         """Return the digest of the record of this very promotion, if there is one."""
         for referrer in self._referrers(url, image.digest):
             manifest = self._crane.manifest(url, referrer) or {}
@@ -262,7 +262,7 @@ class Promotion:
                 return referrer
         return None
 
-    def _written(self, image: Image, by: Mapping[str, str]) -> dict[str, Any]:
+    def _written(self, image: PromotedImage, by: Mapping[str, str]) -> dict[str, Any]:
         """Write the record: an artifact whose subject is the image, and which is all annotations."""
         empty = {"mediaType": _EMPTY_TYPE, "digest": digest_of(EMPTY), "size": len(EMPTY)}
         return {

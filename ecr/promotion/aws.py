@@ -19,7 +19,7 @@ FINISHED = {"COMPLETE", "ACTIVE"}
 
 
 @dataclass(frozen=True, slots=True)
-class Scan:
+class ScanState:
     """The result of scanning one image: ``status`` is ECR's own word, or why there is none."""
 
     status: str
@@ -47,11 +47,11 @@ class Side:
             user, _, password = base64.b64decode(data["authorizationToken"]).decode().partition(":")
             yield Login(url.partition("/")[0], user, password)
 
-    def scan(self, url: str, digest: str) -> Scan:
+    def scan(self, url: str, digest: str) -> ScanState:
         """Return the result of scanning one image."""
         image = ImageReference.parse(url)
         if image is None:
-            return Scan("the registry is not ECR's")
+            return ScanState("the registry is not ECR's")
         ecr = self._aws.ecr(image.registry)
         try:
             with aws_errors_as(
@@ -64,10 +64,10 @@ class Side:
                 )
         except EstateError as error:
             if is_refusal(error, "ScanNotFoundException"):
-                return Scan("never scanned")
+                return ScanState("never scanned")
             raise
         counts = answer.get("imageScanFindings", {}).get("findingSeverityCounts", {})
-        return Scan(
+        return ScanState(
             answer.get("imageScanStatus", {}).get("status", "PENDING"), counts.get("CRITICAL", 0)
         )
 

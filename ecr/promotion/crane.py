@@ -38,7 +38,7 @@ class Answer:
     error: str
 
 
-Run = Callable[[Sequence[str], bytes], Answer]
+CraneRun = Callable[[Sequence[str], bytes], Answer]
 """Run crane with arguments and standard input, to its end."""
 
 
@@ -54,7 +54,7 @@ class Login:
 class Crane:
     """crane's commands, as far as promotion needs them. A reference is REPOSITORY:TAG or @DIGEST."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: CraneRun) -> None:
         self._run = run
 
     def login(self, login: Login) -> None:
@@ -164,7 +164,7 @@ def crane(logins: Iterable[Login]) -> Iterator[Crane]:
         yield tool
 
 
-def _calling(binary: str, environment: Mapping[str, str]) -> Run:
+def _calling(binary: str, environment: Mapping[str, str]) -> CraneRun:
     def run(arguments: Sequence[str], given: bytes) -> Answer:
         done = subprocess.run(
             [binary, *arguments], input=given, env=environment, capture_output=True, check=False

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ecr.aws.session import Aws, aws_errors_as, is_refusal
-from ecr.bootstrap.differences import Finding, State, difference
+from ecr.bootstrap.differences import RoleDifference, RoleState, difference
 from ecr.bootstrap.roles import AUDIT, Account, ManagedPolicy, Role, planned_accounts
 from ecr.cli.exit_codes import FOUND
 from ecr.cli.pipeline_options import add_pipeline_options, pipeline_of
@@ -67,13 +67,13 @@ def run(options: argparse.Namespace) -> int:
     return FOUND if findings else 0
 
 
-def _lines(finding: Finding) -> Iterator[str]:
+def _lines(finding: RoleDifference) -> Iterator[str]:
     yield f"{finding.where}: {finding.state}: {finding.what}"
     yield from (f"  - lacks {each}" for each in finding.missing)
     yield from (f"  + has {each}" for each in finding.surplus)
 
 
-def _not_assumed(settings: Settings, *, preview: bool) -> Iterator[Finding]:
+def _not_assumed(settings: Settings, *, preview: bool) -> Iterator[RoleDifference]:
     roles = {
         registry.account: (registry, role)
         for registry, role in assumed_roles(settings, preview=preview).items()
@@ -83,17 +83,17 @@ def _not_assumed(settings: Settings, *, preview: bool) -> Iterator[Finding]:
         yield from _denied(Aws(roles={account: role}), registry, role)
 
 
-def _denied(access: Aws, registry: Registry, role: str) -> Iterator[Finding]:
+def _denied(access: Aws, registry: Registry, role: str) -> Iterator[RoleDifference]:
     """Yield a finding where a role cannot be assumed; raise EstateError where AWS cannot be asked."""
     try:
         access.caller(registry)
     except EstateError as error:
         if not is_refusal(error, "AccessDenied"):
             raise
-        yield Finding(role, "missing", f"it cannot be assumed: {error.offences[0]}")
+        yield RoleDifference(role, "missing", f"it cannot be assumed: {error.offences[0]}")
 
 
-def _of_account(account: Account, registry: Registry, name: str) -> Iterator[Finding]:
+def _of_account(account: Account, registry: Registry, name: str) -> Iterator[RoleDifference]:
     access = Aws(name)
     denied = list(_denied(access, registry, registry.role(name)))
     if denied:
@@ -107,44 +107,46 @@ def _of_account(account: Account, registry: Registry, name: str) -> Iterator[Fin
             yield from _of_role(iam, role, account.boundary.arn)
 
 
-def _of_managed(iam: Any, managed: ManagedPolicy) -> Iterator[Finding]:  # noqa: ANN401 - boto3's client
+def _of_managed(iam: Any, managed: ManagedPolicy) -> Iterator[RoleDifference]:  # noqa: ANN401 - boto3's client
     try:
         version = iam.get_policy(PolicyArn=managed.arn)["Policy"]["DefaultVersionId"]
     except iam.exceptions.NoSuchEntityException:
-        yield Finding(managed.arn, "missing", "there is no such policy")
+        yield RoleDifference(managed.arn, "missing", "there is no such policy")
         return
     held = iam.get_policy_version(PolicyArn=managed.arn, VersionId=version)
     document = held["PolicyVersion"]["Document"]
     yield from difference(managed.arn, "the boundary", managed.document, document)
 
 
-def _of_role(iam: Any, role: Role, boundary: str) -> Iterator[Finding]:  # noqa: ANN401 - boto3's client
+def _of_role(iam: Any, role: Role, boundary: str) -> Iterator[RoleDifference]:  # noqa: ANN401 - boto3's client
     try:
         held = iam.get_role(RoleName=role.name)["Role"]
     except iam.exceptions.NoSuchEntityException:
-        yield Finding(role.arn, "missing", "there is no such role")
+        yield RoleDifference(role.arn, "missing", "there is no such role")
         return
     if held["Arn"] != role.arn:
-        yield Finding(role.arn, "out of date", f"it stands as {held['Arn']}")
+        yield RoleDifference(role.arn, "out of date", f"it stands as {held['Arn']}")
     trust = held["AssumeRolePolicyDocument"]
     yield from difference(role.arn, "whom it trusts", role.trust, trust)
     bound = held.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn")
     if bound != boundary:
-        state: State = "out of date" if bound else "missing"
-        yield Finding(role.arn, state, f"its boundary is {bound or 'none'}, and not {boundary}")
+        state: RoleState = "out of date" if bound else "missing"
+        yield RoleDifference(
+            role.arn, state, f"its boundary is {bound or 'none'}, and not {boundary}"
+        )
     yield from _of_policies(iam, role)
 
 
-def _of_policies(iam: Any, role: Role) -> Iterator[Finding]:  # noqa: ANN401 - boto3's client
+def _of_policies(iam: Any, role: Role) -> Iterator[RoleDifference]:  # noqa: ANN401 - boto3's client
     names = _all(iam, "list_role_policies", "PolicyNames", role)
     for name in sorted(role.policies.keys() - names):
-        yield Finding(role.arn, "missing", f"it has no policy {name}")
+        yield RoleDifference(role.arn, "missing", f"it has no policy {name}")
     for name in sorted(names):
         document = iam.get_role_policy(RoleName=role.name, PolicyName=name)["PolicyDocument"]
         planned: Mapping[str, Any] = role.policies.get(name, {})
         yield from difference(role.arn, f"its policy {name}", planned, document)
     for each in _all(iam, "list_attached_role_policies", "AttachedPolicies", role):
-        yield Finding(role.arn, "too much", f"it has the policy {each['PolicyArn']}")
+        yield RoleDifference(role.arn, "too much", f"it has the policy {each['PolicyArn']}")
 
 
 def _all(iam: Any, operation: str, key: str, role: Role) -> list[Any]:  # noqa: ANN401 - boto3's client
