@@ -35,7 +35,7 @@ from ecr.settings.models import RegistrySetting, Settings
 Ask = Callable[[str, str, Registry, Mapping[str, Any]], Awaitable[Mapping[str, Any] | None]]
 """Call AWS: service, boto3's name of the operation, registry, arguments. None says that it is not there."""
 
-State = Callable[[], Awaitable[Mapping[str, Mapping[str, Any]]]]
+ReadState = Callable[[], Awaitable[Mapping[str, Mapping[str, Any]]]]
 """Return what the engine's state holds, by the engine's names (URNs)."""
 
 NOT_THERE = (
@@ -56,7 +56,7 @@ KINDS: Mapping[RegistrySetting, str] = {
 }
 
 
-def once(read: State) -> State:
+def once(read: ReadState) -> ReadState:
     """Read the state when it is first asked for, and not again."""
     reading: list[asyncio.Future[Mapping[str, Mapping[str, Any]]]] = []
 
@@ -69,7 +69,7 @@ def once(read: State) -> State:
 
 
 async def observe_beside(
-    ask: Ask, state: State, observed: Observed, settings: Settings, ledger: Ledger
+    ask: Ask, state: ReadState, observed: Observed, settings: Settings, ledger: Ledger
 ) -> Observed:
     """Return what was observed, with everything that stands beside image repositories."""
     state = once(state)
@@ -118,7 +118,7 @@ def asking_by(aws: Aws) -> Ask:
 
 
 async def read_settings(
-    ask: Ask, state: State, settings: Settings, ledger: Ledger
+    ask: Ask, state: ReadState, settings: Settings, ledger: Ledger
 ) -> dict[Registry, StandingSettings]:
     """Read the settings of registries that the ledger does not call this stack's own.
 
@@ -146,7 +146,7 @@ async def read_settings(
     return dict(await asyncio.gather(*(look(*each) for each in wanted.items())))
 
 
-async def read_roles(ask: Ask, state: State, settings: Settings) -> dict[str, str]:
+async def read_roles(ask: Ask, state: ReadState, settings: Settings) -> dict[str, str]:
     """Return the paths of roles that are called as push roles are, and are not in the state, by name."""
     if settings.push_roles is None:
         return {}
@@ -161,7 +161,7 @@ async def read_roles(ask: Ask, state: State, settings: Settings) -> dict[str, st
     }
 
 
-async def read_audiences(ask: Ask, state: State, settings: Settings) -> tuple[str, ...] | None:
+async def read_audiences(ask: Ask, state: ReadState, settings: Settings) -> tuple[str, ...] | None:
     """Return the audiences of GitHub's identity provider, where it stands and is not in the state."""
     chosen = settings.push_roles
     registry = architecture_of(settings)("")[0].registry
@@ -175,7 +175,7 @@ async def read_audiences(ask: Ask, state: State, settings: Settings) -> tuple[st
 
 
 async def read_alerts(
-    ask: Ask, state: State, settings: Settings, ledger: Ledger
+    ask: Ask, state: ReadState, settings: Settings, ledger: Ledger
 ) -> dict[Registry, StandingAlerts]:
     """Return what stands of the alerts of each registry where the state does not hold all of it."""
     if settings.alerts is None or not ledger.shard.owns_registry_settings:
