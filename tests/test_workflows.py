@@ -40,6 +40,7 @@ BY_MAKE = {
         "check",
         "cluster",
         "docs",
+        "second-opinion",
         "engine",
         "install-deploy",
         "rest",
