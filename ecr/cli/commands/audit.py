@@ -58,7 +58,7 @@ ENDED_PHASES = ("Succeeded", "Failed")
 """The phases of a pod whose containers have ended and are not started again (Kubernetes
 documentation, "Pod Lifecycle")."""
 
-FoundIn = tuple[Registry, str]
+UsePlace = tuple[Registry, str]
 """An image repository: its registry and its name."""
 
 
@@ -78,7 +78,7 @@ class Use:
 class ImageInUse:
     """What becomes of an image in use. ``on`` is the ISO date on which it goes, if it does."""
 
-    place: FoundIn
+    place: UsePlace
     digest: str
     tags: tuple[str, ...]
     users: tuple[str, ...]
@@ -308,7 +308,7 @@ def _audit(
     access: Aws, registries: Sequence[Registry], used: Iterable[Use], days: int
 ) -> tuple[list[ImageInUse], int]:
     """Return a finding for each image in use, and how many uses are of other registries."""
-    places: dict[FoundIn, list[Use]] = defaultdict(list)
+    places: dict[UsePlace, list[Use]] = defaultdict(list)
     foreign = 0
     for use in used:
         if use.reference.registry in registries:
@@ -323,7 +323,7 @@ def _audit(
     return findings, foreign
 
 
-def _findings(access: Aws, place: FoundIn, uses: Sequence[Use], days: int) -> Iterator[ImageInUse]:
+def _findings(access: Aws, place: UsePlace, uses: Sequence[Use], days: int) -> Iterator[ImageInUse]:
     registry, name = place
     ecr = access.ecr(registry)
     images, policy = _held(ecr, place)
@@ -356,7 +356,7 @@ def _date(now: float, day: float) -> str:
     return datetime.fromtimestamp(now + day * DAY, UTC).date().isoformat()
 
 
-def _held(ecr: "ECRClient", place: FoundIn) -> tuple[list[Image], Policy]:
+def _held(ecr: "ECRClient", place: UsePlace) -> tuple[list[Image], Policy]:
     """Return the images of an image repository and its policy; nothing where it is not there."""
     registry, name = place
     try:
