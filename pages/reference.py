@@ -126,6 +126,7 @@ def _options(parser: argparse.ArgumentParser) -> Iterator[str]:
         f"| {_named(action)} | {_escaped(_meaning(action))} |"
         for action in parser._actions  # noqa: SLF001
         if not isinstance(action, argparse._HelpAction | argparse._SubParsersAction)  # noqa: SLF001
+        and action.help != argparse.SUPPRESS
     ]
     if rows:
         yield "\n".join(["| option | meaning |", "| --- | --- |", *rows, ""])

@@ -186,8 +186,8 @@ def test_a_replica_that_was_deleted_by_hand_is_a_gap(
 def test_a_name_that_no_replica_has_is_refused(
     estate: Live, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["replicas", *estate.options, "--repository", "nosuch"]) == 1
-    assert "--repository nosuch: is none of those" in capsys.readouterr().err
+    assert main(["replicas", *estate.options, "--image-repository", "nosuch"]) == 1
+    assert "--image-repository nosuch: is none of those" in capsys.readouterr().err
 
 
 def test_a_replica_is_compared_with_the_registry_that_fills_it(
@@ -214,7 +214,7 @@ def test_an_estate_of_several_stacks_is_compared_whole(
     second = estate.outputs({"web": [ARTIFACTS]}, {"web": [LAMBDA]})
     estate.options = [f"--outputs={first}", f"--outputs={second}", "--role-name", ROLE]
     code, gaps = compared(estate, capsys)
-    assert (code, [gap["repository"] for gap in gaps]) == (3, ["api", "api", "web"])
+    assert (code, [gap["imageRepository"] for gap in gaps]) == (3, ["api", "api", "web"])
 
 
 def tool(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, script: str) -> Path:

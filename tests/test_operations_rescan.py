@@ -181,5 +181,12 @@ def test_inspector_is_left_to_itself(estate: Live, capsys: pytest.CaptureFixture
 def test_an_image_repository_that_is_not_there_is_said(
     estate: Live, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["rescan", *estate.options, "--repository", "gone"]) == 1
+    assert main(["rescan", *estate.options, "--image-repository", "gone"]) == 1
     assert "name an image repository of this registry" in capsys.readouterr().err
+
+
+def test_the_old_name_of_the_option_is_understood_with_a_notice(
+    estate: Live, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["rescan", *estate.options, "--repository", "gone"]) == 1
+    assert "--repository is now --image-repository" in capsys.readouterr().err

@@ -123,7 +123,10 @@ def test_a_long_table_says_how_much_is_missing(capsys: pytest.CaptureFixture[str
         (["images.jsonl"], "give --policy with a file, or one of commit-sha"),
         (["images.jsonl", "--policy", "none", "--at", "noon"], "--at noon: write it as"),
         (["images.jsonl", "--policy", "none", "--check"], "--check: is for live registries"),
-        (["images.jsonl", "--policy", "none", "--repository", "api"], "--repository: is for live"),
+        (
+            ["images.jsonl", "--policy", "none", "--image-repository", "api"],
+            "--image-repository: is for",
+        ),
         (["--registry", "ireland"], "ireland: write the account's 12 digits"),
     ],
 )
@@ -290,7 +293,7 @@ def test_where_ecr_does_not_agree_the_exit_code_says_so(
     [
         (["--registry", REGISTRY], "account 111111111111: these are of 123456789012; use its own"),
         (
-            ["--registry", REGISTRY, "--role-name", "r", "--repository", "gone"],
+            ["--registry", REGISTRY, "--role-name", "r", "--image-repository", "gone"],
             "RepositoryNotFound",
         ),
     ],

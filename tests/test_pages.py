@@ -175,7 +175,11 @@ def test_the_reference_has_every_command_and_each_of_its_options(name: str) -> N
     section = page.partition(f"### `python -m ecr {name}`")[2].partition("\n### ")[0]
     parser = argparse.ArgumentParser()
     operations()[name].configure(parser)
-    options = [action.option_strings[-1] for action in parser._actions if action.option_strings]
+    options = [
+        action.option_strings[-1]
+        for action in parser._actions
+        if action.option_strings and action.help != argparse.SUPPRESS
+    ]
     assert [option for option in options[1:] if f"<code>{option}" not in section] == []
     assert str(operations()[name].__doc__).partition("\n")[0] in section
 

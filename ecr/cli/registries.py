@@ -4,6 +4,7 @@ Owns these options. Reads the stack's outputs from files. Asks nothing of AWS.
 """
 
 import argparse
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -56,11 +57,25 @@ def add_registry_options(parser: argparse.ArgumentParser) -> None:
 def add_name_options(parser: argparse.ArgumentParser) -> None:
     """Add the option by which a command is kept to some of a registry's image repositories."""
     parser.add_argument(
-        "--repository",
+        "--image-repository",
         action="append",
         metavar="NAME",
         help="of a registry only this image repository; may be given several times",
     )
+    # Understood for this version: a repository is GitHub's everywhere else.
+    parser.add_argument(
+        "--repository",
+        dest="image_repository",
+        action="append",
+        type=_by_its_old_name,
+        help=argparse.SUPPRESS,
+    )
+
+
+def _by_its_old_name(name: str) -> str:
+    """Return the value of an option that was given by its old name, and say the new one."""
+    sys.stderr.write("--repository is now --image-repository; the old name ends with version 0.3\n")
+    return name
 
 
 def selected_registries(options: argparse.Namespace) -> RegistrySelection:

@@ -489,7 +489,7 @@ def _print_json(findings: Sequence[ImageInUse], pins: Sequence[Pin], *, done: bo
         said.append(
             {
                 "registry": each.place[0].key,
-                "repository": each.place[1],
+                "imageRepository": each.place[1],
                 "imageDigest": each.digest,
                 "imageTags": list(each.tags),
                 "usedBy": list(each.users),

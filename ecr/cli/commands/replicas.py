@@ -93,13 +93,16 @@ def run(options: argparse.Namespace) -> int:
             "No replicas are known.",
             ["give --outputs with those of a stack that has lambdaReplicas"],
         )
-    unknown = [each for each in options.repository or () if each not in selection.replicas]
+    unknown = [each for each in options.image_repository or () if each not in selection.replicas]
     if unknown:
         raise EstateError(
             "Not every image repository that is named has a replica.",
-            [f"--repository {each}: is none of those that the outputs name" for each in unknown],
+            [
+                f"--image-repository {each}: is none of those that the outputs name"
+                for each in unknown
+            ],
         )
-    gaps = _gaps(access, selection, options.repository)
+    gaps = _gaps(access, selection, options.image_repository)
     filled: list[str] = []
     if options.fill and gaps:
         if options.yes:
@@ -108,16 +111,16 @@ def run(options: argparse.Namespace) -> int:
             else:
                 _copy(access, gaps, options.fill)
             before = len(gaps)
-            gaps = _gaps(access, selection, options.repository)
+            gaps = _gaps(access, selection, options.image_repository)
             filled.append(f"{before - len(gaps)} of {before} gaps are filled")
         else:
             filled = [*_intended(gaps, options.fill), "nothing was changed; add --yes to do it"]
-    damaged = list(_damaged(access, selection, options.repository)) if options.verify else []
+    damaged = list(_damaged(access, selection, options.image_repository)) if options.verify else []
     deleting = list(_deleting(access, selection))
     if options.json:
         found = [
             {
-                "repository": gap.name,
+                "imageRepository": gap.name,
                 "registry": gap.destination.key,
                 "imageDigest": gap.digest,
                 "imageTags": list(gap.tags),

@@ -130,7 +130,7 @@ def _due(access: Aws, registry: Registry, options: argparse.Namespace) -> Due:
     skipped: Counter[str] = Counter()
     images: list[tuple[str, str]] = []
     today = 0
-    for name in options.repository or names_of(ecr):
+    for name in options.image_repository or names_of(ecr):
         details = details_of(ecr, name)
         today += sum(map(_was_scanned, details))
         for detail in _chosen(ecr, name, details, options.newest):

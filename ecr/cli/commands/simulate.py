@@ -127,7 +127,10 @@ def run(options: argparse.Namespace) -> int:
         )
     refuse_unused_options(
         (options.check and not live, "--check: is for live registries; leave it out"),
-        (options.repository and not live, "--repository: is for live registries; leave it out"),
+        (
+            options.image_repository and not live,
+            "--image-repository: is for live registries; leave it out",
+        ),
         (options.role_name and not live, "--role-name: is for live registries; leave it out"),
     )
     started = time.monotonic()
@@ -231,7 +234,7 @@ def _live(
     selection, access = selected_registries(options), Aws(options.role_name)
     for registry in selection.registries:
         ecr = access.ecr(registry)
-        for name in options.repository or names_of(ecr):
+        for name in options.image_repository or names_of(ecr):
             where = f"{registry.key}/{name}"
             text = None if options.policy else policy_of(ecr, name)
             own = parse_policy(text, f"the policy of {where}", accepted=True) if text else None
@@ -414,7 +417,7 @@ def _as_json(run: SimulationRun, options: argparse.Namespace, now: float) -> dic
     verdicts = run.result.verdicts
     acted = _acted(verdicts)
     found: dict[str, Any] = {
-        "repository": run.name,
+        "imageRepository": run.name,
         "images": len(verdicts),
         "acted": len(acted),
         "companionsWithoutTheirImages": len(without_their_images(verdicts)),
