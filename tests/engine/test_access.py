@@ -226,6 +226,9 @@ def test_the_roles_allow_what_the_providers_call_and_nothing_else(open_session: 
         for account, pairs in after.items():
             granted[account] |= {each for pair in pairs for each in actions(pair[0].text)}
         before = after
+    # A lifecycle policy is tried on one image repository before it replaces others; here that is one of
+    # the artifacts account, whose policies the replicas share.
+    granted[LAMBDA[0]] -= {"ecr:StartLifecyclePolicyPreview"}
     for account in (ARTIFACTS[0], LAMBDA[0]):
         assert called[account] == granted[account] - UNCALLED
         # Those that are asked for beside a call are decided, too: there is no exception.
@@ -262,6 +265,11 @@ def without(text: str, wanted: str) -> str:
 
 def test_a_preview_reads_what_its_role_allows_and_nothing_else(open_session: Open) -> None:
     session = open_session("api", "web", **EVERYTHING, previewRole="ecr-estate-read")
+    # Keys are looked for by their tags where the engine's state holds none.
+    session.aws.forget_calls()
+    first = session.preview()
+    assert first.code == 0, first.output
+    early = calls(session)
     deploy(session)
     stands_already(session)
     session.aws.forget_calls()
@@ -269,7 +277,7 @@ def test_a_preview_reads_what_its_role_allows_and_nothing_else(open_session: Ope
         done = session.preview(*arguments)
         assert done.code == 0, done.output
     for account, pairs in documents(session).items():
-        mine = [call for call in calls(session) if call.account == account]
+        mine = [call for call in (*early, *calls(session)) if call.account == account]
         (texts,) = [[pair[1].text for pair in pairs]]
         assert all(may(texts, call, {}) for call in mine)
         reads = {each for text in texts for each in actions(text)}
