@@ -121,6 +121,9 @@ def _command(session: Session, command: str) -> Run:
     program, *arguments = shlex.split(command)
     if program == "pulumi":
         return session.pulumi(*arguments, *(() if arguments[0] == "cancel" else QUIET))
+    if program == "python":
+        # What `ecr plan` asks the engine; the session's own way knows its stack's file.
+        return session.pulumi("preview", "--expect-no-changes", *QUIET)
     done = processes.run(
         ["sh", "-c", command],
         environment=session.environment,

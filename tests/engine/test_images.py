@@ -87,7 +87,10 @@ def test_a_replica_whose_image_runs_is_found_pinned_and_safe(
     operate(session, "audit", *reach, "--pin", "--yes")
     code, found = operate(session, "audit", *reach)
     assert (code, {each["state"] for each in found}) == (0, {"safe"})
-    assert operate(session, "replicas", *reach) == (0, {"gaps": [], "damaged": []})
+    assert operate(session, "replicas", *reach) == (
+        0,
+        {"gaps": [], "damaged": [], "filled": [], "deleting": []},
+    )
 
 
 def may_operate(session: Session) -> None:
