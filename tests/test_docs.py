@@ -200,7 +200,7 @@ def test_every_example_of_settings_is_valid(snippet: str) -> None:
 
 def test_every_permission_asked_for_is_an_action_of_ecr_that_touches_no_image() -> None:
     operations = botocore.session.get_session().get_service_model("ecr").operation_names
-    policies = fenced(README, "json")
+    policies = fenced(DOCS / "guides/first-deployment.md", "json")
     actions = set(re.findall(r'"ecr:(\w+)"', "".join(policies)))
     assert [json.loads(policy)["Version"] for policy in policies] == ["2012-10-17"] * 3
     assert actions

@@ -26,12 +26,13 @@ OTHERS = {
     ".": None,
     "bootstrap/app-key.sh": None,
     "bootstrap/github.sh": None,
+    "crane": {"copy"},
     "docker": {"build", "buildx", "login", "manifest", "pull", "push"},
     "find": None,
     "gh": {"api", "workflow"},
     "go": {"install"},
     "jq": {"-r"},
-    "kubectl": {"annotate", "apply", "create", "get", "kustomize", "label"},
+    "kubectl": {"annotate", "apply", "create", "describe", "get", "kustomize", "label", "set"},
     "sh": None,
 }
 """Commands that are not ours, with what is used of them; whoever adds one looks it up."""
