@@ -241,7 +241,9 @@ def test_the_documents_in_the_readme_are_those_of_the_settings_that_it_names() -
         )
     )
     shown = re.findall(
-        r"^```json\n(.*?)^```$", (ROOT / "docs/guides/first-deployment.md").read_text(), re.DOTALL | re.MULTILINE
+        r"^```json\n(.*?)^```$",
+        (ROOT / "docs/guides/first-deployment.md").read_text(),
+        re.DOTALL | re.MULTILINE,
     )
     assert json.loads(shown[0]) == json.loads(documents[artifacts][0].text)
     assert json.loads(shown[1]) == json.loads(documents[replicas][0].text)
