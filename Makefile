@@ -10,7 +10,7 @@ UNIT := not engine and not images and not kubernetes and not browser
 INSTALLED := .venv/.installed
 SECOND := .venv/second-opinion
 PINNED := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
-  --no-header --no-emit-index-url --upgrade pyproject.toml
+  --no-header --no-emit-index-url --upgrade
 STYLE := __main__.py ecr pages sandbox tests benchmarks examples plugin
 SPELLED := $(STYLE) docs kubernetes README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md Makefile mkdocs.yml pyproject.toml
 
@@ -95,8 +95,10 @@ format: $(INSTALLED) ## Format the code
 	$(BIN)/ruff check --fix $(STYLE)
 
 lock: ## Pin every dependency anew, for work on the program and for its deployment (needs uv)
-	$(PINNED) --all-extras --output-file requirements.lock
-	$(PINNED) --extra operations --constraints requirements.lock --output-file requirements-deploy.lock
+	$(PINNED) --all-extras --output-file requirements.lock pyproject.toml
+	$(PINNED) --constraints requirements.lock --output-file requirements-deploy.lock pyproject.toml
+	$(PINNED) --constraints requirements.lock --group promotion --output-file requirements-promotion.lock
+	$(PINNED) --constraints requirements.lock --group admission --output-file kubernetes/admission/job/requirements.lock
 
 clean: ## Remove what the other targets made in this folder
 	rm -rf .venv .sandbox .sandbox.log site .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -20,6 +20,7 @@ from sandbox.session import (
     Session,
     SessionError,
     environment_of,
+    require_none_running,
     running,
 )
 from sandbox.toolchain.commands import ToolchainError
@@ -122,6 +123,7 @@ def _say(line: str) -> None:
 def _session(settings: Mapping[str, Any] | None = None, stack_file: Path = STACK_FILE) -> Session:
     from sandbox.toolchain import ensure_toolchain  # noqa: PLC0415 - not every command needs it
 
+    require_none_running(DIRECTORY)
     toolchain = ensure_toolchain(_say)
     return Session(DIRECTORY, toolchain, settings=settings, stack_file=stack_file.resolve())
 

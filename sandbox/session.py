@@ -47,6 +47,15 @@ def running(directory: Path) -> dict[str, Any] | None:
     return session if alive else None
 
 
+def require_none_running(directory: Path) -> None:
+    """Raise SessionError where a folder's session is alive, before anything is built or emptied."""
+    if held := running(directory):
+        raise SessionError(
+            f"a sandbox is up in {directory}, process {held['process']}; end it first, "
+            "by `make sandbox-stop` or where it was started"
+        )
+
+
 def environment_of(variables: Mapping[str, str]) -> dict[str, str]:
     """Give the whole environment of a process in a session: what it needs, and nothing misleading."""
     own = {key: value for key, value in os.environ.items() if not key.startswith(_MISLEADING)}
@@ -94,11 +103,7 @@ class Session:
         self._running = ExitStack()
 
     def __enter__(self) -> Self:
-        if held := running(self.directory):
-            raise SessionError(
-                f"a sandbox is up in {self.directory}, process {held['process']}; end it first, "
-                "by `make sandbox-stop` or where it was started"
-            )
+        require_none_running(self.directory)
         shutil.rmtree(self.directory, ignore_errors=True)
         (self.directory / "state").mkdir(parents=True)
         with ExitStack() as starting:

@@ -55,7 +55,7 @@ def test_it_is_whole_and_names_one_version() -> None:
         *("Pulumi.yaml", "Pulumi.acme.yaml", "README.md", "__main__.py", "requirements.txt"),
         *(".gitignore", *workflows),
     }
-    assert (folder / "requirements.txt").read_text() == f"ecr-estate[operations]=={__version__}\n"
+    assert (folder / "requirements.txt").read_text() == f"ecr-estate=={__version__}\n"
     for name in workflows:
         text = (folder / name).read_text()
         assert set(re.findall(r"uses: (\S+?)/\.github", text)) == {"tools/ecr-estate"}

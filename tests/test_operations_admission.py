@@ -1045,18 +1045,26 @@ def required(name: str) -> set[str]:
 
 
 def test_the_jobs_image_installs_what_the_command_needs_with_hashes_and_nothing_else() -> None:
-    found = re.search(r"awk '(.+)'", DOCKERFILE)
-    assert found
-    lock = subprocess.run(
-        ["/usr/bin/awk", found[1], str(MANIFESTS.parent.parent / "requirements-deploy.lock")],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    pinned = set(re.findall(r"^([a-z0-9-]+)==", lock, re.MULTILINE))
-    assert pinned == required("boto3") | required("pydantic") | {"pyyaml"}
-    assert lock.count("--hash=sha256:") >= len(pinned)
-    assert "--require-hashes --no-deps -r job.lock" in DOCKERFILE
+    assert "COPY kubernetes/admission/job/requirements.lock ./" in DOCKERFILE
+    assert "--require-hashes --no-deps -r requirements.lock" in DOCKERFILE
+    project = MANIFESTS.parent.parent
+    for lock in (MANIFESTS / "job/requirements.lock", project / "requirements-promotion.lock"):
+        text = lock.read_text()
+        pinned = set(re.findall(r"^([a-z0-9-]+)==", text, re.MULTILINE))
+        assert pinned == required("boto3") | required("pydantic") | {"pyyaml"}
+        assert text.count("--hash=sha256:") >= len(pinned)
+        assert "://" not in text
+
+
+@pytest.mark.parametrize("command", ["admission", "promote"])
+def test_a_command_with_a_dependency_group_of_its_own_needs_no_engine(command: str) -> None:
+    blocked = ("pulumi", "pulumi_aws", "pulumi_github", "httpx", "grpc")
+    program = (
+        f"import sys; sys.modules.update(dict.fromkeys({blocked!r})); "
+        f"from ecr.cli.main import main; main([{command!r}, '--help'])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_the_jobs_image_has_no_base_that_could_move() -> None:
