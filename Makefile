@@ -1,6 +1,6 @@
 # Each target works from a clean clone: it installs what it needs first, and says what it does.
 .DEFAULT_GOAL := help
-.PHONY: help install sandbox sandbox-start sandbox-shell sandbox-stop install-deploy unit lint rest test engine cluster parts browser second-opinion check docs bench faults lock format clean
+.PHONY: help install sandbox sandbox-start sandbox-shell sandbox-stop install-deploy unit lint rest test engine cluster parts browser second-opinion lowest check docs bench faults lock format clean
 
 PYTHON ?= python3
 ARCHITECTURE ?= central
@@ -9,6 +9,7 @@ BIN := .venv/bin
 UNIT := not engine and not images and not kubernetes and not browser
 INSTALLED := .venv/.installed
 SECOND := .venv/second-opinion
+LOWEST := .venv/lowest
 PINNED := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
   --no-header --no-emit-index-url --upgrade
 STYLE := __main__.py ecr pages sandbox tests benchmarks examples plugin
@@ -67,6 +68,11 @@ second-opinion: $(INSTALLED) ## Compare what IAM is said to decide with evaluato
 	  --upgrade --target $(SECOND) -r second-opinion.lock
 	PYTHONPATH=$(SECOND) $(BIN)/python -m pytest -q -rs tests/test_iam_second_opinion.py
 
+lowest: $(INSTALLED) ## Run the unit tests on the lowest versions of the program's dependencies
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all: \
+	  --upgrade --target $(LOWEST) -r lowest.lock
+	PYTHONPATH=$(LOWEST) $(BIN)/python -m pytest -n auto -q -rs -m "$(UNIT)"
+
 browser: $(INSTALLED) ## Bring what the browser tests need: Chromium, and parts that come by npm
 	$(BIN)/python -m pages.browser
 
@@ -97,6 +103,7 @@ format: $(INSTALLED) ## Format the code
 lock: ## Pin every dependency anew, for work on the program and for its deployment (needs uv)
 	$(PINNED) --all-extras --output-file requirements.lock pyproject.toml
 	$(PINNED) --constraints requirements.lock --output-file requirements-deploy.lock pyproject.toml
+	$(PINNED) --resolution lowest-direct --output-file lowest.lock pyproject.toml
 	$(PINNED) --constraints requirements.lock --group promotion --output-file requirements-promotion.lock
 	$(PINNED) --constraints requirements.lock --group admission --output-file kubernetes/admission/job/requirements.lock
 

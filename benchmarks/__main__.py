@@ -72,7 +72,7 @@ def _say(line: str) -> None:
 
 
 def barest_environment(folder: Path, count: int) -> dict[str, str]:
-    """Give what the barest program is told: the names and the documents that the plan would give."""
+    """Return what the barest program is told: the names and the documents that the plan would give."""
     names = folder / f"names-{count}"
     names.write_text("\n".join(each.name for each in synthetic_organisation(count)))
     return {
@@ -141,7 +141,7 @@ def _on_the_engine(folder: Path) -> tuple[list[Figures], list[Figures]]:
 
 @contextmanager
 def barest_project(folder: Path, session: Session) -> Iterator[Path]:
-    """Give a project that is the barest program, with a stack of its own in the session."""
+    """Return a project that is the barest program, with a stack of its own in the session."""
     project = Path(tempfile.mkdtemp(prefix="barest-", dir=folder))
     (project / "Pulumi.yaml").write_text(f"name: {project.name}\nruntime: python\n")
     (project / "__main__.py").write_text((Path(__file__).parent / "barest.py").read_text())

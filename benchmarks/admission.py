@@ -74,7 +74,7 @@ def _lists(folder: Path) -> float:
 
 @contextmanager
 def _estate() -> Iterator[str]:
-    """Give the URL of a filled AWS, in a process of its own so that it does not share ours."""
+    """Return the URL of a filled AWS, in a process of its own so that it does not share ours."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs,), daemon=True)

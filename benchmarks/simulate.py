@@ -81,7 +81,7 @@ def _generate(file: Path, size: int) -> None:
 
 
 def _simulate(file: Path) -> tuple[float, str]:
-    """Give the seconds of the whole command, and the memory that it says it took."""
+    """Return the seconds of the whole command, and the memory that it says it took."""
     command = [sys.executable, "-m", "ecr", "simulate", str(file), "--policy", "commit-sha"]
     started = time.monotonic()
     done = subprocess.run(

@@ -227,7 +227,7 @@ def limits() -> str:
 
 
 def sandbox_rules() -> str:
-    """Give the page of the rules that the embedded AWS enforces, each with Amazon's page."""
+    """Return the page of the rules that the embedded AWS enforces, each with Amazon's page."""
     rules = all_rules()
     parts = []
     for topic, heading in TOPICS.items():

@@ -69,7 +69,7 @@ STARTING = 900.0
 
 
 def command_line() -> argparse.ArgumentParser:
-    """Give the parser of all commands; what it parses has the command as ``act``."""
+    """Return the parser of all commands; what it parses has the command as ``act``."""
     parser = argparse.ArgumentParser(
         prog="python -m sandbox",
         description="Run the project for real: Pulumi's engine and providers, against an AWS and a "

@@ -37,7 +37,7 @@ class Checkout:
         self.session.roles.grant(stack, written)
 
     def environment(self, **more: str) -> Mapping[str, str]:
-        """Give the environment of a job, with the engine on its PATH."""
+        """Return the environment of a job, with the engine on its PATH."""
         environment = self.session.environment
         path = f"{self.session.toolchain.pulumi.parent}:{environment['PATH']}"
         return {**environment, "PATH": path, **more}
@@ -73,12 +73,12 @@ class Checkout:
         return "previews" if "ecr-estate:previewRole" in file["config"] else "pipeline"
 
     def output(self, name: str) -> str:
-        """Give an output of the last script."""
+        """Return an output of the last script."""
         lines = (self.out / "outputs").read_text().splitlines()
         return dict(line.split("=", 1) for line in lines)[name]
 
     def plan(self) -> dict[str, Any]:
-        """Give the plan that the script wrote."""
+        """Return the plan that the script wrote."""
         read: dict[str, Any] = json.loads((self.out / "plan.json").read_text())
         return read
 

@@ -92,7 +92,7 @@ def _exists(read: Any, **arguments: str) -> bool:  # noqa: ANN401 - boto3's meth
 
 
 def registries_table(contents: Iterable[RegistryContents]) -> Table:
-    """Give one line a registry."""
+    """Return one line a registry."""
     table = Table(title="Registries, as AWS holds them", title_justify="left")
     for heading in ("registry", "image repositories", "lifecycle", "repository policies"):
         table.add_column(heading, justify="left" if heading == "registry" else "right")
@@ -121,7 +121,7 @@ def _rules(contents: RegistryContents) -> Iterator[str]:
 
 
 def services_table(outputs: Mapping[str, Any], contents: Iterable[RegistryContents]) -> Table:
-    """Give one line a service: its repository, state, and where AWS holds its images."""
+    """Return one line a service: its repository, state, and where AWS holds its images."""
     held = {
         f"{each.account}/{each.region}/{name}" for each in contents for name in each.repositories
     }

@@ -20,7 +20,7 @@ GRACE = 10.0
 
 
 def marked(mark: str) -> Iterator[int]:
-    """Give the ids of the processes that carry a mark, but for this one."""
+    """Return the ids of the processes that carry a mark, but for this one."""
     needle = f"{MARK}={mark}".encode()
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):

@@ -38,7 +38,7 @@ class SessionError(Exception):
 
 
 def running(directory: Path) -> dict[str, Any] | None:
-    """Give what the live session of a folder wrote there, its variables among it; None without one."""
+    """Return what the live session of a folder wrote there, its variables among it; None without one."""
     try:
         session: dict[str, Any] = json.loads((directory / SESSION_FILE).read_text())
         alive = processes.birth(session["process"]) == session["started"]
@@ -57,7 +57,7 @@ def require_none_running(directory: Path) -> None:
 
 
 def environment_of(variables: Mapping[str, str]) -> dict[str, str]:
-    """Give the whole environment of a process in a session: what it needs, and nothing misleading."""
+    """Return the whole environment of a process in a session: what it needs, and nothing misleading."""
     own = {key: value for key, value in os.environ.items() if not key.startswith(_MISLEADING)}
     return {**own, **variables}
 
@@ -193,6 +193,6 @@ class Session:
         return self.pulumi("preview", *arguments, show=show)
 
     def outputs(self) -> dict[str, Any]:
-        """Give the stack's outputs as the last deployment left them."""
+        """Return the stack's outputs as the last deployment left them."""
         shown: dict[str, Any] = json.loads(self.pulumi("stack", "output", "--json").output)
         return shown

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def checks(root: Path = ROOT) -> Iterator[list[str]]:
-    """Give the command lines, each for all the files that it is for."""
+    """Return the command lines, each for all the files that it is for."""
     binaries = Path(sys.executable).parent
     workflows = sorted(map(str, (root / ".github/workflows").glob("*.yml")))
     scripts = sorted(str(file) for file in (root / ".ci").iterdir() if _is_shell(file))

@@ -36,7 +36,7 @@ class Block:
         return f"{self.page}:{self.line}"
 
     def commands(self) -> Iterator[list[str]]:
-        """Give the words of each command, without redirections and assignments."""
+        """Return the words of each command, without redirections and assignments."""
         text = self.text
         if self.language == "console":
             shown = re.findall(r"^\$ ((?:.*\\\n)*.*)$", text, re.MULTILINE)
@@ -46,7 +46,7 @@ class Block:
 
 
 def blocks() -> list[Block]:
-    """Give every fenced block of every page."""
+    """Return every fenced block of every page."""
     return [block for page in PAGES for block in _of(page)]
 
 

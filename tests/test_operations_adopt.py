@@ -178,7 +178,7 @@ def pulumi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pulumi:
 
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Give an embedded ECR client of the artifacts account, with the environment pointing there."""
+    """Return an embedded ECR client of the artifacts account, with the environment pointing there."""
     with EmbeddedAws() as embedded:
         monkeypatch.setenv("AWS_ENDPOINT_URL", embedded.url)
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIASANDBOX000000000")

@@ -43,6 +43,7 @@ BY_MAKE = {
         "second-opinion",
         "engine",
         "install-deploy",
+        "lowest",
         "rest",
         "sandbox",
         "unit",

@@ -346,7 +346,7 @@ class Distribution:
         return answer
 
     def _complete(self, asked: _Asked, upload: str, digest: str) -> None:
-        """Give ECR the layer that crane's registry has taken and checked."""
+        """Return ECR the layer that crane's registry has taken and checked."""
         content = self._forward(asked, "GET", f"{asked.room}/blobs/{digest}").body
         about: Any = {**asked.repository, "uploadId": upload}
         for start in range(0, len(content), _PART):
@@ -437,7 +437,7 @@ class Distribution:
         return self._forward(asked, asked.method, path)
 
     def _bring(self, asked: _Asked, content: bytes, media_type: str) -> None:
-        """Give crane's registry an image that came through the API or by replication."""
+        """Return crane's registry an image that came through the API or by replication."""
         for digest in _children(content, media_type):
             got = asked.ecr.batch_get_image(
                 **asked.repository,

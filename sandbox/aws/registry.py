@@ -534,7 +534,7 @@ class Registry(LayerKeeper):
         return taken
 
     def tag(self, repository: Repository, digest: str, tag: str) -> None:
-        """Give a tag to an image, and take it from another; a tag that may not move stays."""
+        """Return a tag to an image, and take it from another; a tag that may not move stays."""
         image = self.find(repository, digest)
         holders = [each for each in self.stored(repository) if tag in each.image_tags]
         if not image or image in holders or (holders and not may_move(repository, tag)):

@@ -323,7 +323,7 @@ def _body(environ: WSGIEnvironment) -> dict[str, Any]:
 
 
 def _firsts(fields: dict[str, Any]) -> dict[str, str]:
-    """Give the fields that are texts, and of lists the first."""
+    """Return the fields that are texts, and of lists the first."""
     firsts = (
         (name, value[0] if isinstance(value, list) and value else value)
         for name, value in fields.items()

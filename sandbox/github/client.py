@@ -73,7 +73,7 @@ class GitHubControl:
         return self._change("set_topics", name=name, topics=list(topics))
 
     def rename_organisation(self, login: str) -> dict[str, Any]:
-        """Give the organisation another login."""
+        """Return the organisation another login."""
         return self._change("rename_organisation", login=login)
 
     def state(self) -> dict[str, Any]:

@@ -205,7 +205,7 @@ class Organisation:
         return self._tell("created", repository)
 
     def rename(self, name: str, to: str) -> Repository:
-        """Give a repository another name, or the same one in another case."""
+        """Return a repository another name, or the same one in another case."""
         with self._lock:
             repository = self.get(name)
             self._free(to, unless=repository.id)
@@ -300,7 +300,7 @@ class Organisation:
         return self._tell("edited", self._set(name, topics=topics), changes={})
 
     def rename_organisation(self, login: str) -> None:
-        """Give the organisation another login; the former one leads to it."""
+        """Return the organisation another login; the former one leads to it."""
         with self._lock:
             new = _legal_login(login)
             self.former_logins = (self.former_logins | {self.login.casefold()}) - {new.casefold()}

@@ -34,7 +34,7 @@ class Parts:
     folder: Path
 
     def __getitem__(self, name: str) -> Path:
-        """Give a part by its name in PACKAGES."""
+        """Return a part by its name in PACKAGES."""
         return self.folder / name
 
     def missing(self) -> list[str]:
@@ -43,7 +43,7 @@ class Parts:
 
 
 def parts() -> Parts:
-    """Give the parts of this clone's recipe, built or not."""
+    """Return the parts of this clone's recipe, built or not."""
     digest = hashlib.sha256(f"{_LINK} {sys.platform} {platform.machine()}".encode())
     for name in ("go.mod", "go.sum"):
         digest.update((MODULE / name).read_bytes())

@@ -65,7 +65,7 @@ class Answer:
 
     @property
     def message(self) -> str:
-        """Give the text of a refusal; "" when there is none."""
+        """Return the text of a refusal; "" when there is none."""
         return str(self.body.get("message", "")) if self.body.get("kind") == "Status" else ""
 
 
@@ -101,7 +101,7 @@ class EmbeddedKubernetes:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Give the environment in which kubectl, first on PATH, talks to this server."""
+        """Return the environment in which kubectl, first on PATH, talks to this server."""
         path = os.pathsep.join([str(self._parts.folder), os.environ["PATH"]])
         return {"KUBECONFIG": str(self.kubeconfig), "PATH": path}
 
@@ -120,7 +120,7 @@ class EmbeddedKubernetes:
         return done.stdout
 
     def cpu_seconds(self) -> float:
-        """Give the processor time that the API server has used (Linux only: from /proc)."""
+        """Return the processor time that the API server has used (Linux only: from /proc)."""
         fields = Path(f"/proc/{self._server}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -277,7 +277,7 @@ def _warnings(response: http.client.HTTPResponse) -> Sequence[str]:
 
 
 def _free_ports(count: int) -> list[int]:
-    """Give ports that were free a moment ago, all different."""
+    """Return ports that were free a moment ago, all different."""
     with ExitStack() as held:
         sockets = [held.enter_context(socket.socket()) for _ in range(count)]
         for each in sockets:

@@ -90,7 +90,7 @@ class Built:
         return self.folder / "build.log"
 
     def plugin(self, name: str) -> Path:
-        """Give the path of the provider `name`, where `pulumi plugin install` puts it."""
+        """Return the path of the provider `name`, where `pulumi plugin install` puts it."""
         version = PLUGIN_VERSIONS[name]
         return self.home / f"plugins/resource-{name}-v{version}/pulumi-resource-{name}"
 
@@ -108,12 +108,12 @@ class Built:
 
 
 def built() -> Built:
-    """Give the toolchain of this clone's recipe, built or not."""
+    """Return the toolchain of this clone's recipe, built or not."""
     return Built(cache_folder() / "toolchain" / recipe_key())
 
 
 def cache_folder() -> Path:
-    """Give this project's folder below the user's cache."""
+    """Return this project's folder below the user's cache."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ecr-estate"
 
 
@@ -275,6 +275,6 @@ def require_go(module: Path, what: str, remedy: str) -> None:
 
 
 def version_in(text: str) -> tuple[int, ...]:
-    """Give the first version number in `text`, () when there is none."""
+    """Return the first version number in `text`, () when there is none."""
     found = re.search(r"\d+(?:\.\d+)+", text)
     return tuple(map(int, found[0].split("."))) if found else ()

@@ -21,7 +21,7 @@ _DOWNLOAD_LIMIT = 300  # seconds for one plugin; the AWS one has some 150 MB
 
 
 def pulumi_on_path(report: Report) -> Path | None:
-    """Give the user's pulumi, if it is as new as the Python SDK and has a Python language host."""
+    """Return the user's pulumi, if it is as new as the Python SDK and has a Python language host."""
     found = shutil.which("pulumi")
     if found is None or Path(found).is_relative_to(built().folder.parent):
         return None  # one that was built here needs the environment that goes with it

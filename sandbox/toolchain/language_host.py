@@ -93,7 +93,7 @@ async def _run_in_stack(program: Callable[[], Awaitable[None] | None]) -> None:
 
 
 def _in_short(error: BaseException) -> str:
-    """Give the error and where in the project it, or what caused it, was raised."""
+    """Return the error and where in the project it, or what caused it, was raised."""
     frames = traceback.StackSummary()
     cause: BaseException | None = error
     while cause and not frames:

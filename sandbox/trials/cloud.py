@@ -91,7 +91,7 @@ def lose_the_answer(stage: Stage) -> Run:
 
 
 def trials() -> Iterator[Trial]:
-    """Give every trial of AWS."""
+    """Return every trial of AWS."""
     once = goes_on(changes=None)
     for action in ("CreateRepository", "TagResource", "PutLifecyclePolicy", "DescribeRepositories"):
         yield _refused(f"{action} is throttled twice", once, action, "ThrottlingException", times=2)

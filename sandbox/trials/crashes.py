@@ -45,7 +45,7 @@ UPDATE = tuple(range(6, 46, 2))
 
 
 def organisation() -> Organisation:
-    """Give three repositories, which with their replicas are six image repositories."""
+    """Return three repositories, which with their replicas are six image repositories."""
     made = Organisation(ORGANISATION)
     for name in ("api", "web", "worker"):
         made.add(name)
@@ -134,7 +134,7 @@ def _command(session: Session, command: str) -> Run:
 
 
 def _change(stage: Stage, *, point: int) -> None:
-    """Give an update something to make, and something to change in every image repository."""
+    """Return an update something to make, and something to change in every image repository."""
     stage.organisation.add(f"added-{point}")
     stage.configure(tags={"round": str(point)})
 
@@ -157,7 +157,7 @@ def _trial(point: int, index: int, *, update: bool) -> Trial:
 
 
 def trials() -> Iterator[Trial]:
-    """Give every trial of a crash."""
+    """Return every trial of a crash."""
     for index, point in enumerate(FIRST):
         yield _trial(point, index, update=False)
     for index, point in enumerate(UPDATE):

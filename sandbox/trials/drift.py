@@ -215,5 +215,5 @@ def _trial(kind: Kind) -> Trial:
 
 
 def trials() -> Iterator[Trial]:
-    """Give every trial of drift."""
+    """Return every trial of drift."""
     return map(_trial, KINDS)

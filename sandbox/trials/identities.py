@@ -65,7 +65,7 @@ def _deploy(stage: Stage) -> None:
 
 
 def trials() -> Iterator[Trial]:
-    """Give every trial of identity."""
+    """Return every trial of identity."""
     yield from _repositories()
     yield from _guards()
     yield from _retirement()

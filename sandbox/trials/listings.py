@@ -21,7 +21,7 @@ AS_EVER = r"\d+ repositories in \d+ requests"
 
 
 def small_organisation() -> Organisation:
-    """Give six repositories, of every visibility."""
+    """Return six repositories, of every visibility."""
     organisation = Organisation(ORGANISATION)
     for name in ("api", "web", "worker", "cron"):
         organisation.add(name)
@@ -31,7 +31,7 @@ def small_organisation() -> Organisation:
 
 
 def paged_organisation() -> Organisation:
-    """Give 250 repositories, three pages; every fifth is private."""
+    """Return 250 repositories, three pages; every fifth is private."""
     organisation = Organisation(ORGANISATION)
     for number in range(1, 251):
         name = f"service-{number:03d}"
@@ -91,7 +91,7 @@ def _fault(
 
 
 def trials() -> Iterator[Trial]:
-    """Give every trial of the listing, those that share a session beside each other."""
+    """Return every trial of the listing, those that share a session beside each other."""
     yield from _first_page()
     yield from _limits()
     yield from _other_requests()
@@ -145,7 +145,7 @@ def _limits() -> Iterator[Trial]:
 
 
 def _other_requests() -> Iterator[Trial]:
-    """Give faults of the organisation's own document, and of the question what became of one repository.
+    """Return faults of the organisation's own document, and of the question what became of one repository.
 
     The provider asks for the organisation when it starts, so that the program's request is the second.
     """

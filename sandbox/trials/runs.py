@@ -20,7 +20,7 @@ BATCH = 8
 
 
 def every_trial() -> list[Trial]:
-    """Give all trials, in the order of the table."""
+    """Return all trials, in the order of the table."""
     groups = (listings, identities, cloud, drift, shards, crashes)
     return [trial for group in groups for trial in group.trials()]
 

@@ -21,7 +21,7 @@ GROUP = "Shards"
 
 
 def organisation(services: int) -> Organisation:
-    """Give an organisation of so many repositories."""
+    """Return an organisation of so many repositories."""
     made = Organisation(ORGANISATION)
     for number in range(services):
         made.add(f"service-{number}")
@@ -123,7 +123,7 @@ def _held(stage: Stage, name: str) -> Iterator[str]:
 
 
 def trials() -> Iterator[Trial]:
-    """Give every trial of shards."""
+    """Return every trial of shards."""
     for steps in ((2, 4), (3,)):
         yield Trial(
             group=GROUP,

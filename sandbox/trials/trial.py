@@ -46,7 +46,7 @@ READS = ("Get", "Describe", "List", "AssumeRole", "Batch")
 
 
 def github(**keys: Any) -> dict[str, Any]:  # noqa: ANN401 - a setting is whatever it is
-    """Give the setting ``github`` with a time-out that does not make a trial long."""
+    """Return the setting ``github`` with a time-out that does not make a trial long."""
     return {"organisation": ORGANISATION, "timeoutSeconds": 5, **keys}
 
 
@@ -72,11 +72,11 @@ class Stage:
         self._registries = Registries(session.environment)
 
     def ecr(self, registry: tuple[str, str] = ARTIFACTS) -> Any:  # noqa: ANN401 - a client of boto3
-        """Give a client for a registry."""
+        """Return a client for a registry."""
         return self._registries.client(*registry)
 
     def look(self) -> set[str]:
-        """Give the locations of the image repositories that AWS holds now."""
+        """Return the locations of the image repositories that AWS holds now."""
         held = {
             f"{account}/{region}/{each['repositoryName']}"
             for account, region in REGISTRIES
@@ -89,7 +89,7 @@ class Stage:
         return held
 
     def state(self, stack: str = STACK) -> dict[str, Any]:
-        """Give the engine's state as `pulumi stack export` writes it."""
+        """Return the engine's state as `pulumi stack export` writes it."""
         done = self.session.pulumi("stack", "export", "--stack", stack)
         if done.code:
             raise RuntimeError(f"the state cannot be read:\n{done.output}")
@@ -105,7 +105,7 @@ class Stage:
             raise RuntimeError(f"the state could not be imported:\n{done.output}")
 
     def managed(self) -> set[str]:
-        """Give the locations of the image repositories that the engine's states hold."""
+        """Return the locations of the image repositories that the engine's states hold."""
         return {
             each["urn"].split("::")[-1]
             for stack in self.stacks
@@ -128,7 +128,7 @@ class Stage:
             raise RuntimeError(f"the deployment before the fault failed:\n{done.output}")
 
     def states(self) -> dict[str, str]:
-        """Give the state of each service, as the ledger has it."""
+        """Return the state of each service, as the ledger has it."""
         services = self.session.outputs()["ledger"]["services"].values()
         return {each["service"]: each["state"] for each in services}
 
@@ -165,7 +165,7 @@ class Trial:
 
 
 def changing(calls: Iterable[ApiCall]) -> list[ApiCall]:
-    """Give the calls by which AWS was changed."""
+    """Return the calls by which AWS was changed."""
     return [each for each in calls if each.status < 300 and not each.action.startswith(READS)]  # noqa: PLR2004 - HTTP's own number
 
 
@@ -250,7 +250,7 @@ class Runner:
         return finding
 
     def _on(self, ground: Ground) -> Session:
-        """Give the session of a ground: the one that stands, or a new one."""
+        """Return the session of a ground: the one that stands, or a new one."""
         if self._session and self._session[0] is ground:
             return self._session[1]
         self._leave()
@@ -284,7 +284,7 @@ def _tail(output: str, lines: int = 30) -> str:
 
 
 def chosen(trials: Iterable[Trial], pattern: str) -> Iterator[Trial]:
-    """Give the trials whose group or fault matches a pattern."""
+    """Return the trials whose group or fault matches a pattern."""
     return (
         each for each in trials if re.search(pattern, f"{each.group}: {each.fault}", re.IGNORECASE)
     )

@@ -82,7 +82,7 @@ _LONG = re.compile(r"127\.0\.0\.1:\d+|/\S*/plugins/|type=all&sort=created&|per_p
 
 
 def line_that_says(output: str, pattern: str) -> str:
-    """Give the first line of the engine's output that matches, without the engine's own prefix.
+    """Return the first line of the engine's output that matches, without the engine's own prefix.
 
     Empty when there is none.
     """
@@ -93,19 +93,19 @@ def line_that_says(output: str, pattern: str) -> str:
 
 
 def last_line(findings: Sequence[Finding]) -> str:
-    """Give the line that everything comes down to."""
+    """Return the line that everything comes down to."""
     lost = sum(len(each.lost) for each in findings)
     unmanaged = sum(len(each.unmanaged) for each in findings)
     return f"faults tried: {len(findings)}, image repositories lost: {lost}, unmanaged: {unmanaged}"
 
 
 def exit_code(findings: Sequence[Finding]) -> int:
-    """Give 0 when every trial is passed, and 1 otherwise or when there was none."""
+    """Return 0 when every trial is passed, and 1 otherwise or when there was none."""
     return 0 if findings and all(each.passed for each in findings) else 1
 
 
 def table(findings: Iterable[Finding]) -> Table:
-    """Give the table for a terminal."""
+    """Return the table for a terminal."""
     shown = Table(title="Faults, on the real engine", title_justify="left")
     for index, heading in enumerate(HEADINGS):
         shown.add_column(heading, overflow="fold", justify="right" if index > 2 else "left")  # noqa: PLR2004 - the rest are numbers
@@ -115,7 +115,7 @@ def table(findings: Iterable[Finding]) -> Table:
 
 
 def page(findings: Iterable[Finding]) -> str:
-    """Give the tables for the documents, one a group."""
+    """Return the tables for the documents, one a group."""
     groups: dict[str, list[Finding]] = {}
     for each in findings:
         groups.setdefault(each.group, []).append(each)

@@ -50,7 +50,7 @@ class Runbook:
         }
 
     def blocks(self) -> Iterator[tuple[str, str]]:
-        """Give the page's fenced blocks, its placeholders replaced: language and text."""
+        """Return the page's fenced blocks, its placeholders replaced: language and text."""
         text = self._page
         for placeholder, value in self._replaced.items():
             text = re.sub(rf"\b{re.escape(placeholder)}\b", value, text)

@@ -77,7 +77,7 @@ def born(session: Session) -> dict[str, Any]:
 
 
 def changed(session: Session, before: int) -> set[str]:
-    """Give what AWS was asked to change since that many calls."""
+    """Return what AWS was asked to change since that many calls."""
     actions = {each.action for each in session.aws.calls()[before:]}
     return {each for each in actions if not each.startswith(("Get", "Describe", "List", "Assume"))}
 

@@ -32,7 +32,7 @@ REPOSITORY = f"{HOST}/checkout"
 
 
 def built(tool: Tool) -> Path:
-    """Give a tool that every machine with Go has; skip by its name where there is none."""
+    """Return a tool that every machine with Go has; skip by its name where there is none."""
     try:
         return ensure_tool(tool, print)
     except ToolchainError as error:
@@ -114,7 +114,7 @@ class Registries:
         return done.stdout.strip()
 
     def layout(self) -> Layout:
-        """Give an empty folder for an image."""
+        """Return an empty folder for an image."""
         self.layouts += 1
         return Layout(self.folder / f"layout-{self.layouts}")
 
@@ -130,7 +130,7 @@ class Registries:
         return digest
 
     def digests(self, repository: str = "checkout") -> dict[str, str]:
-        """Give the digest of each tag, as ECR's API has it."""
+        """Return the digest of each tag, as ECR's API has it."""
         images = self.ecr().describe_images(repositoryName=repository)["imageDetails"]
         return {tag: image["imageDigest"] for image in images for tag in image.get("imageTags", ())}
 

@@ -40,7 +40,7 @@ def main(arguments: Sequence[str]) -> int:  # noqa: PLR0911 - one a command
 
 
 def _create(options: Sequence[str], target: str, source: str) -> int:
-    """Give an image a further tag, or wrap one that is no index in an index of its own.
+    """Return an image a further tag, or wrap one that is no index in an index of its own.
 
     Docker documentation, "docker buildx imagetools create": "If one source is specified and that source
     is not a list or index, the output will be a manifest list", unless `--prefer-index=false`. That this

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.images
 
 
 def at_hand(name: str) -> str:
-    """Give a client that takes long to build, where it is on PATH; skip by its name where it is not."""
+    """Return a client that takes long to build, where it is on PATH; skip by its name where it is not."""
     found = str(find_tool(BUILDX) or "") if name == BUILDX.name else shutil.which(name)
     if not found:
         pytest.skip(f"there is no {name}")

@@ -75,7 +75,7 @@ class Machine:
         self.registries.log_in(ACCOUNT)
 
     def images(self) -> dict[str, str]:
-        """Give the media type of each digest."""
+        """Return the media type of each digest."""
         details = self.ecr.describe_images(repositoryName="checkout")["imageDetails"]
         return {each["imageDigest"]: each["imageManifestMediaType"] for each in details}
 
@@ -90,7 +90,7 @@ def machine(request: pytest.FixtureRequest, registries: Registries) -> Machine:
 
 
 def push_step(**inputs: str) -> tuple[str, dict[str, str]]:
-    """Give the workflow's step that pushes, and its variables for these inputs."""
+    """Return the workflow's step that pushes, and its variables for these inputs."""
     workflow = yaml.safe_load((ROOT / ".github/workflows/push.yml").read_text())
     known = workflow[True]["workflow_call"]["inputs"]
     given = {"repository": REPOSITORY, "region": REGION, **inputs}

@@ -113,7 +113,7 @@ def test_a_promoted_image_has_its_digest_and_all_that_refers_to_it(
 
 
 def replicas(estate: Estate) -> list[str]:
-    """Give the options by which a command finds that the second account has the replica."""
+    """Return the options by which a command finds that the second account has the replica."""
     for ecr in (estate.first, estate.second):
         ecr.put_lifecycle_policy(
             repositoryName="checkout",
