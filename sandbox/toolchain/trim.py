@@ -37,7 +37,7 @@ def trim(source: Path, target: Path, services: Iterable[str]) -> None:
 
 
 def _closure(source: Path, listed: set[str]) -> set[str]:
-    """Return the services listed and all that their packages import, directly or not."""
+    """Give the services listed and all that their packages import, directly or not."""
     kept: set[str] = set()
     waiting = set(listed)
     while waiting:
