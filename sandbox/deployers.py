@@ -1,4 +1,4 @@
-"""The roles of a session, made as README.md and the guides have an operator make them, and no wider.
+"""The roles of a session, made as the guides have an operator make them, and no wider.
 
 Owns which roles stand in the accounts of a stack's settings, with what `python -m ecr policies --roles`
 prints and with the trust policies that the pages print, and the pipeline's own roles, which may assume
@@ -72,8 +72,8 @@ def printed(page: str, sid: str) -> dict[str, Any]:
 
 
 def role_trust(jobs: Iterable[Job]) -> str:
-    """Return the trust policy that README.md prints for the roles of the accounts."""
-    document = printed("README.md", "Pipeline")
+    """Return the trust policy that docs/guides/first-deployment.md prints for the roles of the accounts."""
+    document = printed("docs/guides/first-deployment.md", "Pipeline")
     (statement,) = document["Statement"]
     trusted = [_ROLES[each] for each in jobs]
     statement["Principal"]["AWS"] = trusted[0] if len(trusted) == 1 else trusted
