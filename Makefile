@@ -79,6 +79,7 @@ browser: $(INSTALLED) ## Bring what the browser tests need: Chromium, and parts 
 check: lint ## Check format, lint, types, imports, workflows, generated pages, documents and their links
 	@echo "check: workflows"; $(BIN)/python -m sandbox.workflows
 	@echo "check: generated pages"; $(BIN)/python -m pages --check
+	@echo "check: prose and sources"; $(BIN)/python -m pages.prose
 	@echo "check: spelling";  $(BIN)/codespell $(SPELLED)
 	@echo "check: documents and links"; NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --site-dir site
 

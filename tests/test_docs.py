@@ -125,8 +125,12 @@ def test_a_record_has_every_section_in_order(record: Path) -> None:
 
 
 @each_record
-def test_a_record_has_a_status_and_a_date(record: Path) -> None:
-    pattern = r"^\*\*Status:\*\* (accepted|superseded by .+) · \*\*Date:\*\* \d{4}-\d\d-\d\d$"
+def test_a_record_has_a_status_a_date_and_deciders(record: Path) -> None:
+    day = r"\d{4}-\d\d-\d\d"
+    pattern = (
+        rf"^\*\*Status:\*\* (accepted|superseded by .+) · \*\*Date:\*\* {day}"
+        rf"( · \*\*Changed:\*\* {day})? · \*\*Deciders:\*\* .+$"
+    )
     assert re.search(pattern, record.read_text(), re.MULTILINE)
 
 

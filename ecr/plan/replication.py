@@ -17,7 +17,8 @@ from ecr.plan.model import Bleed, ReplicationRule
 from ecr.registry.registry import Registry
 
 MAX_DESTINATIONS = 25
-"""Destinations of a registry's replication (Amazon ECR API Reference, ReplicationConfiguration)."""
+"""Destinations of a registry's replication, over all rules (Amazon ECR User Guide, "Private image
+replication"). The API takes up to 100 in one rule; the stricter reading counts."""
 
 MAX_FILTERS = 100
 """Prefixes of a replication rule (Amazon ECR API Reference, ReplicationRule)."""
