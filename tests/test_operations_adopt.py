@@ -239,6 +239,97 @@ def test_settings_of_registries_by_other_hands_are_listed_beside(
     assert (waits["registry"], waits["setting"]) == (SOURCE, "scanning")
 
 
+def test_roles_topics_rules_providers_variables_and_keys_by_other_hands_are_listed_too(
+    pulumi: Pulumi, aws: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each thing that is not an image repository is shown as it is and as it would be."""
+
+    def client(service: str) -> Any:
+        # The same credentials, of the artifacts account, as the image repositories are made with.
+        keys = aws._request_signer._credentials.get_frozen_credentials()
+        session: Any = boto3.Session(region_name="eu-west-1")
+        return session.client(
+            service,
+            aws_access_key_id=keys.access_key,
+            aws_secret_access_key=keys.secret_key,
+            aws_session_token=keys.token,
+        )
+
+    organisation = synthetic_organisation(1)
+    (repository_,) = organisation
+    with EmbeddedGitHub(organisation) as github:
+        monkeypatch.setenv("GITHUB_TOKEN", github.token)
+        monkeypatch.setenv("GITHUB_BASE_URL", github.url)
+        pulumi(
+            static=None,
+            github={"organisation": "sandbox-org"},
+            alerts={},
+            pushRoles={"createProvider": True, "variables": True},
+            **IN_ROLE,
+        )
+        github.api.actions.held(repository_)["ECR_REGION"] = "us-east-1"
+        iam, events = client("iam"), client("events")
+        trust = json.dumps({"Version": "2012-10-17", "Statement": []})
+        role = f"push-{repository_.name.lower()}-{repository_.id}"
+        iam.create_role(RoleName=role, Path="/theirs/", AssumeRolePolicyDocument=trust)
+        iam.create_open_id_connect_provider(
+            Url="https://token.actions.githubusercontent.com",
+            ClientIDList=["sts.amazonaws.com", "x"],
+        )
+        client("sns").create_topic(Name="ecr-estate-alerts")
+        events.put_rule(Name="ecr-estate-alerts-scan", EventPattern='{"source": ["aws.ec2"]}')
+        assert main(["adopt", "--json"]) == 0
+        found = {each["kind"]: each for each in json.loads(capsys.readouterr().out)["beside"]}
+        assert found.keys() == {
+            "push role", "identity provider", "topic", "event rule", "variable"
+        }  # fmt: skip
+        assert found["push role"]["now"] == "under /theirs/"
+        assert found["identity provider"]["now"] == "for sts.amazonaws.com, x"
+        assert found["topic"]["now"] == "not encrypted"
+        assert "aws.ec2" in found["event rule"]["now"]
+        variable = found["variable"]
+        assert (variable["now"], variable["then"]) == ("us-east-1", "eu-west-1")
+        assert main(["adopt"]) == 0
+    printed = capsys.readouterr().out
+    assert "What stands where something else than an image repository goes" in printed
+    assert "pushRoles.adopted" in printed
+
+
+def test_a_key_that_no_topic_needs_any_more_is_told_though_nothing_is_missing(
+    pulumi: Pulumi, aws: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    session: Any = boto3.Session(region_name="eu-west-1")
+    keys = aws._request_signer._credentials.get_frozen_credentials()
+    kms = session.client(
+        "kms",
+        aws_access_key_id=keys.access_key,
+        aws_secret_access_key=keys.secret_key,
+        aws_session_token=keys.token,
+    )
+    tags = [{"TagKey": "ecr-estate", "TagValue": "alerts"}]
+    held, spare = (kms.create_key(Tags=tags)["KeyMetadata"]["Arn"] for _ in range(2))
+
+    def resource(kind: str, name: str, **outputs: str) -> dict[str, Any]:
+        urn = f"urn:pulumi:test::ecr-estate::{kind}::{SOURCE}/{name}"
+        return {"type": kind, "urn": urn, "outputs": outputs}
+
+    rule = "aws:cloudwatch/eventRule:EventRule"
+    pulumi(
+        resource("aws:kms/key:Key", "alerts", arn=held),
+        resource("aws:sns/topic:Topic", "alerts"),
+        *(
+            resource(rule, f"ecr-estate-alerts-{each}")
+            for each in ("scan", "finding", "replication")
+        ),
+        alerts={},
+        **IN_ROLE,
+    )
+    assert main(["adopt", "--json"]) == 0
+    (stands,) = json.loads(capsys.readouterr().out)["beside"]
+    assert (stands["kind"], stands["name"]) == ("key", spare)
+    assert "schedule its deletion" in stands["note"]
+
+
 def test_what_the_state_holds_or_the_stack_made_needs_no_adoption(
     pulumi: Pulumi, aws: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,6 +1,7 @@
 """Push roles: each trusts one repository, pushes to its own image repositories and deletes nothing."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from ecr.plan.access.push_roles import (
     push_policy,
     push_trust,
     role_name,
+    trusts_template,
 )
 from ecr.plan.access.registry_policies import PULL, PUSH
 from ecr.plan.build import build_plan
@@ -259,12 +261,82 @@ def test_variables_that_stand_are_taken_up_where_equal_and_left_alone_where_not(
     api, web = planned.push_roles
     assert api.variables.keys() == {"ECR_PUSH_ROLE", "ECR_REGION"}
     assert api.found == frozenset({"ECR_REGION"})
-    assert api.left_alone == ("ECR_REPOSITORY",)
+    assert api.left_alone == {"ECR_REPOSITORY": "elsewhere"}
     assert not api.held
-    assert (len(web.variables), web.found, web.left_alone) == (3, frozenset(), ())
+    assert (len(web.variables), web.found, web.left_alone) == (3, frozenset(), {})
     assert web.held == {"ECR_REGION": "urn:of-ours"}
     (note,) = planned.notes
     assert note.startswith("api has ECR_REPOSITORY with another value, by other hands")
+    (stands,) = planned.standing
+    assert (stands.kind, stands.name, stands.now) == ("variable", "api/ECR_REPOSITORY", "elsewhere")
+    adopting = plan(
+        *repositories("api", "web"),
+        observed=Observed(variables=standing),
+        pushRoles={**chosen, "adopted": ["api"]},
+    )
+    assert adopting.push_roles[0].found == {"ECR_REGION", "ECR_REPOSITORY"}
+    assert not adopting.standing
+
+
+def test_a_repository_whose_variables_nobody_says_gets_none_and_all_others_get_theirs() -> None:
+    chosen: dict[str, Any] = {"organisationId": 7, "variables": True}
+    observed = Observed(
+        variables={1: {"ECR_REGION": Variable(urn="urn:of-ours")}}, unread={1: "answered with 404"}
+    )
+    planned = plan(*repositories("api", "web"), observed=observed, pushRoles=chosen)
+    api, web = planned.push_roles
+    assert (api.variables.keys(), len(web.variables)) == ({"ECR_REGION"}, 3)
+    (left,) = planned.left_out
+    assert (left.repository, left.reason) == (
+        "api",
+        "its variables are not written: answered with 404",
+    )
+
+
+@pytest.mark.parametrize(
+    ("template", "branches", "trusted"),
+    [
+        (("repo", "context"), ["main"], True),
+        (("repo", "context", "job_workflow_ref"), ["main"], False),
+        (("repo", "context", "job_workflow_ref"), [], True),
+        (("repo", "environment"), [], True),
+        (("repository_owner_id", "repo"), [], False),
+        (("repo",), [], False),
+    ],
+)
+def test_a_new_role_that_would_trust_no_token_of_its_repository_is_left_out(
+    template: tuple[str, ...],
+    branches: list[str],
+    trusted: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    observed = Observed(templates={1: template})
+    chosen = {"organisationId": 7, "branches": branches}
+    planned = plan(*repositories("api", "web"), observed=observed, pushRoles=chosen)
+    assert [each.service for each in planned.push_roles] == (["api"] if trusted else []) + ["web"]
+    assert len(planned.image_repositories) == 2
+    reasons = [each.reason for each in planned.left_out]
+    assert reasons == [] if trusted else "would trust none of its tokens" in reasons[0]
+    stood = replace(observed, roles={"push-api-1": "/ecr-estate/"})
+    again = plan(*repositories("api", "web"), observed=stood, pushRoles=chosen)
+    assert len(again.push_roles) == 2
+
+
+def test_a_template_is_trusted_where_the_subject_that_github_makes_of_it_is() -> None:
+    for template, subject in (
+        (("repo", "context"), "repo:acme/api:ref:refs/heads/main"),
+        (("repo", "context", "ref"), "repo:acme/api:ref:refs/heads/main:ref:refs/heads/main"),
+        (("repo", "environment"), "repo:acme/api:environment:prod"),
+        (("ref", "repo"), "ref:refs/heads/main:repo:acme/api"),
+    ):
+        for branches in ([], ["main"]):
+            chosen = settings(pushRoles={"organisationId": 7, "branches": branches})
+            assert chosen.push_roles
+            (role,) = plan(
+                repository(1, "api"), pushRoles={"organisationId": 7, "branches": branches}
+            ).push_roles
+            assert trusts_template(chosen.push_roles, template) == may_assume(
+                role.trust, subject, 1
+            ), (template, branches)
 
 
 def test_a_role_trusts_the_organisation_as_github_writes_it_and_not_as_the_settings_do() -> None:

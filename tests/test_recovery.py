@@ -145,3 +145,48 @@ def test_a_topic_that_was_made_without_an_answer_is_found_by_the_key_in_the_stat
     assert not made.imported
     (declared,) = done.of("Topic").values()
     assert declared.imported
+
+
+SCAN = "ecr-estate-alerts-scan"
+
+
+def rules(pattern: str, *targets: str, **more: str) -> dict[str, Any]:
+    """Answers of an account that has each event rule of the alerts' names, all alike."""
+    return {
+        "describe_rule": {"EventPattern": pattern, **more},
+        "list_targets_by_rule": {"Targets": [{"Id": "1", "Arn": each} for each in targets]},
+    }
+
+
+@pytest.mark.parametrize("targets", [("arn:aws:sqs:theirs",), (TOPIC, "arn:aws:sqs:theirs"), ()])
+def test_event_rules_of_other_hands_are_left_out_and_their_topic_is_made(
+    targets: tuple[str, ...],
+) -> None:
+    theirs = rules('{"source":["aws.ec2"]}', *targets)
+    done = deployed(theirs, alerts={})
+    assert not done.of("EventRule")
+    assert not done.of("EventTarget")
+    assert len(done.of("Topic")) == 1
+    (note,) = (line for line in done.log if f"a rule {SCAN} of other hands stands there" in line)
+    assert "delete the rule, or name the registry under registries.adopted" in note
+    adopted = deployed(theirs, alerts={}, registries={"adopted": [SOURCE]})
+    assert len(adopted.of("EventRule")) == len(adopted.of("EventTarget")) == 3
+
+
+@pytest.mark.parametrize("targets", [(TOPIC,), ()])
+def test_event_rules_of_a_deployment_that_was_lost_are_written_over(
+    targets: tuple[str, ...],
+) -> None:
+    description = "Vulnerabilities found by ECR's basic scanning"
+    done = deployed(rules("{}", *targets, Description=description), alerts={})
+    assert f"{SOURCE}/{SCAN}" in done.of("EventRule")
+
+
+def test_a_topic_of_other_hands_is_taken_over_where_its_registry_is_adopted() -> None:
+    topic = {"Attributes": {"KmsMasterKeyId": key(9)}}
+    answers = {"get_topic_attributes": topic, **keys(1, ecr_estate="alerts")}
+    done = deployed(answers, alerts={}, registries={"adopted": [SOURCE]})
+    (declared,) = done.of("Topic").values()
+    assert declared.imported
+    (made,) = done.of("Key").values()
+    assert made.imported == "1@eu-west-1"

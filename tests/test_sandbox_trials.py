@@ -1,6 +1,7 @@
 """The verdict on trials, the table, and the recovery that the runbook documents."""
 
 import re
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,9 @@ import pytest
 
 from sandbox.aws import ApiCall
 from sandbox.trials import __main__ as command
-from sandbox.trials import crashes
+from sandbox.trials import crashes, features
 from sandbox.trials.runs import every_trial
-from sandbox.trials.trial import changing, chosen
+from sandbox.trials.trial import Trial, changing, chosen
 from sandbox.trials.verdict import (
     Expectation,
     Finding,
@@ -40,7 +41,39 @@ def call(action: str, status: int = 200) -> ApiCall:
 
 def test_every_trial_has_a_name_of_its_own_and_there_are_enough() -> None:
     names = [f"{each.group}: {each.fault}" for each in every_trial()]
-    assert len(set(names)) == len(names) >= 60
+    assert len(set(names)) == len(names) >= 320
+
+
+def test_every_feature_is_killed_loses_an_answer_its_place_and_its_state() -> None:
+    faults: dict[str, list[str]] = defaultdict(list)
+    for each in features.trials():
+        faults[each.group].append(each.fault)
+    for group, wanted in {
+        "Push roles": ("killed", "is lost", "denied", "of other hands", "the state is lost"),
+        "Variables": ("killed", "is lost", "denied", "stands on GitHub", "the state is lost"),
+        "Identity provider": (
+            "killed",
+            "is lost",
+            "denied",
+            "stands for other",
+            "as it is planned",
+        ),
+        "Alerts": ("killed", "is lost", "denied", "of other hands", "the state is lost"),
+        "Registry settings": ("killed", "is lost", "denied", "by other hands", "the state is lost"),
+        "Replicas": ("killed", "is lost", "denied", "of other hands"),
+        "Namespaces": ("killed", "of other hands", "the state is lost"),
+        "Lifecycle policies": ("killed", "is lost", "denied", "refuses", "busy"),
+        "Everything at once": ("killed", "the state is lost"),
+    }.items():
+        for word in wanted:
+            assert any(word in fault for fault in faults[group]), (group, word)
+
+
+def test_what_is_in_somebodys_way_and_is_due_all_the_same_is_named() -> None:
+    """A trial of other hands says what has to be deployed whatever they do."""
+    for each in features.trials():
+        if "other hands" in each.fault and each.expect.ended == "went on":
+            assert each.due is not Trial.due, each.fault
 
 
 def test_the_engine_is_killed_at_forty_points_half_of_them_without_checkpoints() -> None:
@@ -58,7 +91,9 @@ def test_the_runbook_lists_exactly_the_commands_that_the_trials_run() -> None:
 
 def test_when_all_is_well_the_last_line_says_so_and_the_code_is_0() -> None:
     findings = [finding(), finding(fault="another")]
-    assert last_line(findings) == "faults tried: 2, image repositories lost: 0, unmanaged: 0"
+    assert last_line(findings) == (
+        "faults tried: 2, image repositories lost: 0, unmanaged: 0, held up by others: 0"
+    )
     assert exit_code(findings) == 0
     assert not list(complaints(findings))
 
@@ -68,6 +103,7 @@ def test_when_all_is_well_the_last_line_says_so_and_the_code_is_0() -> None:
     [
         ({"lost": ("a/b/api",)}, "lost a/b/api"),
         ({"unmanaged": ("a/b/api",)}, "unmanaged a/b/api"),
+        ({"held_up": ("a/b/web",)}, "held up by others: a/b/web"),
         ({"complaints": ("it hung",)}, "it hung"),
     ],
 )
@@ -83,9 +119,11 @@ def test_no_trial_at_all_is_no_success() -> None:
     assert exit_code([]) == 1
 
 
-def test_what_is_lost_and_unmanaged_is_counted_by_image_repository() -> None:
-    findings = [finding(lost=("a", "b")), finding(unmanaged=("c",))]
-    assert last_line(findings) == "faults tried: 2, image repositories lost: 2, unmanaged: 1"
+def test_what_is_lost_unmanaged_and_held_up_is_counted_one_by_one() -> None:
+    findings = [finding(lost=("a", "b")), finding(unmanaged=("c",), held_up=("d", "e", "f"))]
+    assert last_line(findings) == (
+        "faults tried: 2, image repositories lost: 2, unmanaged: 1, held up by others: 3"
+    )
 
 
 @pytest.mark.parametrize(
@@ -140,7 +178,7 @@ def test_the_page_has_a_table_a_group_and_nothing_in_it_is_read_as_markdown() ->
     text = page([finding(said="a | b <c>"), finding(group="Crash", changed=3)])
     assert re.findall(r"^### (.*)$", text, re.MULTILINE) == ["Listing", "Crash"]
     assert r"a \| b \<c\>" in text
-    assert "| 0 | 0 | 3 |" in text
+    assert "| 0 | 0 | 0 | 3 |" in text
 
 
 def test_the_faults_are_listed_without_being_run(capsys: pytest.CaptureFixture[str]) -> None:

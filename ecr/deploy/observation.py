@@ -8,16 +8,15 @@ it. It changes nothing, and reads no image.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 import pulumi
 from pulumi.runtime import invoke_async
 
 from ecr.deploy.standing import Ask, observe_beside
-from ecr.deploy.variables import read_variables
+from ecr.deploy.variables import read_actions
 from ecr.engine.invoke import ask_state
-from ecr.engine.types import REPOSITORY, VARIABLE
+from ecr.engine.types import REPOSITORY
 from ecr.errors import EstateError
 from ecr.github.listing import provider_fetch
 from ecr.github.model import Inventory
@@ -77,12 +76,6 @@ async def held() -> dict[str, Mapping[str, str]]:
     }
 
 
-async def held_variables() -> tuple[str, ...]:
-    """Return the engine's names (URNs) of the Actions variables that the state of this stack holds."""
-    state = await whole_state()
-    return tuple(urn for urn, resource in state.items() if resource["type"] == VARIABLE)
-
-
 async def whole_state() -> Mapping[str, Mapping[str, Any]]:
     """Read what the state of this stack holds, by the engine's names."""
     stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
@@ -112,11 +105,10 @@ async def read_registries(
     """
     observed = await observe(through(providers), held, settings, inventory, ledger)
     observed = await observe_beside(ask, whole_state, observed, settings, ledger)
-    if github is None or settings.push_roles is None or not settings.push_roles.variables:
+    if github is None or settings.push_roles is None:
         return observed
     fetch = provider_fetch(github, settings.github)
-    variables = await read_variables(fetch, await held_variables(), settings, inventory)
-    return replace(observed, variables=variables)
+    return await read_actions(fetch, await whole_state(), settings, inventory, observed)
 
 
 def _images(settings: Settings, inventory: Inventory, ledger: Ledger) -> Iterator[str]:

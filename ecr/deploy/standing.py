@@ -15,6 +15,7 @@ from ecr.aws.session import Aws, aws_errors_as, is_refusal
 from ecr.engine.types import (
     ACCOUNT_SETTING,
     ALERT_KEY,
+    ALERT_RULE,
     ALERT_TOPIC,
     IDENTITY_PROVIDER,
     REGISTRY_POLICY,
@@ -25,7 +26,7 @@ from ecr.engine.types import (
 from ecr.errors import EstateError
 from ecr.ledger.ledger import Ledger
 from ecr.plan.access.push_roles import provider_arn
-from ecr.plan.alerts import KEY_TAGS, topic_arn
+from ecr.plan.alerts import KEY_TAGS, RULES, topic_arn
 from ecr.plan.architectures import architecture_of, configured_registries
 from ecr.plan.model import Observed, StandingAlerts, StandingSettings
 from ecr.plan.registry_settings import SCOPE, canonical, to_ask
@@ -45,8 +46,9 @@ NOT_THERE = (
     "NotFoundException",
     "RegistryPolicyNotFoundException",
     "RepositoryNotFoundException",
+    "ResourceNotFoundException",
 )
-"""How IAM, SNS, KMS and ECR say that something is not there."""
+"""How IAM, SNS, KMS, EventBridge and ECR say that something is not there."""
 
 KINDS: Mapping[RegistrySetting, str] = {
     "policy": REGISTRY_POLICY,
@@ -69,15 +71,25 @@ def once(read: ReadState) -> ReadState:
 
 
 async def observe_beside(
-    ask: Ask, state: ReadState, observed: Observed, settings: Settings, ledger: Ledger
+    ask: Ask,
+    state: ReadState,
+    observed: Observed,
+    settings: Settings,
+    ledger: Ledger,
+    *,
+    every: bool = False,
 ) -> Observed:
-    """Return what was observed, with everything that stands beside image repositories."""
+    """Return what was observed, with everything that stands beside image repositories.
+
+    With ``every`` the keys of alerts are looked for also where nothing is missing: one that is to spare
+    is found then.
+    """
     state = once(state)
     registries, roles, audiences, alerts = await asyncio.gather(
         read_settings(ask, state, settings, ledger),
         read_roles(ask, state, settings),
         read_audiences(ask, state, settings),
-        read_alerts(ask, state, settings, ledger),
+        read_alerts(ask, state, settings, ledger, every=every),
     )
     return replace(observed, registries=registries, roles=roles, audiences=audiences, alerts=alerts)
 
@@ -175,7 +187,7 @@ async def read_audiences(ask: Ask, state: ReadState, settings: Settings) -> tupl
 
 
 async def read_alerts(
-    ask: Ask, state: ReadState, settings: Settings, ledger: Ledger
+    ask: Ask, state: ReadState, settings: Settings, ledger: Ledger, *, every: bool = False
 ) -> dict[Registry, StandingAlerts]:
     """Return what stands of the alerts of each registry where the state does not hold all of it."""
     if settings.alerts is None or not ledger.shard.owns_registry_settings:
@@ -186,7 +198,7 @@ async def read_alerts(
         for urn, each in held.items()
         if each["type"] == ALERT_KEY
     }
-    topics = _names(held, ALERT_TOPIC)
+    topics, rules = _names(held, ALERT_TOPIC), _names(held, ALERT_RULE)
 
     async def look(registry: Registry) -> StandingAlerts:
         name = f"{registry.key}/alerts"
@@ -195,15 +207,46 @@ async def read_alerts(
             topic = {"TopicArn": topic_arn(registry)}
             answer = await ask("sns", "get_topic_attributes", registry, topic)
             topic_key = answer["Attributes"].get("KmsMasterKeyId", "") if answer else None
-        found = () if name in keys else await _keys(ask, registry)
-        return StandingAlerts(topic_key, found, keys.get(name))
+        known = keys.get(name)
+        found = () if known and not every else await _keys(ask, registry)
+        theirs = {
+            rule: does
+            for rule in RULES
+            if f"{registry.key}/{rule}" not in rules
+            and (does := await _rule_of_other_hands(ask, registry, rule))
+        }
+        return StandingAlerts(
+            topic_key, tuple(each for each in found if each != known), known, theirs
+        )
 
     asked = [
         registry
         for registry in configured_registries(settings)
-        if f"{registry.key}/alerts" not in keys.keys() & topics
+        if every
+        or f"{registry.key}/alerts" not in keys.keys() & topics
+        or not {f"{registry.key}/{rule}" for rule in RULES} <= rules
     ]
     return dict(zip(asked, await asyncio.gather(*map(look, asked)), strict=True))
+
+
+async def _rule_of_other_hands(ask: Ask, registry: Registry, name: str) -> str | None:
+    """Say what an event rule does that stands by other hands; None where none does.
+
+    One that publishes to the topic of the alerts alone, or to nobody yet under its own description, is
+    of a deployment that was lost.
+    """
+    named = {"Name": name}
+    rule = await ask("events", "describe_rule", registry, named)
+    if rule is None:
+        return None
+    answer = await ask("events", "list_targets_by_rule", registry, {"Rule": name})
+    targets = sorted(each["Arn"] for each in (answer or {}).get("Targets", ()))
+    if targets == [topic_arn(registry)]:
+        return None
+    if not targets and rule.get("Description") == RULES[name]:
+        return None
+    where = ", ".join(targets) or "nobody"
+    return f"sends {rule.get('EventPattern') or rule.get('ScheduleExpression')} to {where}"
 
 
 async def _keys(ask: Ask, registry: Registry) -> tuple[str, ...]:

@@ -20,6 +20,9 @@ from ecr.ledger.shards import shard_of
 from ecr.settings.load import PROJECT, parse_settings
 from ecr.settings.models import Settings
 
+GITHUB_REMEDY = "set GITHUB_TOKEN; this command reads no secret of the stack"
+"""What to do where a command has no token."""
+
 
 class Stack:
     """A stack, read through ``pulumi``. Secrets stay encrypted, for none is asked for."""
@@ -104,9 +107,8 @@ async def inventory_of(settings: Settings, ledger: Ledger) -> Inventory:
     asked = ledger.to_confirm(settings.retire)
     if settings.static is not None or settings.static_file is not None:
         return await read_inventory(settings, asked)
-    remedy = "set GITHUB_TOKEN; this command reads no secret of the stack"
     properties = uses_properties(settings.model_dump())
-    with environment_fetch(settings.github.base_url, remedy) as fetch:
+    with environment_fetch(settings.github.base_url, GITHUB_REMEDY) as fetch:
         return await list_organisation(fetch, settings.github, asked, properties=properties)
 
 

@@ -10,6 +10,7 @@ ACCOUNT_SETTING = "aws:ecr/accountSetting:AccountSetting"
 IDENTITY_PROVIDER = "aws:iam/openIdConnectProvider:OpenIdConnectProvider"
 ALERT_KEY = "aws:kms/key:Key"
 ALERT_TOPIC = "aws:sns/topic:Topic"
+ALERT_RULE = "aws:cloudwatch/eventRule:EventRule"
 STACK = "pulumi:pulumi:Stack"
 VARIABLE = "github:index/actionsVariable:ActionsVariable"
 

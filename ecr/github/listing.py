@@ -19,7 +19,13 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ecr.errors import EstateError
-from ecr.github.model import Inventory, Repository, is_advisory_fork, why_deselected
+from ecr.github.model import (
+    DEFAULT_SUBJECT,
+    Inventory,
+    Repository,
+    is_advisory_fork,
+    why_deselected,
+)
 from ecr.github.transport import Fetch, Reply, environment_token, usable_token
 from ecr.settings.load import GITHUB_TOKEN, load_github_token
 from ecr.settings.models import GitHub
@@ -314,10 +320,6 @@ def _compare(forward: Mapping[int, Row], backward: Mapping[int, Row]) -> None:
         raise _UnsettledError(
             f"{len(differing)} seen in one pass only, {', '.join(names[:3])} the first"
         )
-
-
-DEFAULT_SUBJECT = ("repo", "context")
-"""Of what a token's subject is made where nobody has set a template."""
 
 
 async def _subject_template(

@@ -14,6 +14,9 @@ from ecr.settings.models import PropertyRule, Selection
 ADVISORY = re.compile(r"-ghsa(-[23456789cfghjmpqrvwx]{4}){3}$")
 """What the name of an advisory's fork ends with: GitHub's number of the advisory."""
 
+DEFAULT_SUBJECT = ("repo", "context")
+"""Of what GitHub makes a token's subject where nobody has set a template."""
+
 
 @dataclass(frozen=True, slots=True)
 class Repository:

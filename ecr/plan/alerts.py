@@ -11,16 +11,24 @@ Sources: Amazon ECR User Guide, "Amazon ECR events and EventBridge"; Amazon Insp
 
 import json
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
 from ecr.plan.access.documents import policy_text
-from ecr.plan.model import AlertPlan, AlertRule, Bleed, RegistryPlan, StandingAlerts
+from ecr.plan.model import AlertPlan, AlertRule, Bleed, RegistryPlan, Standing, StandingAlerts
 from ecr.registry.registry import Registry
 from ecr.settings.models import Alerts
 
 NAME = "ecr-estate-alerts"
 """The topic's name, and how those of the rules begin."""
+
+RULES: Mapping[str, str] = {
+    f"{NAME}-scan": "Vulnerabilities found by ECR's basic scanning",
+    f"{NAME}-finding": "Vulnerabilities found by Amazon Inspector",
+    f"{NAME}-replication": "Images that could not be replicated",
+}
+"""The event rules of each registry, with what each says of itself."""
 
 KEY_TAGS: Mapping[str, str] = {"ecr-estate": "alerts"}
 """What tells a topic's key from the other keys of its account: the deploy role may change no other."""
@@ -35,21 +43,30 @@ def plan_alerts(
     bleeds: Iterable[Bleed],
     replicas: Container[str],
     standing: Mapping[Registry, StandingAlerts] = MappingProxyType({}),
+    *,
+    adopted: Container[str] = (),
 ) -> tuple[AlertPlan, ...]:
     """Return the alerts of every registry; none without the setting.
 
     ``bleeds`` are the names whose replication fails with every push, and means nothing; but for
     those of ``replicas``, which are wanted elsewhere, and whose failures do mean something there.
     ``standing`` is what stands though the engine's state does not hold it: a topic that another key
-    encrypts is of other hands, and that registry's alerts are left out.
+    encrypts is of other hands, and that registry's alerts are left out, as is a rule of other hands;
+    but for the ``adopted`` registries.
     """
     if alerts is None:
         return ()
     bleeding = sorted({name for each in bleeds for name in each.names if name not in replicas})
     return tuple(
-        _of_registry(alerts, plan.registry, bleeding, stands)
+        _of_registry(
+            alerts,
+            plan.registry,
+            bleeding,
+            replace(stands, rules={}) if plan.registry.key in adopted else stands,
+        )
         for plan in registries
         if not _of_other_hands(stands := standing.get(plan.registry, StandingAlerts()))
+        or plan.registry.key in adopted
     )
 
 
@@ -58,18 +75,42 @@ def topic_arn(registry: Registry) -> str:
     return f"arn:{registry.partition}:sns:{registry.region}:{registry.account}:{NAME}"
 
 
-def alert_notes(standing: Mapping[Registry, StandingAlerts]) -> Iterator[str]:
-    """Say whose alerts are left out for a topic of other hands, and which keys nobody needs."""
+def standing_alerts(
+    standing: Mapping[Registry, StandingAlerts], adopted: Container[str] = ()
+) -> Iterator[Standing]:
+    """Yield the topics and rules of other hands that leave alerts out, and the keys that nobody needs."""
     for registry, stands in standing.items():
-        if _of_other_hands(stands):
-            yield (
+        theirs = registry.key not in adopted
+        remedy = "or name the registry under registries.adopted to have it replaced"
+        if theirs and _of_other_hands(stands):
+            yield Standing(
+                "topic",
+                topic_arn(registry),
+                f"encrypted by {stands.topic_key}" if stands.topic_key else "not encrypted",
+                "encrypted by a key of the alerts",
                 f"registry {registry.key}: a topic {NAME} of other hands stands there, and its alerts are "
-                "left out; delete the topic"
+                f"left out; delete the topic, {remedy}",
             )
+        for name, does in sorted(stands.rules.items()) if theirs else ():
+            yield Standing(
+                "event rule",
+                f"{registry.key}/{name}",
+                does,
+                f"publishes to {NAME}",
+                f"registry {registry.key}: a rule {name} of other hands stands there, and that alert is "
+                f"left out; delete the rule, {remedy}",
+            )
+        if theirs and _of_other_hands(stands):
             continue
         used = {stands.held_key, _found_key(stands)}
         for spare in (each for each in stands.keys if each not in used):
-            yield f"{spare}: encrypts no topic of the alerts any more; schedule its deletion"
+            yield Standing(
+                "key",
+                spare,
+                "encrypts no topic of the alerts",
+                "nothing needs it",
+                f"{spare}: encrypts no topic of the alerts any more; schedule its deletion",
+            )
 
 
 def _of_other_hands(stands: StandingAlerts) -> bool:
@@ -93,10 +134,14 @@ def _found_key(stands: StandingAlerts) -> str | None:
 def _of_registry(
     alerts: Alerts, registry: Registry, bleeding: Sequence[str], stands: StandingAlerts
 ) -> AlertPlan:
-    rules = (
-        basic_scan(alerts.severities),
-        enhanced_finding(alerts.severities),
-        failed_replication(bleeding),
+    rules = tuple(
+        each
+        for each in (
+            basic_scan(alerts.severities),
+            enhanced_finding(alerts.severities),
+            failed_replication(bleeding),
+        )
+        if each.name not in stands.rules
     )
     where = f"{registry.region}:{registry.account}"
     topic = topic_arn(registry)
@@ -124,7 +169,7 @@ def basic_scan(severities: Sequence[str]) -> AlertRule:
     found = ", ".join(f"{name}: <{name}>" for name in paths)
     return AlertRule(
         name=f"{NAME}-scan",
-        description="Vulnerabilities found by ECR's basic scanning",
+        description=RULES[f"{NAME}-scan"],
         pattern=_pattern(
             "aws.ecr",
             "ECR Image Scan",
@@ -153,7 +198,7 @@ def enhanced_finding(severities: Sequence[str]) -> AlertRule:
     """Match active findings of Amazon Inspector in images."""
     return AlertRule(
         name=f"{NAME}-finding",
-        description="Vulnerabilities found by Amazon Inspector",
+        description=RULES[f"{NAME}-finding"],
         pattern=_pattern(
             "aws.inspector2",
             "Inspector2 Finding",
@@ -190,7 +235,7 @@ def failed_replication(bleeding: Sequence[str]) -> AlertRule:
     whole = pattern(bleeding)
     return AlertRule(
         name=f"{NAME}-replication",
-        description="Images that could not be replicated",
+        description=RULES[f"{NAME}-replication"],
         # Too many names to leave out: rather too many messages than a missing one.
         pattern=whole if len(whole) <= LONGEST_PATTERN else pattern(()),
         paths={

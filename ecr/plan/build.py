@@ -17,10 +17,13 @@ from ecr.ledger.moves import all_moved
 from ecr.plan.access.push_roles import (
     AUDIENCE,
     plan_push_roles,
-    provider_notes,
+    provider_standing,
     providers_made,
     roles_left_out,
-    variables_left_alone,
+    standing_roles,
+    standing_variables,
+    subjects_left_out,
+    variables_left_out,
 )
 from ecr.plan.access.registry_policies import (
     functions_may_pull,
@@ -30,7 +33,7 @@ from ecr.plan.access.registry_policies import (
     source_policy,
     unbound_replicas,
 )
-from ecr.plan.alerts import alert_notes, plan_alerts
+from ecr.plan.alerts import plan_alerts, standing_alerts
 from ecr.plan.architectures import (
     Architecture,
     architecture_of,
@@ -115,11 +118,29 @@ def build_plan(
         owner_id=inventory.owner,
         standing=observed.variables,
         roles=observed.roles,
+        unread=observed.unread,
     )
-    without_role = tuple(roles_left_out(push_roles))
-    _stop_where_asked(without_role, (), settings, first=False)
-    left_out = (*left_out, *without_role)
-    push_roles = tuple(each for each in push_roles if each.stands_at in {None, PUSH_ROLE_PATH})
+    names = {each.id: each.name for each in inventory.repositories}
+    untrusted = tuple(subjects_left_out(push_roles, settings.push_roles, observed.templates))
+    without = (
+        *roles_left_out(push_roles),
+        *untrusted,
+        *variables_left_out(push_roles, observed.unread, names),
+    )
+    _stop_where_asked(without, (), settings, first=False)
+    left_out = (*left_out, *without)
+    standing = (
+        *standing_roles(push_roles),
+        *provider_standing(place("")[0].registry, observed.audiences),
+        *standing_variables(push_roles),
+        *standing_alerts(observed.alerts, settings.registries.adopted),
+    )
+    trusting_nobody = {each.id for each in untrusted}
+    push_roles = tuple(
+        each
+        for each in push_roles
+        if each.stands_at in {None, PUSH_ROLE_PATH} and each.github_id not in trusting_nobody
+    )
     providers = (
         tuple(providers_made(push_roles, settings))
         if shard.owns_registry_settings and observed.audiences in {None, (AUDIENCE,)}
@@ -150,6 +171,7 @@ def build_plan(
                 if state == "active"
             },
             observed.alerts,
+            adopted=settings.registries.adopted,
         ),
         push_roles=push_roles,
         identity_providers=providers,
@@ -161,10 +183,10 @@ def build_plan(
             *identities.notes,
             *settled.notes,
             *unbound_replicas(image_repositories, settings),
-            *variables_left_alone(push_roles),
-            *provider_notes(observed.audiences),
-            *alert_notes(observed.alerts),
+            *(each.note for each in standing if each.kind != "push role"),
+            *observed.notes,
         ),
+        standing=standing,
         deselected=Counter(inventory.deselected.values()),
         stages=tuple(each.stage for each in place("") if each.stage),
         guards=guards,

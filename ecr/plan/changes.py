@@ -25,7 +25,7 @@ MEANINGS: Mapping[str, str] = {
     "retiring": "their image repositories are no longer protected, and end with the next deployment",
     "deleted": "their image repositories are deleted now",
     "missing": "deleted in AWS by other hands; a deployment with --refresh makes them again, empty",
-    "left out": "they get no image repository, or no push role, as the reason says",
+    "left out": "they get no image repository, no push role or no variables, as the reason says",
 }
 """Every kind of change, in the order of the summary, with what it means."""
 

@@ -43,12 +43,28 @@ class StandingAlerts:
 
     ``topic_key`` is the key of a topic that stands and is not in the state, "" for one without a key,
     None where there is none. ``keys`` are the ARNs of enabled keys that have the tag of the alerts and
-    are not in the state, and ``held_key`` is the one that is.
+    are not in the state, and ``held_key`` is the one that is. ``rules`` are event rules of other hands by
+    name, each with what it does.
     """
 
     topic_key: str | None = None
     keys: tuple[str, ...] = ()
     held_key: str | None = None
+    rules: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Something of other hands beside image repositories that stands where the plan would have its own.
+
+    ``now`` is what it is, ``then`` what is planned; ``note`` is one sentence with the remedy.
+    """
+
+    kind: Literal["push role", "variable", "identity provider", "topic", "event rule", "key"]
+    name: str
+    now: str
+    then: str
+    note: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +76,10 @@ class Observed:
     ``absent`` are image repositories that the ledger knows and no registry lists; ``images`` are the
     numbers of images in those that are retiring, and in all where the settings ask for it. All by
     location. ``variables`` are those that repositories have, by id and name, where push roles come
-    with variables; a repository that has none of ours in the state was asked. ``registries``
+    with variables; a repository that has none of ours in the state was asked, and ``unread`` says why
+    one could not be. ``templates`` are of what GitHub makes the subjects of a repository's tokens, by its
+    id, where its push role is not in the state and GitHub says so; ``notes`` is what an operator should
+    know of the reading. ``registries``
     are the settings of registries that the ledger does not call this stack's own. ``roles`` are
     the paths, by name, of roles that are called as push roles are; ``audiences`` are those of GitHub's
     identity provider, None where there is none; ``alerts`` are by registry: all three only of what
@@ -72,6 +91,9 @@ class Observed:
     absent: AbstractSet[str] = frozenset()
     images: Mapping[str, int] = field(default_factory=dict)
     variables: Mapping[int, Mapping[str, Variable]] = field(default_factory=dict)
+    unread: Mapping[int, str] = field(default_factory=dict)
+    templates: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
     registries: Mapping[Registry, StandingSettings] = field(default_factory=dict)
     roles: Mapping[str, str] = field(default_factory=dict)
     audiences: tuple[str, ...] | None = None
@@ -202,7 +224,8 @@ class PushRole:
     ``trust`` and ``policy`` are JSON documents, and ``boundary`` is the ARN of a policy; ``repository`` is the repository's name on GitHub.
     ``variables`` are those that it gets there, the role's own ARN among them. Of these, ``found`` stand
     on GitHub as they are planned, and are taken up; ``held`` are the engine's names of those that its
-    state holds. ``left_alone`` are names that stand there with another value, by other hands.
+    state holds. ``left_alone`` are those that stand there with another value, by other hands, and
+    ``wanted`` is what all of them would be.
     ``stands_at`` is the path of a role of this name that stands in AWS and not in the engine's state.
     """
 
@@ -216,13 +239,19 @@ class PushRole:
     variables: Mapping[str, str] = field(default_factory=dict)
     found: frozenset[str] = frozenset()
     held: Mapping[str, str] = field(default_factory=dict)
-    left_alone: tuple[str, ...] = ()
+    left_alone: Mapping[str, str] = field(default_factory=dict)
+    wanted: Mapping[str, str] = field(default_factory=dict)
     stands_at: str | None = None
 
     @property
     def arn(self) -> str:
         """Return the ARN that the role will have."""
         return push_role_arn(self.registry, self.name)
+
+    @property
+    def github_id(self) -> int:
+        """Return the id of its repository, with which the name ends."""
+        return int(self.name.rpartition("-")[2])
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,7 +339,8 @@ class EstatePlan:
 
     ``identity_providers`` are registries whose accounts get GitHub's, ``found_providers`` those among
     them where it stands and is taken up, and ``namespaces`` the identity
-    policies for pulling from each.
+    policies for pulling from each. ``standing`` is what stands in the way of other things than image
+    repositories, by other hands.
     """
 
     registries: tuple[RegistryPlan, ...]
@@ -323,6 +353,7 @@ class EstatePlan:
     identity_providers: tuple[Registry, ...] = ()
     found_providers: tuple[Registry, ...] = ()
     namespaces: Mapping[str, str] = field(default_factory=dict)
+    standing: tuple[Standing, ...] = ()
     notes: tuple[str, ...] = ()
     deselected: Mapping[str, int] = field(default_factory=dict)
     stages: tuple[str, ...] = ()

@@ -568,6 +568,9 @@ class PushRoles(SettingsModel):
     variables_prefix: VariablesPrefix = "ECR_"
     """What the names of these variables begin with. A repository's variable hides the organisation's
     of the same name."""
+    adopted: Distinct[RepositoryName] = ()
+    """Repositories whose variables of other hands are replaced where they have the names of these; see
+    `python -m ecr adopt` first."""
     organisation_id: GitHubId | None = None
     """The organisation's numeric id on GitHub. It is asked of GitHub, but with a static list, whose ids
     then must be GitHub's own, it has to be written."""
@@ -584,8 +587,8 @@ class Registries(SettingsModel):
     """What this program leaves alone in every registry: policy, replication, scanning,
     accountSettings. What it had written stays as it is then."""
     adopted: Distinct[RegistryKey] = ()
-    """Registries, as ACCOUNT/REGION, whose settings of other hands are replaced by the planned ones; see
-    `python -m ecr adopt` first."""
+    """Registries, as ACCOUNT/REGION, whose settings of other hands are replaced by the planned ones, and
+    topics and event rules that have the names of the alerts' too; see `python -m ecr adopt` first."""
 
 
 class OwnReplication(SettingsModel):

@@ -98,6 +98,7 @@ class Armed:
     direction: str | None = None
     nth: int = 1
     times: int | None = 1
+    method: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
     seen: int = 0
     fired: int = 0
@@ -108,6 +109,7 @@ class Armed:
             not re.search(self.path, request.path)
             or self.page not in {None, request.page}
             or self.direction not in {None, request.direction}
+            or self.method not in {None, request.method}
         ):
             return False
         self.seen += 1
@@ -135,12 +137,13 @@ class Faults:
         direction: str | None = None,
         nth: int = 1,
         times: int | None = 1,
+        method: str | None = None,
         **options: Any,  # noqa: ANN401 - each fault has its own
     ) -> Armed:
         """Arm a fault of the catalogue.
 
         ``path`` is searched in the request's path after ``/api/v3``; ``nth`` is the first matching
-        request that is struck, counted from now; ``times`` None is for ever.
+        request that is struck, counted from now; ``times`` None is for ever. ``method`` None is any.
         """
         if fault not in CATALOGUE:
             raise FaultError(f"There is no fault {fault!r}; there are {', '.join(CATALOGUE)}.")
@@ -164,7 +167,7 @@ class Faults:
                 problems.append(f"option {key} cannot be {value!r}")
         if problems:
             raise FaultError(f"Fault {fault}: {'; '.join(problems)}.")
-        armed = Armed(kind, path, page, direction, nth, times, options)
+        armed = Armed(kind, path, page, direction, nth, times, method, options)
         with self._lock:
             self._armed.append(armed)
         return armed

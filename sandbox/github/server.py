@@ -15,7 +15,7 @@ import socket
 import struct
 import sys
 import threading
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler
 from socketserver import ThreadingTCPServer
 from typing import TYPE_CHECKING, Any, Self
@@ -28,7 +28,7 @@ from sandbox.github.organisation import Organisation, OrganisationError, as_json
 from sandbox.github.tokens import CLASSIC, TOKENS, Kind, Level, Token
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from email.message import Message
     from types import TracebackType
 
@@ -42,6 +42,16 @@ _BEGINNINGS: dict[Kind, str] = {
     "workflow": "ghs_",
 }
 _POLL_SECONDS = 0.02  # how long stopping waits at most for the accepting thread to look up
+
+
+@dataclass(slots=True)
+class _Watch:
+    """What is to be done at a certain request: the ``count``-th whose method and path match."""
+
+    count: int
+    method: str
+    path: str
+    act: Callable[[], None]
 
 
 class EmbeddedGitHub:
@@ -62,6 +72,7 @@ class EmbeddedGitHub:
         self.tokens: list[Token] = [replace(CLASSIC, value=token), *TOKENS]
         self._calls: list[dict[str, Any]] = []
         self._lock = threading.Lock()
+        self._watch: _Watch | None = None
 
     def __enter__(self) -> Self:
         self._server = _Server(self._answer)
@@ -123,6 +134,38 @@ class EmbeddedGitHub:
         with self._lock:
             self._calls.clear()
 
+    @contextlib.contextmanager
+    def at_call(
+        self, count: int, act: Callable[[], None], *, method: str, path: str
+    ) -> Iterator[None]:
+        """Do something once, at the ``count``-th request in this context whose method and path match.
+
+        It is done after GitHub has acted on the request, and before its caller has the answer. ``path``
+        is a regular expression that is searched in the path after ``/api/v3``.
+        """
+        with self._lock:
+            self._watch = _Watch(count, method, path, act)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._watch = None
+
+    def _watched(self, request: Request) -> None:
+        with self._lock:
+            watch = self._watch
+            if (
+                not watch
+                or request.method != watch.method
+                or not re.search(watch.path, request.path)
+            ):
+                return
+            watch.count -= 1
+            if watch.count:
+                return
+            self._watch = None
+        watch.act()
+
     def _answer(self, method: str, target: str, headers: Message, body: bytes) -> Reply:
         parts = urlsplit(target)
         path = unquote(parts.path)
@@ -152,6 +195,7 @@ class EmbeddedGitHub:
                     "fault": fault.kind.name if fault else None,
                 }
             )
+        self._watched(request)
         return reply
 
     def _control(self, method: str, path: str, body: bytes) -> Reply:

@@ -37,6 +37,8 @@ The first is for the backend's notes beside each file, which it does not write i
 makes it refuse the file.
 """
 
+VARIABLE = "create a variable on GitHub"
+
 FIRST = tuple(range(6, 46, 2))
 """Calls to AWS after which the first deployment is killed."""
 
@@ -76,24 +78,32 @@ def crash_twice_and_recover(stage: Stage, *, point: int) -> Run:
     """Be killed, and killed again while recovering, before the recovery is run to its end."""
     first = crash(stage, point=point)
     for command in RECOVERY[:2]:
-        _command(stage.session, command)
+        run_recovery(stage, command)
     return recover(stage, f"{first}; {crash(stage, point=point, whole=True)}")
 
 
 def crash(
     stage: Stage, *, point: int, action: str = "*", whole: bool = False, checkpoints: bool = True
 ) -> str:
-    """Deploy and be killed at the ``point``-th call of an action; say at which it was."""
-    session = stage.session
-    last: list[ApiCall] = []
+    """Deploy and be killed at the ``point``-th call of an action; say at which it was.
 
-    def at_point(call: ApiCall) -> None:
+    Of GitHub the one action is ``VARIABLE``.
+    """
+    session = stage.session
+    last: list[str] = []
+
+    def at_point(call: ApiCall | None = None) -> None:
         kill(session, whole=whole)
-        last.append(call)
+        last.append(call.action if call else action)
 
     if not checkpoints:
         session.own_variables["PULUMI_SKIP_CHECKPOINTS"] = "true"
-    with session.aws.at_call(point, at_point, action=action):
+    github = {"method": "POST", "path": "/actions/variables$"}
+    with (
+        session.github.at_call(point, at_point, **github)
+        if action == VARIABLE
+        else session.aws.at_call(point, at_point, action=action)
+    ):
         killed = stage.up()
     # What the engine left running would otherwise still be at work while the stack recovers.
     processes.end(session.mark)
@@ -101,14 +111,14 @@ def crash(
     stage.look()
     if not last or killed.code >= 0:
         stage.notes.append(f"the engine was not killed: it ended with {killed.code}")
-    return f"killed after call {point}, {last[0].action if last else 'none'}"
+    return f"killed after call {point}, {last[0] if last else 'none'}"
 
 
 def recover(stage: Stage, crash: str) -> Run:
     """Run the recovery, command by command, until one fails."""
     said = []
     for command in RECOVERY:
-        done = _command(stage.session, command)
+        done = run_recovery(stage, command)
         said.append(f"{command}\n{done.output}")
         if done.code:
             said.append(f"{crash}: {command} ended with {done.code}")
@@ -116,14 +126,15 @@ def recover(stage: Stage, crash: str) -> Run:
     return Run(0, "\n".join([*said, f"{crash}; {len(RECOVERY)} commands recovered the stack"]))
 
 
-def _command(session: Session, command: str) -> Run:
-    """Run one command of the recovery; `pulumi` is the session's own, and kept brief."""
+def run_recovery(stage: Stage, command: str) -> Run:
+    """Run one command of a runbook; `pulumi` is the session's own, and kept brief."""
+    session = stage.session
     program, *arguments = shlex.split(command)
     if program == "pulumi":
         return session.pulumi(*arguments, *(() if arguments[0] == "cancel" else QUIET))
     if program == "python":
-        # What `ecr plan` asks the engine; the session's own way knows its stack's file.
-        return session.pulumi("preview", "--expect-no-changes", *QUIET)
+        # The runbook's reader has the stack's file where the engine looks for it.
+        return stage.command(*arguments[2:], "--", "--config-file", str(session.config_file))
     done = processes.run(
         ["sh", "-c", command],
         environment=session.environment,

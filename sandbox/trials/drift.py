@@ -5,7 +5,6 @@ Owns the hands, one a kind of change, and the comparison of AWS before and after
 """
 
 import json
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,8 +12,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from sandbox import processes
-from sandbox.session import PROJECT, Run
+from sandbox.session import Run
 from sandbox.trials.crashes import DEPLOYED
 from sandbox.trials.trial import LAMBDA, QUIET, REGISTRIES, Stage, Trial
 from sandbox.trials.verdict import Expectation
@@ -172,17 +170,7 @@ def _registry(ecr: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - a client
 
 def find(stage: Stage) -> Run:
     """Run the command that finds drift."""
-    session = stage.session
-    done = processes.run(
-        [sys.executable, "-m", "ecr", "drift", "--", "--config-file", str(session.config_file)],
-        environment={
-            **session.environment,
-            "PATH": f"{session.toolchain.pulumi.parent}:{session.environment['PATH']}",
-        },
-        directory=PROJECT,
-        capture=True,
-    )
-    return Run(done.returncode, done.stdout)
+    return stage.command("drift", "--", "--config-file", str(stage.session.config_file))
 
 
 def change_and_mend(stage: Stage, hands: Iterable[Hand]) -> Run:

@@ -11,7 +11,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from sandbox.toolchain import ensure_toolchain
-from sandbox.trials import cloud, crashes, drift, identities, listings, shards
+from sandbox.trials import cloud, crashes, drift, features, identities, listings, shards
 from sandbox.trials.trial import Runner, Trial
 from sandbox.trials.verdict import Finding
 
@@ -21,7 +21,7 @@ BATCH = 8
 
 def every_trial() -> list[Trial]:
     """Return all trials, in the order of the table."""
-    groups = (listings, identities, cloud, drift, shards, crashes)
+    groups = (listings, identities, cloud, drift, shards, crashes, features)
     return [trial for group in groups for trial in group.trials()]
 
 

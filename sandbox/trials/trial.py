@@ -7,6 +7,7 @@ spoilt is not used again.
 
 import json
 import re
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -15,12 +16,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from ecr.engine.types import REPOSITORY
 from sandbox import processes
 from sandbox.aws import ApiCall
 from sandbox.estate import ROLE, Registries
 from sandbox.github import Organisation
-from sandbox.session import ORGANISATION, STACK, Run, Session
+from sandbox.session import ORGANISATION, PROJECT, STACK, Run, Session
 from sandbox.toolchain import Toolchain
+from sandbox.trials.beside import held_beside, managed_beside
 from sandbox.trials.verdict import Ending, Expectation, Finding, line_that_says
 
 ARTIFACTS = ("111111111111", "eu-west-1")
@@ -68,6 +71,7 @@ class Stage:
         self.ground = ground
         self.seen: set[str] = set()
         self.notes: list[str] = []
+        self.found: dict[str, str] = {}
         self.stacks = [STACK]
         self._registries = Registries(session.environment)
 
@@ -104,14 +108,43 @@ class Stage:
         if done.code:
             raise RuntimeError(f"the state could not be imported:\n{done.output}")
 
-    def managed(self) -> set[str]:
-        """Return the locations of the image repositories that the engine's states hold."""
-        return {
-            each["urn"].split("::")[-1]
+    def managed(self) -> tuple[set[str], set[str]]:
+        """Return the image repositories that the engine's states hold, by location, and what else they do."""
+        resources = [
+            each
             for stack in self.stacks
             for each in self.state(stack)["deployment"].get("resources") or []
-            if each["type"] == "aws:ecr/repository:Repository"
+        ]
+        locations = {
+            each["urn"].split("::")[-1] for each in resources if each["type"] == REPOSITORY
         }
+        return locations, set(managed_beside(resources))
+
+    def service(self, name: str, registry: tuple[str, str] = ARTIFACTS) -> Any:  # noqa: ANN401 - any service's client
+        """Return a client for a service of a registry's account and Region."""
+        return self._registries.service(name, *registry)
+
+    def beside(self) -> set[str]:
+        """Return what AWS and GitHub hold of the estate beside image repositories."""
+        found = set(held_beside(self._registries, REGISTRIES, self.session.github))
+        if not (self.ground.settings.get("pushRoles") or {}).get("createProvider"):
+            # The pipeline's own, which was there before.
+            found = {each for each in found if not each.startswith("identity provider")}
+        return found
+
+    def command(self, *arguments: str) -> Run:
+        """Run `python -m ecr` with arguments as an operator does, on the session's own stack file."""
+        engine = self.session.toolchain.pulumi.parent
+        done = processes.run(
+            [sys.executable, "-m", "ecr", *arguments],
+            environment={
+                **self.session.environment,
+                "PATH": f"{engine}:{self.session.environment['PATH']}",
+            },
+            directory=PROJECT,
+            capture=True,
+        )
+        return Run(done.returncode, done.stdout)
 
     def configure(self, **settings: Any) -> None:  # noqa: ANN401 - a setting is whatever it is
         """Lay settings over those of the ground."""
@@ -146,7 +179,9 @@ class Trial:
 
     ``prepare`` is done, deployments included, before AWS is looked at; ``strike`` breaks something;
     ``deploy`` is what is judged. ``ends`` are the image repositories that an operator ends in it,
-    ``foreign`` those that others made, and ``states`` what the ledger must say of services in the end.
+    ``foreign`` is what others made, and ``states`` what the ledger must say of services in the end.
+    ``due`` gives what must be deployed whatever stands in others' way: image repositories by location,
+    everything else by its name in ``beside``.
     ``spoils`` says that the session cannot be used for another trial.
     """
 
@@ -158,6 +193,7 @@ class Trial:
     strike: Act = nothing
     deploy: Callable[[Stage], Run] = Stage.up
     check: Callable[[Stage], Iterable[str]] = lambda _: ()
+    due: Callable[[Stage], Iterable[str]] = lambda _: ()
     ends: frozenset[str] = frozenset()
     foreign: frozenset[str] = frozenset()
     states: Mapping[str, str] = field(default_factory=dict)
@@ -216,11 +252,16 @@ class Runner:
             clock.join()
         self._mend(trial.ground, session)
         changed = len(changing(session.aws.calls()))
-        held, managed = stage.look(), stage.managed()
+        held, (managed, managed_else) = stage.look(), stage.managed()
+        held_else = stage.beside()
         ended: Ending = "stopped" if done.code else "went on"
         said = line_that_says(done.output, trial.expect.says)
         complaints = [*stage.notes, *trial.expect.complaints(said, ended, changed)]
         complaints += [f"the state holds {each}, AWS does not" for each in sorted(managed - held)]
+        complaints += [
+            f"the state holds {each}, and it is not there"
+            for each in sorted(managed_else - held_else)
+        ]
         complaints += [f"{each} should have ended" for each in sorted(trial.ends & held)]
         if trial.states:
             ledger = stage.states()
@@ -240,7 +281,10 @@ class Runner:
             said=said,
             ended=ended,
             lost=tuple(sorted(stage.seen - held - trial.ends)),
-            unmanaged=tuple(sorted(held - managed - trial.foreign)),
+            unmanaged=tuple(sorted((held - managed | held_else - managed_else) - trial.foreign)),
+            held_up=tuple(
+                sorted(set(trial.due(stage)) - (held & managed) - (held_else & managed_else))
+            ),
             changed=changed,
             complaints=tuple(complaints),
             seconds=time.monotonic() - began,
@@ -271,6 +315,7 @@ class Runner:
         session.configure(ground.settings)
         session.github.faults.clear()
         session.aws.refusals.clear()
+        session.aws.network.clear()
         session.own_variables.clear()
 
     def _leave(self) -> None:

@@ -19,6 +19,7 @@ HEADINGS = (
     "exit",
     "image repositories lost",
     "unmanaged",
+    "held up by others",
     "resources changed",
 )
 
@@ -31,8 +32,9 @@ class Finding:
     """What came of one trial.
 
     ``lost`` are the image repositories that AWS held and no longer holds, ``unmanaged`` those that it
-    holds and the engine's state does not; ``changed`` counts the calls by which AWS was changed.
-    ``complaints`` are what was not as expected.
+    holds and the engine's state does not, and so of roles, variables, topics, rules and keys;
+    ``held_up`` is what could have been deployed, and was not because of something of other hands.
+    ``changed`` counts the calls by which AWS was changed. ``complaints`` are what was not as expected.
     """
 
     group: str
@@ -41,6 +43,7 @@ class Finding:
     ended: Ending
     lost: tuple[str, ...] = ()
     unmanaged: tuple[str, ...] = ()
+    held_up: tuple[str, ...] = ()
     changed: int = 0
     complaints: tuple[str, ...] = ()
     seconds: float = 0.0
@@ -48,7 +51,7 @@ class Finding:
     @property
     def passed(self) -> bool:
         """Whether nothing was lost or left behind, and all was as expected."""
-        return not (self.lost or self.unmanaged or self.complaints)
+        return not (self.lost or self.unmanaged or self.held_up or self.complaints)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,11 @@ def last_line(findings: Sequence[Finding]) -> str:
     """Return the line that everything comes down to."""
     lost = sum(len(each.lost) for each in findings)
     unmanaged = sum(len(each.unmanaged) for each in findings)
-    return f"faults tried: {len(findings)}, image repositories lost: {lost}, unmanaged: {unmanaged}"
+    held_up = sum(len(each.held_up) for each in findings)
+    return (
+        f"faults tried: {len(findings)}, image repositories lost: {lost}, unmanaged: {unmanaged}, "
+        f"held up by others: {held_up}"
+    )
 
 
 def exit_code(findings: Sequence[Finding]) -> int:
@@ -125,7 +132,7 @@ def page(findings: Iterable[Finding]) -> str:
             f"### {group}",
             "",
             f"| {' | '.join(HEADINGS)} |",
-            "|---|---|---|---:|---:|---:|",
+            "|---|---|---|---:|---:|---:|---:|",
         ]
         lines += [f"| {' | '.join(map(_escaped, _cells(each)))} |" for each in members]
         lines.append("")
@@ -138,6 +145,7 @@ def complaints(findings: Iterable[Finding]) -> Iterable[str]:
         for complaint in (
             *(f"lost {location}" for location in each.lost),
             *(f"unmanaged {location}" for location in each.unmanaged),
+            *(f"held up by others: {what}" for what in each.held_up),
             *each.complaints,
         ):
             yield f"{each.group}, {each.fault}: {complaint}"
@@ -151,6 +159,7 @@ def _cells(finding: Finding) -> tuple[str, ...]:
         finding.ended,
         str(len(finding.lost)),
         str(len(finding.unmanaged)),
+        str(len(finding.held_up)),
         str(finding.changed),
     )
 

@@ -1,4 +1,4 @@
-"""Write the file for `pulumi import` of image repositories that others made.
+"""Write the file for `pulumi import` of image repositories that others made, and say what else stands.
 
 Owns the reading of a stack from outside a deployment: its settings, state and ledger by the engine's
 command line, GitHub by plain HTTPS, the registries by boto3. It plans as a deployment would, and says
@@ -29,7 +29,9 @@ from ecr.deploy.adoption import (
 )
 from ecr.deploy.observation import observe
 from ecr.deploy.standing import asking_by, observe_beside
-from ecr.engine.stack import Stack, inventory_of, ledger_of_all
+from ecr.deploy.variables import read_actions
+from ecr.engine.stack import GITHUB_REMEDY, Stack, inventory_of, ledger_of_all
+from ecr.github.http import environment_fetch
 from ecr.plan.architectures import configured_registries
 from ecr.plan.build import build_plan
 from ecr.plan.identity import made_by
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
     from ecr.deploy.observation import Read
     from ecr.github.model import Inventory
     from ecr.ledger.ledger import Ledger
-    from ecr.plan.model import EstatePlan, Observed, WaitingSetting
+    from ecr.plan.model import EstatePlan, Observed, Standing, WaitingSetting
     from ecr.settings.models import Settings
 
 
@@ -77,9 +79,10 @@ def run(options: argparse.Namespace) -> int:
         document = import_file(adoptions, registries, stack.providers(), version("pulumi-aws"))
         Path(options.output).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     if options.json:
-        print_json(adoptions, offers, commands, recovered, plan.waiting_settings)
+        print_json(adoptions, offers, commands, recovered, plan)
     else:
         print_settings(plan.waiting_settings)
+        print_beside(plan.standing)
         print_tables(adoptions, offers, commands, recovered)
     return 0
 
@@ -128,9 +131,17 @@ def existing(ecr: "ECRClient", name: str, tags: Mapping[str, str]) -> ExistingRe
 async def observed_by(
     stack: Stack, settings: "Settings", ledger: "Ledger", inventory: "Inventory", aws: Aws
 ) -> "Observed":
-    """Look at what a deployment would look at."""
+    """Look at what a deployment would look at, and for keys of alerts that nobody needs any more."""
     observed = await observe(reading(aws), stack.held, settings, inventory, ledger)
-    return await observe_beside(asking_by(aws), stack.whole, observed, settings, ledger)
+    observed = await observe_beside(
+        asking_by(aws), stack.whole, observed, settings, ledger, every=True
+    )
+    chosen = settings.push_roles
+    listed = settings.static is None and settings.static_file is None
+    if chosen is None or not (listed or chosen.variables):
+        return observed
+    with environment_fetch(settings.github.base_url, GITHUB_REMEDY) as fetch:
+        return await read_actions(fetch, await stack.whole(), settings, inventory, observed)
 
 
 def compare_with_aws(
@@ -175,6 +186,20 @@ def print_settings(waiting: Sequence["WaitingSetting"]) -> None:
         f"  {PROJECT}:registries.adopted: {json.dumps(registries)}\n\n"
         "To leave it, name the setting under registries.unmanaged.\n\n"
     )
+
+
+def print_beside(standing: Sequence["Standing"]) -> None:
+    """Print what stands beside image repositories where the plan would have its own, and what to do."""
+    if not standing:
+        return
+    say = sys.stdout.write
+    say("What stands where something else than an image repository goes, and is left as it is:\n\n")
+    rows = [(each.kind, each.name, each.now, each.then) for each in standing]
+    say(table(("what", "name", "now", "then"), rows))
+    say("\n")
+    for each in standing:
+        say(f"  {each.note}\n")
+    say("\n")
 
 
 def print_tables(
@@ -228,12 +253,13 @@ def print_json(
     offers: Mapping[str, Any],
     commands: Iterable[str],
     recovered: int,
-    waiting: Sequence["WaitingSetting"],
+    plan: "EstatePlan",
 ) -> None:
     """Print the same for a machine."""
     document = {
         "adopt": {each.location: [asdict(row) for row in each.differences()] for each in adoptions},
-        "registrySettings": [each.described() for each in waiting],
+        "registrySettings": [each.described() for each in plan.waiting_settings],
+        "beside": [asdict(each) for each in plan.standing],
         "recovered": recovered,
         "settingsThatKeep": offers,
         "commands": list(commands),

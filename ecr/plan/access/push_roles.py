@@ -8,15 +8,16 @@ Sources: GitHub Docs, "OpenID Connect reference"; IAM User Guide, "Available key
 federation".
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from ecr.errors import EstateError
+from ecr.github.model import DEFAULT_SUBJECT
 from ecr.plan.access.documents import one_or_list, policy_text
 from ecr.plan.access.registry_policies import PULL, PUSH
 from ecr.plan.architectures import Architecture
-from ecr.plan.model import PUSH_ROLE_PATH, LeftOut, PushRole, Variable, push_role_arn
+from ecr.plan.model import PUSH_ROLE_PATH, LeftOut, PushRole, Standing, Variable, push_role_arn
 from ecr.plan.overrides import selects
 from ecr.plan.services import Service
 from ecr.registry.registry import Placement, Registry
@@ -50,11 +51,14 @@ def plan_push_roles(
     owner_id: int | None,
     standing: Mapping[int, Mapping[str, Variable]],
     roles: Mapping[str, str] = MappingProxyType({}),
+    unread: Container[int] = (),
 ) -> tuple[PushRole, ...]:
     """Return the roles of the active services that the settings select; none without the setting.
 
     ``owner_id`` is the organisation's id where GitHub was asked, ``standing`` are the variables that
-    repositories have, and ``roles`` the paths of roles that stand in the account, by name. Raises EstateError where nobody says the id.
+    repositories have, and ``roles`` the paths of roles that stand in the account, by name. A repository
+    among the ``unread`` gets no variable that the state does not hold: what stands there is not known.
+    Raises EstateError where nobody says the id.
     """
     chosen = settings.push_roles
     if chosen is None:
@@ -75,6 +79,7 @@ def plan_push_roles(
             chosen,
             standing.get(each.github_id, {}),
             roles=roles,
+            readable=each.github_id not in unread,
         )
         for each in services
         if each.active and _has_role(each, chosen)
@@ -96,6 +101,7 @@ def _role(
     standing: Mapping[str, Variable],
     *,
     roles: Mapping[str, str],
+    readable: bool,
 ) -> PushRole:
     first = placements[0]
     # Images get to later stages by promotion, and not by being pushed there.
@@ -109,13 +115,17 @@ def _role(
             (push_role_arn(registry, name), registry.region, f"{registry.host}/{first.name}"),
             strict=True,
         )
-        if chosen.variables
+        if chosen.variables and (readable or variable in standing)
     }
-    others = tuple(
-        variable
+    adopted = repository.name in chosen.adopted
+    others = {
+        variable: now
         for variable, value in wanted.items()
-        if variable in standing and standing[variable].value not in {None, value}
-    )
+        if variable in standing
+        and (now := standing[variable].value) not in {None, value}
+        and now is not None
+        and not adopted
+    }
     variables = {key: value for key, value in wanted.items() if key not in others}
     known = {key: standing[key] for key in variables if key in standing}
     return PushRole(
@@ -130,6 +140,7 @@ def _role(
         found=frozenset(key for key, each in known.items() if each.value is not None),
         held={key: each.urn for key, each in known.items() if each.urn},
         left_alone=others,
+        wanted=wanted,
         # The name of a role is taken whatever its path and case are (IAM User Guide, "IAM identifiers").
         stands_at=next(
             (path for role, path in roles.items() if role.lower() == name.lower()), None
@@ -142,7 +153,7 @@ def roles_left_out(roles: Iterable[PushRole]) -> Iterator[LeftOut]:
     for role in roles:
         if role.stands_at not in {None, PUSH_ROLE_PATH}:
             yield LeftOut(
-                int(role.name.rpartition("-")[2]),
+                role.github_id,
                 role.repository,
                 f"its push role is not made: a role {role.name} stands in {role.registry.account} under "
                 f"{role.stands_at}, by other hands, and IAM has each name once; delete it, or leave the "
@@ -150,7 +161,51 @@ def roles_left_out(roles: Iterable[PushRole]) -> Iterator[LeftOut]:
             )
 
 
-def provider_notes(audiences: tuple[str, ...] | None) -> Iterator[str]:
+def variables_left_out(
+    roles: Iterable[PushRole], unread: Mapping[int, str], names: Mapping[int, str]
+) -> Iterator[LeftOut]:
+    """Yield the repositories whose variables are not written because nobody says what stands there."""
+    planned = {role.github_id for role in roles}
+    for number, why in sorted(unread.items()):
+        if number in planned:
+            yield LeftOut(
+                number, names.get(number, str(number)), f"its variables are not written: {why}"
+            )
+
+
+def subjects_left_out(
+    roles: Iterable[PushRole], chosen: PushRoles | None, templates: Mapping[int, tuple[str, ...]]
+) -> Iterator[LeftOut]:
+    """Yield the new push roles that would trust no token of their repository, for its template.
+
+    A role that stands is left alone: its repository may have pushed by it.
+    """
+    if chosen is None:
+        return
+    for role in roles:
+        template = templates.get(role.github_id)
+        if template is None or role.stands_at is not None or trusts_template(chosen, template):
+            continue
+        yield LeftOut(
+            role.github_id,
+            role.repository,
+            "its push role is not made, for it would trust none of its tokens: their subjects are made of "
+            f"{', '.join(template)}; set the repository back to the default (`gh api --method PUT "
+            f"repos/OWNER/{role.repository}/actions/oidc/customization/sub -F use_default=true`)",
+        )
+
+
+def trusts_template(chosen: PushRoles, template: Sequence[str]) -> bool:
+    """Return whether roles trust subjects that GitHub makes of these claims.
+
+    What follows the repository is trusted as it is written, or whatever it is where nothing was chosen.
+    """
+    if tuple(template) == DEFAULT_SUBJECT:
+        return True
+    return subjects(chosen) == ("*",) and len(template) > 1 and template[0] == "repo"
+
+
+def provider_standing(registry: Registry, audiences: tuple[str, ...] | None) -> Iterator[Standing]:
     """Say that GitHub's identity provider is left to other hands, where it is made otherwise."""
     if audiences not in {None, (AUDIENCE,)}:
         more = (
@@ -158,9 +213,14 @@ def provider_notes(audiences: tuple[str, ...] | None) -> Iterator[str]:
             if AUDIENCE in (audiences or ())
             else f", and add {AUDIENCE} to it, or no role is given"
         )
-        yield (
-            f"GitHub's identity provider stands by other hands, for {', '.join(audiences or ()) or 'nobody'}; "
-            f"it is left as it is: remove pushRoles.createProvider{more}"
+        for_whom = ", ".join(audiences or ()) or "nobody"
+        yield Standing(
+            "identity provider",
+            provider_arn(registry),
+            f"for {for_whom}",
+            f"for {AUDIENCE}",
+            f"GitHub's identity provider stands by other hands, for {for_whom}; "
+            f"it is left as it is: remove pushRoles.createProvider{more}",
         )
 
 
@@ -170,15 +230,35 @@ def variable_names(chosen: PushRoles) -> tuple[str, str, str]:
     return f"{prefix}PUSH_ROLE", f"{prefix}REGION", f"{prefix}REPOSITORY"
 
 
-def variables_left_alone(roles: Iterable[PushRole]) -> Iterator[str]:
-    """Say which variables are not written because other hands have one of the same name."""
+def standing_variables(roles: Iterable[PushRole]) -> Iterator[Standing]:
+    """Yield the variables that are not written because other hands have one of the same name."""
     for role in roles:
-        if role.left_alone:
-            yield (
-                f"{role.repository} has {' and '.join(role.left_alone)} with another value, by other "
-                "hands, and it is left as it is; delete it there, or choose another "
-                "pushRoles.variablesPrefix"
+        for name, now in role.left_alone.items():
+            yield Standing(
+                "variable",
+                f"{role.repository}/{name}",
+                now,
+                role.wanted[name],
+                f"{role.repository} has {name} with another value, by other hands, and it is left as it "
+                "is; delete it there, name the repository under pushRoles.adopted to have it replaced, or "
+                "choose another pushRoles.variablesPrefix",
             )
+
+
+def standing_roles(roles: Sequence[PushRole]) -> Iterator[Standing]:
+    """Yield the roles of other hands that have the names of push roles; ``roles_left_out`` says why."""
+    for role, left_out in zip(
+        (each for each in roles if each.stands_at not in {None, PUSH_ROLE_PATH}),
+        roles_left_out(roles),
+        strict=True,
+    ):
+        yield Standing(
+            "push role",
+            f"{role.registry.account}/{role.name}",
+            f"under {role.stands_at}",
+            f"under {PUSH_ROLE_PATH}",
+            left_out.reason,
+        )
 
 
 def role_name(service: str, number: int) -> str:
