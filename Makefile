@@ -6,7 +6,8 @@ PYTHON ?= python3
 ARCHITECTURE ?= central
 SETTINGS ?= Pulumi.sandbox.yaml
 BIN := .venv/bin
-UNIT := not engine and not images and not kubernetes and not browser
+ALONE := engine or images or kubernetes or browser
+UNIT := not integration and not ($(ALONE))
 INSTALLED := .venv/.installed
 SECOND := .venv/second-opinion
 LOWEST := .venv/lowest
@@ -37,7 +38,7 @@ sandbox-shell: $(INSTALLED) ## Open a shell in which pulumi works on the sandbox
 sandbox-stop: $(INSTALLED) ## End what sandbox-start left running
 	$(BIN)/python -m sandbox stop
 
-unit: $(INSTALLED) ## Run the tests that need no engine, no browser and no cluster, side by side
+unit: $(INSTALLED) ## Run the tests of the program itself, which need no engine, no browser and no cluster, side by side
 	$(BIN)/python -m pytest -n auto -q -rs -m "$(UNIT)"
 
 lint: $(INSTALLED) ## Check format, lint, types and which module may import which
@@ -47,7 +48,8 @@ lint: $(INSTALLED) ## Check format, lint, types and which module may import whic
 	@echo "lint: imports";   $(BIN)/lint-imports
 
 rest: parts ## Run the tests that make unit leaves out, and say what is skipped and why
-	$(BIN)/python -m pytest -rs -m "not ($(UNIT))"
+	$(BIN)/python -m pytest -n auto -q -rs -m "integration and not ($(ALONE))"
+	$(BIN)/python -m pytest -rs -m "$(ALONE)"
 
 test: unit rest ## Run all tests, those on the real engine included, and say what is skipped and why
 

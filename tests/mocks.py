@@ -147,7 +147,11 @@ def deploy(
         )
         set_root_resource(None)  # type: ignore[arg-type] # the run below makes its own
         set_all_config(dict(config), list(secret_keys))
-        with patch("ecr.program.asking", lambda _: standing(aws or {})):
+        # The process outlives the program here, so that its collector is left alone.
+        with (
+            patch("ecr.program.asking", lambda _: standing(aws or {})),
+            patch("ecr.deploy.resources.gc"),
+        ):
             _run_until_complete(run_in_stack(program or _main))
         return Deployment(monitor.registrations, monitor.outputs, log)
 
