@@ -9,7 +9,18 @@ from typing import Any
 
 import pytest
 
-from ecr.cli.comment import LARGEST, code, fitted, folded, listed, number, plain
+from ecr.cli.comment import (
+    LARGEST,
+    ZERO_WIDTH_SPACE,
+    code,
+    fitted,
+    folded,
+    json_diff,
+    listed,
+    number,
+    plain,
+    spoken,
+)
 from ecr.cli.main import main
 from ecr.cli.table import printable, table
 from ecr.engine.types import REPOSITORY
@@ -138,7 +149,7 @@ def test_what_a_guard_holds_is_said_beside_what_is_deployed(
     assert main(["plan"]) == 3
     shown = capsys.readouterr().out
     assert shown.startswith("Plan of prod: 4 waiting, 1 created\n")
-    assert "set confirm.vanished to 4 for one deployment" in shown
+    assert "set `confirm.vanished` to 4 for one deployment" in shown
     assert "  - api: archived\n" in shown
     assert main(["plan", "--comment"]) == 3
     shown = capsys.readouterr().out
@@ -153,12 +164,54 @@ def test_a_setting_of_other_hands_is_shown_as_it_is_and_as_it_is_planned(
     engine(step("create"), changes={"created": CREATED}, waitingSettings=[waits])
     assert main(["plan"]) == 0, "what waits to be adopted holds nobody up"
     shown = capsys.readouterr().out
-    assert "  - 111111111111/eu-west-1, scanning\n    now:  A\n    then: B\n" in shown
-    assert 'registries.adopted to ["111111111111/eu-west-1"]' in shown
+    assert shown.startswith("Plan of prod: 1 setting of registries waiting, 1 created\n")
+    assert "  - 111111111111/eu-west-1, scanning\n    - A\n    + B\n" in shown
+    assert 'registries.adopted: ["111111111111/eu-west-1"]' in shown
     assert main(["plan", "--comment"]) == 0
     shown = capsys.readouterr().out
     assert "> [!WARNING]\n> 1 setting of registries, made by other hands" in shown
     assert "! scanning of 111111111111/eu-west-1\n- A\n+ B" in shown
+
+
+def test_a_long_setting_is_shown_line_by_line() -> None:
+    now = json.dumps({"Sid": "Partner", "Action": ["ecr:ReplicateImage"] * 5})
+    then = json.dumps({"Sid": "Organisation", "Action": ["ecr:ReplicateImage"] * 5})
+    lines = json_diff(now, then)
+    assert [each for each in lines if not each.startswith(" ")] == [
+        '-   "Sid": "Partner",',
+        '+   "Sid": "Organisation",',
+    ]
+    assert lines[0] == "  {"
+    assert json_diff("none", then)[0] == "- none"
+
+
+def test_what_stands_beside_image_repositories_by_other_hands_is_in_the_plan_and_the_comment(
+    engine: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stands = {
+        "kind": "variable",
+        "name": "api/ECR_REGION",
+        "now": "x",
+        "then": "y",
+        "note": "api has it",
+    }
+    engine(step("create"), changes={"created": CREATED}, standing=[stands] * 7)
+    assert main(["plan"]) == 0
+    shown = capsys.readouterr().out
+    assert "left alone: Left as they are: 7 variables." in shown
+    assert shown.count("  - api has it\n") == 7
+    assert main(["plan", "--comment"]) == 0
+    shown = capsys.readouterr().out
+    assert "> [!NOTE]\n> Left as they are: 7 variables." in shown
+    assert "The other 2</summary>" in shown
+
+
+def test_what_is_between_backquotes_is_code_and_nothing_else_means_anything() -> None:
+    assert spoken("choose one under `names`, or `_` @acme") == (
+        f"choose one under `names`, or `_` \\@{ZERO_WIDTH_SPACE}acme"
+    )
+    assert spoken("an odd ` @acme") == f"an odd \\` \\@{ZERO_WIDTH_SPACE}acme"
+    assert spoken("a `b|c` d") == "a `b\\|c` d"
 
 
 def test_any_other_error_is_a_plain_failure(
@@ -177,7 +230,7 @@ def test_the_comment_begins_with_its_mark_and_holds_the_engines_diff(
     shown = capsys.readouterr().out
     assert shown.startswith("<!-- ecr-estate plan prod -->\n")
     assert (
-        "| **created**: their image repositories are made | 1 | 1 | new on GitHub: `batch` |"
+        "| **created**: their image repositories are made | 1 | 1 | `batch`: new on GitHub |"
         in (shown)
     )
     assert "```diff\n+ Repository 1/r/batch\n```" in shown

@@ -55,6 +55,28 @@ def test_it_takes_what_the_variables_of_a_push_role_say() -> None:
         assert any(variable in each["description"] for each in inputs.values())
 
 
+@pytest.mark.parametrize("missing", ["ROLE", "REPOSITORY", "REGION"])
+def test_a_repository_that_has_no_variables_yet_is_told_when_it_gets_them(missing: str) -> None:
+    first = job()["steps"][0]
+    given = {"ROLE": "arn", "REPOSITORY": REPOSITORY, "REGION": "eu-west-1"}
+    assert first["env"].keys() == given.keys()
+
+    def run(**more: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            ["/bin/bash", "-euc", first["run"]],
+            env={**given, **more},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert run().returncode == 0
+    refused = run(**{missing: ""})
+    assert refused.returncode == 1
+    assert f"::error::The input {missing.lower()} is empty" in refused.stdout
+    assert "run the estate's workflow deploy" in refused.stdout
+
+
 def test_no_provenance_is_attached_unless_asked_for() -> None:
     inputs = yaml.safe_load(WORKFLOW.read_text())[True]["workflow_call"]["inputs"]
     assert inputs["provenance"]["default"] is False

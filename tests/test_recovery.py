@@ -99,7 +99,7 @@ def test_an_identity_provider_of_other_hands_is_left_as_it_is(
     done = deployed({"get_open_id_connect_provider": {"ClientIDList": audiences}}, pushRoles=PUSH)
     assert not done.of("OpenIdConnectProvider")
     assert len(done.of("Role")) == 2
-    (note,) = (line for line in done.log if "remove pushRoles.createProvider" in line)
+    (note,) = (line for line in done.log if "remove `pushRoles.createProvider`" in line)
     assert ("add sts.amazonaws.com" in note) is more
 
 
@@ -168,7 +168,7 @@ def test_event_rules_of_other_hands_are_left_out_and_their_topic_is_made(
     assert not done.of("EventTarget")
     assert len(done.of("Topic")) == 1
     (note,) = (line for line in done.log if f"a rule {SCAN} of other hands stands there" in line)
-    assert "delete the rule, or name the registry under registries.adopted" in note
+    assert "delete the rule, or name the registry under `registries.adopted`" in note
     adopted = deployed(theirs, alerts={}, registries={"adopted": [SOURCE]})
     assert len(adopted.of("EventRule")) == len(adopted.of("EventTarget")) == 3
 

@@ -19,6 +19,7 @@ import yaml
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+from benchmarks.state import BOUNDED, Written, sentence
 from ecr.engine.types import REPOSITORY
 from sandbox.workflows import main
 
@@ -29,7 +30,13 @@ SCRIPTS = {
     *("github-token", "plan", "deploy", "docs", "drift", "post", "run"),
     *("tell", "notify", "watch", "confirmation", "take"),
 }
-INLINE = {"Look at the gate", "Install what promotes", "Promote", "Build and push"}
+INLINE = {
+    "Check what is given",
+    "Look at the gate",
+    "Install what promotes",
+    "Promote",
+    "Build and push",
+}
 """Steps whose shell stands in the workflow itself; tests/test_operations_promote.py and
 tests/test_push_workflow.py are about them."""
 
@@ -1161,3 +1168,58 @@ def test_only_a_deployment_may_write_variables_and_only_where_they_are_kept() ->
     read_only = "${{ vars.ECR_ESTATE_VARIABLES == 'true' && 'read' || '' }}"
     assert asked.pop("deploy") == "${{ vars.ECR_ESTATE_VARIABLES == 'true' && 'write' || '' }}"
     assert set(asked.values()) == {read_only}
+
+
+def test_the_deployment_writes_the_state_as_it_was_measured() -> None:
+    """The guide's figure is of these variables, and a job may still say otherwise."""
+    script = (ROOT / ".ci" / "deploy").read_text()
+    for name, value in BOUNDED.items():
+        assert f"export {name}=${{{name}:-{value}}}" in script
+
+
+def test_the_guide_has_the_figure_as_it_was_measured() -> None:
+    plain, bounded = Written(4, 32.5, 8.1), Written(2, 0.5, 0.2)
+    said = sentence(plain, bounded)
+    assert "4 whole copies by itself, 32.5 MiB, which is 278 GiB a year" in said
+    guide = (ROOT / "docs" / "guides" / "large-estates.md").read_text()
+    shape = re.sub(r"[\d.,]+", "#", said)
+    assert shape in re.sub(r"[\d.,]+", "#", guide)
+
+
+def test_a_job_logs_in_to_pulumi_cloud_by_its_token_and_only_where_that_has_the_state() -> None:
+    """Nothing is stored: the token of OpenID Connect is exchanged, in every job that talks to the engine."""
+    action = yaml.safe_load(ACTION.read_text())
+    (login,) = (
+        each for each in action["runs"]["steps"] if "pulumi/auth-actions" in each.get("uses", "")
+    )
+    assert login["if"] == "inputs.organisation != ''"
+    assert login["with"]["organization"] == "${{ inputs.organisation }}"
+    assert action["inputs"]["organisation"]["default"] == ""
+    prepared = [each for each in steps() if each.get("uses") == "./.github/actions/estate"]
+    assert len(prepared) >= 4
+    for each in prepared:
+        assert each["with"]["organisation"] == "${{ vars.ECR_ESTATE_PULUMI_ORGANISATION }}"
+
+
+def test_a_job_installs_what_a_deployment_needs_and_keeps_it_for_the_next() -> None:
+    action = yaml.safe_load(ACTION.read_text())
+    python, install = action["runs"]["steps"][:2]
+    assert python["with"]["cache"] == "pip"
+    assert python["with"]["cache-dependency-path"] == "requirements-deploy.lock"
+    assert install["run"] == "make install-deploy"
+    whole, small = (
+        (ROOT / name).read_text().count("==")
+        for name in ("requirements.lock", "requirements-deploy.lock")
+    )
+    assert small < whole / 2
+
+
+@needs_jq
+def test_an_answer_without_a_token_is_an_error_that_shows_nothing_of_it(place: Place) -> None:
+    signing(place)
+    place.put("curl", """echo '{"secret": "ghs_hidden"}'""")
+    done = place.run("github-token", **APP)
+    assert done.returncode == 1
+    assert "GitHub answered without a token" in done.stderr
+    assert "ghs_hidden" not in done.stderr + done.stdout
+    assert not place.output.exists()

@@ -4,6 +4,8 @@ Owns how text from elsewhere is kept from being read as Markdown, how long lists
 and the mark by which a pipeline finds its own comment again. Knows nothing of plans.
 """
 
+import difflib
+import json
 import re
 from collections.abc import Iterable, Sequence
 
@@ -20,6 +22,9 @@ SHOWN = 10
 
 LINES = 400
 """How many lines of a diff a comment shows."""
+
+SHORTEST_FOLDED = 100
+"""Characters from which on a JSON text is shown line by line."""
 
 LARGEST = 60_000
 """Characters of a comment; GitHub takes 65,536."""
@@ -44,6 +49,45 @@ def plain(text: str) -> str:
     """
     escaped = re.sub(r"([\\`*_{}\[\]<>#|!~@])", r"\\\1", printable(" ".join(text.split())))
     return _FOUND_LATER.sub(f"\\g<0>{ZERO_WIDTH_SPACE}", escaped)
+
+
+def spoken(text: str) -> str:
+    """Return a sentence whose parts between backquotes are code, and whose rest stands for itself.
+
+    What somebody else has put between backquotes becomes code too, in which nothing has a meaning.
+    """
+    parts = text.split("`")
+    if not len(parts) % 2:
+        return plain(text)
+    return "".join(
+        code(part) if index % 2 else _with_its_spaces(part) for index, part in enumerate(parts)
+    )
+
+
+def _with_its_spaces(part: str) -> str:
+    before = " " if part[:1].isspace() else ""
+    after = " " if part[-1:].isspace() and part.strip() else ""
+    return f"{before}{plain(part)}{after}"
+
+
+def json_diff(now: str, then: str) -> list[str]:
+    """Return two JSON texts as lines of a diff: short ones whole, others line by line.
+
+    A text that is no JSON is one line.
+    """
+    if max(len(now), len(then)) <= SHORTEST_FOLDED:
+        return [f"- {now}", f"+ {then}"]
+    old, new = (_indented(each) for each in (now, then))
+    changed = list(difflib.unified_diff(old, new, n=len(old) + len(new), lineterm=""))
+    # Two lines name the files, and one the place; a sign and its line stand apart as everywhere here.
+    return [f"{line[0]} {line[1:]}" for line in changed[3:]]
+
+
+def _indented(text: str) -> list[str]:
+    try:
+        return json.dumps(json.loads(text), indent=2, ensure_ascii=False).splitlines()
+    except ValueError:
+        return [text]
 
 
 def number(count: int, noun: str) -> str:

@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -148,6 +149,7 @@ def _facts(given: object) -> dict[str, Any]:
                 "guards": [_guard(each) for each in given.guards if each.count],
                 "changes": summary(given.changes),
                 "waitingSettings": [each.described() for each in given.waiting_settings],
+                "standing": [asdict(each) for each in given.standing if each.kind != "push role"],
             }
     return {}
 

@@ -81,7 +81,7 @@ def standing_alerts(
     """Yield the topics and rules of other hands that leave alerts out, and the keys that nobody needs."""
     for registry, stands in standing.items():
         theirs = registry.key not in adopted
-        remedy = "or name the registry under registries.adopted to have it replaced"
+        remedy = "or name the registry under `registries.adopted` to have it replaced"
         if theirs and _of_other_hands(stands):
             yield Standing(
                 "topic",

@@ -1,5 +1,6 @@
 """One service in one deployment: repository, image repository, push role and Actions variables."""
 
+import hashlib
 import json
 from typing import Any
 
@@ -13,6 +14,14 @@ from ecr.deploy.service import Estate
 from ecr.plan.access.push_roles import GitHubRepository, push_policy, push_trust
 from ecr.plan.naming import service_name
 from ecr.registry.registry import Placement
+
+
+def _role_name(service: str) -> str:
+    """Return the role's name, of 64 characters at most; two long names that begin alike stay apart."""
+    name = f"push-{service}"
+    if len(name) <= 64:  # noqa: PLR2004 - "IAM and AWS STS quotas"
+        return name
+    return f"{name[:53]}-{hashlib.sha256(service.encode()).hexdigest()[:10]}"
 
 
 async def main() -> dict[str, Any]:
@@ -49,7 +58,7 @@ async def main() -> dict[str, Any]:
     )
     role = aws.iam.Role(
         "push",
-        name=f"push-{placement.name}"[:64],
+        name=_role_name(placement.name),
         assume_role_policy=pulumi.Output.all(said.body, repository.repo_id).apply(
             lambda known: push_trust(
                 registry,

@@ -40,7 +40,7 @@ REPLICAS = {
     "services": {"all": True},
 }
 
-PATIENCE = 240.0
+PATIENCE = 600.0
 """Seconds after which the engine is ended, for a trial must not hang."""
 
 QUIET = ("--suppress-outputs", "--suppress-progress")

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from ecr.aws.images import details_of, names_of, policy_of
 from ecr.aws.session import Aws, aws_errors_as
-from ecr.cli.table import table
+from ecr.cli.table import printable, table
 from ecr.deploy.adoption import (
     Adoption,
     Difference,
@@ -198,7 +198,7 @@ def print_beside(standing: Sequence["Standing"]) -> None:
     say(table(("what", "name", "now", "then"), rows))
     say("\n")
     for each in standing:
-        say(f"  {each.note}\n")
+        say(f"  {printable(each.note)}\n")
     say("\n")
 
 

@@ -10,11 +10,12 @@ import argparse
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ecr.cli.comment import code, fitted, folded, listed, mark, number, plain
+from ecr.cli.comment import code, fitted, folded, json_diff, listed, mark, number, plain, spoken
 from ecr.cli.exit_codes import FAILED, FOUND
 from ecr.engine.preview import UNTOUCHED, counted, diff, run_and_parse
 from ecr.plan.changes import MEANINGS
@@ -83,6 +84,7 @@ def plan_document(asked: "EngineRun") -> dict[str, Any]:
         "changes": changes,
         "guards": report.get("guards", []),
         "waitingSettings": report.get("waitingSettings", []),
+        "standing": report.get("standing", []),
         "error": error,
         "imageRepositories": {"planned": planned, "engine": engine},
         "agrees": bool(error) or all(engine[each] == planned[each] for each in planned),
@@ -100,8 +102,10 @@ def _count(changes: Mapping[str, Any], what: str) -> int:
 def _heading(plan: Mapping[str, Any]) -> str:
     if plan["error"]:
         return "stopped, nothing would be changed"
+    settings = len(plan["waitingSettings"])
     said = [
         *(f"{guard['count']:,} waiting" for guard in _waiting(plan)),
+        *([f"{number(settings, 'setting')} of registries waiting"] if settings else []),
         *(f"{kind['services']:,} {what}" for what, kind in plan["changes"].items()),
     ]
     return ", ".join(said) or "no service changes"
@@ -131,7 +135,10 @@ def plan_text(plan: Mapping[str, Any]) -> Iterator[str]:
         yield f"waiting: {_of_other_hands(waiting)}\n"
         for each in waiting:
             yield f"  - {each['registry']}, {each['setting']}\n"
-            yield f"    now:  {each['now']}\n    then: {each['then']}\n"
+            yield from (f"    {line}\n" for line in json_diff(each["now"], each["then"]))
+    if standing := plan["standing"]:
+        yield f"left alone: {_left_alone(standing)}\n"
+        yield from (f"  - {each['note']}\n" for each in standing)
     yield f"The engine: {counted(plan['engine'])}.\n"
     yield f"{_agreement(plan)}\n"
 
@@ -145,7 +152,7 @@ def _held(guard: Mapping[str, Any]) -> str:
     return (
         f"{guard['count']:,} of {guard['among']:,} {guard['what']} at once, more than "
         f"{guard['allowed']:,}. They are held as they are, and everything else is deployed. To let "
-        f"exactly these through, set confirm.{guard['guard']} to {guard['count']} for one deployment."
+        f"exactly these through, set `confirm.{guard['guard']}` to {guard['count']} for one deployment."
     )
 
 
@@ -154,9 +161,18 @@ def _of_other_hands(waiting: Sequence[Mapping[str, str]]) -> str:
     settings = sorted({each["setting"] for each in waiting})
     return (
         f"{number(len(waiting), 'setting')} of registries, made by other hands, left as they are, and "
-        "everything else is deployed. To have them replaced, set registries.adopted to "
-        f"{json.dumps(registries)}; to leave them for good, registries.unmanaged to "
-        f"{json.dumps(settings)}."
+        f"everything else is deployed. To have them replaced, set `registries.adopted: "
+        f"{json.dumps(registries)}`; to leave them for good, `registries.unmanaged: "
+        f"{json.dumps(settings)}`."
+    )
+
+
+def _left_alone(standing: Sequence[Mapping[str, str]]) -> str:
+    counts = Counter(each["kind"] for each in standing)
+    said = ", ".join(number(count, kind) for kind, count in counts.items())
+    return (
+        f"Left as they are: {said}. They stand where this stack would have its own, or nothing needs them "
+        "any more, and everything else is deployed. `python -m ecr adopt` shows each."
     )
 
 
@@ -201,20 +217,25 @@ def _sections(plan: Mapping[str, Any], asked: "EngineRun", stack: str) -> Iterat
         yield folded(f"What stops it, {len(offences):,}", offences)
         return
     for guard in _waiting(plan):
-        yield f"> [!WARNING]\n> {plain(_held(guard))}"
+        yield f"> [!WARNING]\n> {spoken(_held(guard))}"
         yield folded(f"What waits, {guard['count']:,}", guard["offences"])
     if waiting := plan["waitingSettings"]:
-        yield f"> [!WARNING]\n> {plain(_of_other_hands(waiting))}"
+        yield f"> [!WARNING]\n> {spoken(_of_other_hands(waiting))}"
         lines = [
             line
             for each in waiting
             for line in (
                 f"! {each['setting']} of {each['registry']}",
-                f"- {each['now']}",
-                f"+ {each['then']}",
+                *json_diff(each["now"], each["then"]),
             )
         ]
         yield folded("What stands, and what is planned", lines, "diff")
+    if standing := plan["standing"]:
+        yield f"> [!NOTE]\n> {spoken(_left_alone(standing))}"
+        yield "\n".join(f"- {spoken(each['note'])}" for each in standing[:FIRST])
+        yield folded(
+            f"The other {len(standing) - FIRST:,}", [each["note"] for each in standing[FIRST:]]
+        )
     if plan["changes"]:
         yield "\n".join(_rows(plan["changes"]))
     yield (
@@ -226,11 +247,11 @@ def _sections(plan: Mapping[str, Any], asked: "EngineRun", stack: str) -> Iterat
 
 
 def _rows(changes: Mapping[str, Any]) -> Iterator[str]:
-    yield "| | services | image repositories | why, and the first |"
+    yield "| | services | image repositories | the first, and why |"
     yield "|---|---:|---:|---|"
     for what, kind in changes.items():
         reasons = list(kind["reasons"].items())
-        cells = [f"{plain(reason)}: {listed(names)}" for reason, names in reasons[:FIRST]]
+        cells = [f"{listed(names)}: {spoken(reason)}" for reason, names in reasons[:FIRST]]
         if len(reasons) > FIRST:
             cells.append(f"and {len(reasons) - FIRST:,} more reasons")
         yield (

@@ -220,7 +220,7 @@ def provider_standing(registry: Registry, audiences: tuple[str, ...] | None) -> 
             f"for {for_whom}",
             f"for {AUDIENCE}",
             f"GitHub's identity provider stands by other hands, for {for_whom}; "
-            f"it is left as it is: remove pushRoles.createProvider{more}",
+            f"it is left as it is: remove `pushRoles.createProvider`{more}",
         )
 
 
@@ -240,8 +240,8 @@ def standing_variables(roles: Iterable[PushRole]) -> Iterator[Standing]:
                 now,
                 role.wanted[name],
                 f"{role.repository} has {name} with another value, by other hands, and it is left as it "
-                "is; delete it there, name the repository under pushRoles.adopted to have it replaced, or "
-                "choose another pushRoles.variablesPrefix",
+                "is; delete it there, name the repository under `pushRoles.adopted` to have it replaced, or "
+                "choose another `pushRoles.variablesPrefix`",
             )
 
 
