@@ -147,6 +147,21 @@ def test_a_topic_that_was_made_without_an_answer_is_found_by_the_key_in_the_stat
     assert declared.imported
 
 
+def test_a_role_of_a_service_that_has_none_any_more_is_told_and_one_of_nobodys_is_not() -> None:
+    roles = {
+        "Roles": [
+            {"RoleName": f"push-{name}", "Path": "/ecr-estate/"}
+            for name in ("api-1", "web-2", "x-9")
+        ]
+    }
+    chosen = {**PUSH, "services": {"patterns": ["web"]}}
+    done = deployed({"list_roles": roles}, pushRoles=chosen)
+    assert done.of("Role").keys() == {f"{ARTIFACTS}/push-web-2"}
+    log = "\n".join(done.log)
+    assert f"role push-api-1 in {ARTIFACTS} is of api, which has no push role any more" in log
+    assert "push-x-9" not in log
+
+
 SCAN = "ecr-estate-alerts-scan"
 
 

@@ -20,6 +20,7 @@ from ecr.plan.access.push_roles import (
     provider_standing,
     providers_made,
     roles_left_out,
+    spare_roles,
     standing_roles,
     standing_variables,
     subjects_left_out,
@@ -131,6 +132,12 @@ def build_plan(
     left_out = (*left_out, *without)
     standing = (
         *standing_roles(push_roles),
+        *spare_roles(
+            observed.roles,
+            push_roles,
+            {each.github_id: each for each in own},
+            place("")[0].registry,
+        ),
         *provider_standing(place("")[0].registry, observed.audiences),
         *standing_variables(push_roles),
         *standing_alerts(observed.alerts, settings.registries.adopted),

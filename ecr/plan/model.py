@@ -60,7 +60,15 @@ class Standing:
     ``now`` is what it is, ``then`` what is planned; ``note`` is one sentence with the remedy.
     """
 
-    kind: Literal["push role", "variable", "identity provider", "topic", "event rule", "key"]
+    kind: Literal[
+        "push role",
+        "spare push role",
+        "variable",
+        "identity provider",
+        "topic",
+        "event rule",
+        "key",
+    ]
     name: str
     now: str
     then: str

@@ -245,6 +245,33 @@ def standing_variables(roles: Iterable[PushRole]) -> Iterator[Standing]:
             )
 
 
+def spare_roles(
+    roles: Mapping[str, str],
+    planned: Iterable[PushRole],
+    known: Mapping[int, Service],
+    first: Registry,
+) -> Iterator[Standing]:
+    """Yield the roles of services that have none any more, which the engine's state does not hold.
+
+    After a lost state nothing else remembers them: a service that is kept has no role. ``roles`` are the
+    paths of those that stand, and ``known`` the services of this stack, by id.
+    """
+    wanted = {each.name.lower() for each in planned}
+    for name, path in sorted(roles.items()):
+        number = name.rpartition("-")[2]
+        if path != PUSH_ROLE_PATH or name.lower() in wanted or not number.isdecimal():
+            continue
+        if service := known.get(int(number)):
+            yield Standing(
+                "spare push role",
+                f"{first.account}/{name}",
+                f"under {path}",
+                "nothing needs it",
+                f"role {name} in {first.account} is of {service.name}, which has no push role any more, and is "
+                "not in the state; delete it, with its policy `push`",
+            )
+
+
 def standing_roles(roles: Sequence[PushRole]) -> Iterator[Standing]:
     """Yield the roles of other hands that have the names of push roles; ``roles_left_out`` says why."""
     for role, left_out in zip(
