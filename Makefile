@@ -1,6 +1,6 @@
 # Each target works from a clean clone: it installs what it needs first, and says what it does.
 .DEFAULT_GOAL := help
-.PHONY: help install sandbox sandbox-start sandbox-shell sandbox-stop install-deploy unit lint rest test engine cluster parts browser second-opinion lowest check docs bench faults lock format clean
+.PHONY: help install sandbox sandbox-start sandbox-shell sandbox-stop install-deploy unit lint rest test engine cluster parts browser second-opinion conformance lowest check docs bench faults lock format clean
 
 PYTHON ?= python3
 ARCHITECTURE ?= central
@@ -65,10 +65,15 @@ parts: $(INSTALLED)
 	-$(BIN)/python -m sandbox.kubernetes # without it, the tests that need it are skipped, and say so
 	-$(BIN)/python -m pages.browser # likewise
 
-second-opinion: $(INSTALLED) ## Compare what IAM is said to decide with evaluators that others wrote
+second-opinion: $(INSTALLED) ## Compare the embedded AWS with evaluators and an AWS that others wrote
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all: \
 	  --upgrade --target $(SECOND) -r second-opinion.lock
-	PYTHONPATH=$(SECOND) $(BIN)/python -m pytest -q -rs tests/test_iam_second_opinion.py
+	$(BIN)/python -m sandbox.toolchain
+	SECOND_OPINION=$(SECOND) $(BIN)/python -m pytest -q -rs -p no:randomly tests/test_iam_second_opinion.py \
+	  tests/engine/test_second_opinion.py
+
+conformance: $(INSTALLED) ## Run the acceptance tests of the upstream AWS provider against the embedded AWS
+	$(BIN)/python -m sandbox.conformance
 
 lowest: $(INSTALLED) ## Run the unit tests on the lowest versions of the program's dependencies
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all: \

@@ -8,9 +8,9 @@ that are refused give no role.
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from ecr.engine.stack_file import checked, read_stack_file
 from ecr.errors import EstateError
@@ -19,7 +19,6 @@ from ecr.plan.access.push_roles import AUDIENCE, ISSUER
 from ecr.plan.architectures import assumed_roles, configured_registries
 from ecr.registry.registry import Registry
 from ecr.settings.models import Settings
-from sandbox.aws import EmbeddedAws
 
 Job = Literal["pipeline", "previews", "deployments"]
 """Who works: a person at a shell who may do both, or one of the two roles of the pipeline."""
@@ -87,6 +86,26 @@ def pipeline_trust(sid: str) -> str:
     return text.replace("111122223333", ACCOUNT).replace("acme/ecr-estate", _REPOSITORY)
 
 
+class Accounts(Protocol):
+    """What makes roles in the accounts of an AWS: the embedded one, or another."""
+
+    def put_role(
+        self, arn: str, trust: str, policies: Mapping[str, str], *, seconds: int = ...
+    ) -> None:
+        """Make a role, or change one that stands."""
+
+    def put_provider(self, arn: str, audience: str) -> None:
+        """Make an identity provider."""
+
+    def remove_provider(self, arn: str) -> None:
+        """Take an identity provider away."""
+
+    def session_of(
+        self, role: str, claims: Mapping[str, str], *, region: str, seconds: int = ...
+    ) -> dict[str, str]:
+        """Return credentials of a role for a job with these claims."""
+
+
 class Roles:
     """Makes the roles of a session, and gives sessions of those of the pipeline.
 
@@ -94,7 +113,7 @@ class Roles:
     each stack, the document of the settings and that of those before.
     """
 
-    def __init__(self, aws: EmbeddedAws) -> None:
+    def __init__(self, aws: Accounts) -> None:
         self._aws = aws
         self._documents: dict[str, dict[str, str]] = {}
         self._trusts: dict[str, str] = {}

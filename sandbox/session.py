@@ -21,6 +21,7 @@ from sandbox import processes
 from sandbox.aws import EmbeddedAws
 from sandbox.deployers import AWS_ORGANISATION, Roles
 from sandbox.github import EmbeddedGitHub, Organisation, seeded_organisation
+from sandbox.second.double import SecondAws
 from sandbox.toolchain import Toolchain
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -75,7 +76,8 @@ class Session:
 
     ``directory`` is emptied first, and then holds the engine's state. ``settings`` are laid over
     those of ``stack_file``, key by key without the namespace; None takes a key away.
-    ``own_variables`` may be filled to change what the next runs find in their environment.
+    ``own_variables`` may be filled to change what the next runs find in their environment. Where there
+    is an ``other`` AWS, which its maker ends, that is used, and the embedded one stays down.
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class Session:
         organisation: Organisation | None = None,
         settings: Mapping[str, Any] | None = None,
         stack_file: Path = STACK_FILE,
+        other: SecondAws | None = None,
     ) -> None:
         self.directory = directory
         self.toolchain = toolchain
@@ -98,7 +101,8 @@ class Session:
         self.stack_file = stack_file
         self.config_file = stack_file
         self.own_variables: dict[str, str] = {}
-        self.roles = Roles(self.aws)
+        self._other = other
+        self.roles = Roles(other or self.aws)
         self._settings = settings
         self._running = ExitStack()
 
@@ -107,7 +111,8 @@ class Session:
         shutil.rmtree(self.directory, ignore_errors=True)
         (self.directory / "state").mkdir(parents=True)
         with ExitStack() as starting:
-            starting.enter_context(self.aws)
+            if not self._other:
+                starting.enter_context(self.aws)
             starting.enter_context(self.github)
             starting.callback(processes.end, self.mark)
             # The engine writes into a stack's file; into a copy, where the file is somebody's own.
@@ -162,7 +167,7 @@ class Session:
             "PULUMI_STACK": STACK,
             "GITHUB_TOKEN": self.github.token,
             "GITHUB_BASE_URL": self.github.url,
-            "AWS_ENDPOINT_URL": self.aws.url,
+            "AWS_ENDPOINT_URL": (self._other or self.aws).url,
             **self._credentials,
             "AWS_REGION": "eu-west-1",
             "AWS_EC2_METADATA_DISABLED": "true",

@@ -8,6 +8,7 @@ own, so the lock does not have it; `make second-opinion` brings it, and runs thi
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecr.access_proof.evaluate import AccessDecision, Caller, decide_access, explain_access
+from sandbox.second.double import PACKAGES
 
 OURS, THEIRS = "111111111111", "222222222222"
 ACTIONS = ("ecr:BatchGetImage", "ecr:PutImage", "ecr:ListImages", "kms:CreateGrant")
@@ -216,6 +218,8 @@ def test_ministack_decides_all_kinds_of_policies_the_same(  # noqa: PLR0917 - wh
     owner: str,
     required: bool,  # noqa: FBT001 - generated
 ) -> None:
+    if str(PACKAGES) not in sys.path:
+        sys.path.append(str(PACKAGES))  # behind our own: it has another botocore
     theirs = pytest.importorskip("ministack.core.iam_evaluator")
     limits = [each for each in (boundary, session_policy) if each]
     asked = theirs.EvalContext(

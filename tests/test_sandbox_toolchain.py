@@ -148,6 +148,23 @@ def test_trimming_registers_only_the_services_asked_for(tmp_path: Path) -> None:
     assert "iam" not in listed
 
 
+def test_trimming_brings_the_tests_asked_for_and_what_drives_them(tmp_path: Path) -> None:
+    source = aws_provider(
+        tmp_path / "aws", ("ecr", "iam", "ram"), dict.fromkeys(("ecr", "iam", "ram"), "")
+    )
+    driver = 'package acctest\nimport "github.com/hashicorp/terraform-provider-aws/internal/service/ram"\n'
+    write(source / "internal/acctest/it.go", driver)
+    write(source / "internal/service/ecr/testdata/main.tf", "")
+    write(source / "go.sum", "")
+    trim(source, tmp_path / "copy", ["ecr", "iam"], ["ecr"])
+    copy = tmp_path / "copy/internal"
+    assert {file.parent.name for file in copy.rglob("*_test.go")} == {"ecr"}
+    assert (copy / "service/ecr/testdata/main.tf").is_file()
+    assert (copy / "service/ram/it.go").is_file()
+    assert (copy / "acctest/it.go").is_file()
+    assert (tmp_path / "copy/go.sum").is_file()
+
+
 def test_trimming_drops_the_clients_that_nothing_calls(tmp_path: Path) -> None:
     source = aws_provider(tmp_path / "aws", ("ecr", "s3"), {"ecr": "", "s3": ""})
     trim(source, tmp_path / "copy", ["ecr"])

@@ -46,6 +46,7 @@ BY_MAKE = {
         "browser",
         "check",
         "cluster",
+        "conformance",
         "docs",
         "second-opinion",
         "engine",

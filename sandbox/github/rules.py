@@ -11,10 +11,10 @@ import json
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 from urllib.parse import urlsplit
 
+from sandbox.citations import CitedPage
 from sandbox.github.organisation import Organisation
 from sandbox.github.server import EmbeddedGitHub
 from sandbox.github.tokens import (
@@ -80,8 +80,8 @@ class Visitor:
         return self.github.issue(kind, repositories=names, permissions=permissions)
 
 
-class Page(Enum):
-    """A page of docs.github.com: its title and its address."""
+class Page(CitedPage):
+    """A page of docs.github.com."""
 
     ADDRESSES = (
         "Getting started with the REST API",
@@ -180,16 +180,6 @@ class Page(Enum):
         "Workflow syntax for GitHub Actions",
         f"{_DOCS}actions/reference/workflows-and-actions/workflow-syntax#permissions",
     )
-
-    @property
-    def title(self) -> str:
-        """The page's title."""
-        return self.value[0]
-
-    @property
-    def address(self) -> str:
-        """The page's address."""
-        return self.value[1]
 
 
 @dataclass(frozen=True)

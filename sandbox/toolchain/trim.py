@@ -8,12 +8,13 @@ the list of packages, or a whole method of the AWS client.
 
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 PARTS = ("internal", "names", "version", "xpprovider")
 SERVICE_LIST = "internal/provider/sdkv2/service_packages_gen.go"
 CLIENTS = "internal/conns/awsclient_gen.go"
+DRIVER = "internal/acctest"  # what drives the provider's own tests
 EMBEDDED = "smarterr.hcl"  # one package embeds every service's; it does not compile without any
 
 _SERVICE = re.compile(r'internal/service/(\w+)(?:/[\w/]+)?"')
@@ -24,11 +25,14 @@ _CLIENT = re.compile(
 _SDK_IMPORT = re.compile(r'\t(?:(\w+) )?"github\.com/aws/aws-sdk-go-v2/service/(?:\w+/)*(\w+)"\n')
 
 
-def trim(source: Path, target: Path, services: Iterable[str]) -> None:
-    """Copy the module at `source` to `target` with `services` and the services these import."""
+def trim(source: Path, target: Path, services: Iterable[str], tested: Collection[str] = ()) -> None:
+    """Copy the module at `source` to `target` with `services` and the services these import.
+
+    The tests of the services ``tested`` come along, with what drives them.
+    """
     listed = set(services)
-    kept = _closure(source, listed)
-    for file in _files(source, kept):
+    kept = _closure(source, listed, tested)
+    for file in _files(source, kept, tested):
         copy = target / file.relative_to(source)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, copy)  # not its mode: the module cache is read-only
@@ -36,10 +40,14 @@ def trim(source: Path, target: Path, services: Iterable[str]) -> None:
     _keep_called_clients(target)
 
 
-def _closure(source: Path, listed: set[str]) -> set[str]:
+def _closure(source: Path, listed: set[str], tested: Collection[str]) -> set[str]:
     """Give the services listed and all that their packages import, directly or not."""
     kept: set[str] = set()
     waiting = set(listed)
+    if tested:
+        for file in _below(source / DRIVER):
+            if file.suffix == ".go":
+                waiting.update(_SERVICE.findall(file.read_text()))
     while waiting:
         service = waiting.pop()
         folder = source / "internal/service" / service
@@ -52,25 +60,36 @@ def _closure(source: Path, listed: set[str]) -> set[str]:
     return kept
 
 
-def _files(source: Path, services: set[str]) -> Iterator[Path]:
+def _files(source: Path, services: set[str], tested: Collection[str]) -> Iterator[Path]:
     yield source / "go.mod"
+    if tested:
+        yield source / "go.sum"
     for part in PARTS:
         for file in _below(source / part):
             match file.relative_to(source).parts:
                 case ("internal", "service", service, *_, name) if service not in services:
                     if name != EMBEDDED:
                         continue
-                case ("internal", "acctest" | "generate", *_):  # these drive its own tests
+                case ("internal", "generate", *_):
+                    continue
+                case ("internal", "acctest", *_) if not tested:
                     continue
             yield file
+    for service in tested:
+        folder = source / "internal/service" / service
+        yield from (file for file in _all(folder) if not _is_kept_always(file))
 
 
 def _below(folder: Path) -> Iterator[Path]:
-    return (
-        file
-        for file in sorted(folder.rglob("*"))
-        if file.is_file() and not file.name.endswith("_test.go") and "testdata" not in file.parts
-    )
+    return (file for file in _all(folder) if _is_kept_always(file))
+
+
+def _all(folder: Path) -> Iterator[Path]:
+    return (file for file in sorted(folder.rglob("*")) if file.is_file())
+
+
+def _is_kept_always(file: Path) -> bool:
+    return not file.name.endswith("_test.go") and "testdata" not in file.parts
 
 
 def _keep_listed_services(file: Path, listed: set[str]) -> None:

@@ -10,11 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from enum import Enum
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from sandbox.aws.embedded import EmbeddedAws
+from sandbox.citations import CitedPage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,8 +32,8 @@ _IAM = "https://docs.aws.amazon.com/IAM/latest/UserGuide/"
 _STS = "https://docs.aws.amazon.com/STS/latest/APIReference/API_"
 
 
-class Page(Enum):
-    """A page of Amazon's: its title and its address."""
+class Page(CitedPage):
+    """A page of Amazon's."""
 
     ARCHIVING = ("Archiving an image in Amazon ECR", f"{_GUIDE}archive-image.html")
     ASSUME_ROLE = ("AWS STS API Reference: AssumeRole", f"{_STS}AssumeRole.html")
@@ -159,16 +159,6 @@ class Page(Enum):
         "Create an IAM role for repository creation templates",
         f"{_GUIDE}repository-creation-templates-create-iam.html",
     )
-
-    @property
-    def title(self) -> str:
-        """The page's title."""
-        return self.value[0]
-
-    @property
-    def address(self) -> str:
-        """Where the page is."""
-        return self.value[1]
 
 
 @dataclass(frozen=True, slots=True)
