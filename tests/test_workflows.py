@@ -46,7 +46,6 @@ BY_MAKE = {
         "browser",
         "check",
         "cluster",
-        "conformance",
         "docs",
         "second-opinion",
         "engine",

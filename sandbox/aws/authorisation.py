@@ -20,6 +20,7 @@ from ecr.access_proof.evaluate import Caller, explain_access
 from sandbox.aws import request_shapes
 from sandbox.aws.identity import ADMINISTRATOR_ACCESS, UnknownCredentialsError
 from sandbox.aws.needs import Need, UnknownRequestError, needs
+from sandbox.aws.trusted_principals import unknown_principal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from ecr.access_proof.evaluate import AccessVerdict, Layer, Values
     from sandbox.aws.identity import Identities, Identity
     from sandbox.aws.needs import Asked
+    from sandbox.aws.world import Clock
 
 _UNASKED = {"sts:GetCallerIdentity"}
 """Of which AWS says that no permission is needed, and that none can be taken away."""
@@ -83,8 +85,9 @@ class Authorisation:
     the documents and see that it was needed.
     """
 
-    def __init__(self, identities: Identities) -> None:
+    def __init__(self, identities: Identities, clock: Clock) -> None:
         self._identities = identities
+        self._clock = clock
         self.grants: dict[tuple[str, str], Grant] = {}
 
     def judge(self, asked: Asked, key: str, token: str | None) -> Judgement:
@@ -102,7 +105,14 @@ class Authorisation:
         if asked.service == "ecr" and _malformed(asked):
             # It names no resource to decide about; ECR refuses it by the same look at its shape.
             return Judgement(identity.account, identity.caller.name, "malformed", None, identity)
-        return self._judged(identity, self._needs(asked, identity), asked)
+        judged = self._judged(identity, self._needs(asked, identity), asked)
+        if not judged.denial and self._identities.strict:
+            unknown = unknown_principal(asked)
+            if unknown:
+                said = f'Invalid principal in policy: "AWS":"{unknown}"'
+                denial = Denial("MalformedPolicyDocument", said, _BAD)
+                return replace(judged, denial=denial)
+        return judged
 
     @staticmethod
     def _needs(asked: Asked, identity: Identity) -> list[Need]:
@@ -117,7 +127,7 @@ class Authorisation:
     def _judged(self, identity: Identity, needed: list[Need], asked: Asked) -> Judgement:
         account, who = needed[0].account, identity.caller
         for need in needed:
-            caller = _with_context(who, need, asked)
+            caller = self._with_context(who, need, asked)
             verdict = _verdict(caller, need)
             if verdict.decision != "allowed":
                 denial = _denial(asked.service, identity.arn, need, verdict)
@@ -180,25 +190,24 @@ class Authorisation:
         context: dict[str, Values] = {"sts:RoleSessionName": asked.text("RoleSessionName")}
         action = "sts:AssumeRoleWithWebIdentity"
         need = Need(action, arn, account, context, (trust,) if trust else ())
-        verdict = _verdict(_with_context(who, need, asked), need)
+        verdict = _verdict(self._with_context(who, need, asked), need)
         allowed = verdict.decision == "allowed"
         why_not = self._too_long(asked, None) if allowed else refused
         return Judgement(account, who.name, verdict.decision, why_not)
 
-
-def _with_context(who: Caller, need: Need, asked: Asked) -> Caller:
-    """Add what every request says of itself (IAM User Guide, "AWS global condition context keys")."""
-    now = datetime.now(UTC)
-    general: dict[str, Values] = {
-        "aws:RequestedRegion": asked.region,
-        "aws:SecureTransport": "true",
-        "aws:SourceIp": "127.0.0.1",
-        "aws:CurrentTime": now.isoformat(timespec="seconds"),
-        "aws:EpochTime": str(int(now.timestamp())),
-        "aws:ViaAWSService": "false",
-        "aws:ResourceAccount": need.account,
-    }
-    return replace(who, context={**general, **who.context, **need.context})
+    def _with_context(self, who: Caller, need: Need, asked: Asked) -> Caller:
+        """Add what every request says of itself (IAM User Guide, "AWS global condition context keys")."""
+        now = datetime.fromtimestamp(self._clock.now(), UTC)
+        general: dict[str, Values] = {
+            "aws:RequestedRegion": asked.region,
+            "aws:SecureTransport": "true",
+            "aws:SourceIp": "127.0.0.1",
+            "aws:CurrentTime": now.isoformat(timespec="seconds"),
+            "aws:EpochTime": str(int(now.timestamp())),
+            "aws:ViaAWSService": "false",
+            "aws:ResourceAccount": need.account,
+        }
+        return replace(who, context={**general, **who.context, **need.context})
 
 
 def _verdict(caller: Caller, need: Need) -> AccessVerdict:

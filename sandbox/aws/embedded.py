@@ -207,7 +207,7 @@ class EmbeddedAws:
             self._identities = Identities(
                 self.organisation, self.default_account, strict=self._strict
             )
-            self._authorisation = Authorisation(self._identities)
+            self._authorisation = Authorisation(self._identities, self.world.clock)
             self._seeding = seeding
             self.url = starting.enter_context(
                 serving(

@@ -87,7 +87,15 @@ def ensure_tests(services: Iterable[str], report: Report) -> None:
         for number, service in enumerate(missing, start=1):
             report(f"[{number}/{len(missing)}] the acceptance tests of {service}")
             partial = binary(service).with_suffix(".partial")
-            command = ["go", "test", "-c", "-mod=readonly", "-trimpath", "-o", partial]
+            command: list[str | Path] = [
+                "go",
+                "test",
+                "-c",
+                "-mod=readonly",
+                "-trimpath",
+                "-o",
+                partial,
+            ]
             run(
                 "compiling",
                 [*command, f"./internal/service/{service}"],

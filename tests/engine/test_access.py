@@ -3,18 +3,15 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 import boto3
 import pytest
 
 from ecr.access_proof.evaluate import (
-    AccessVerdict,
     Caller,
     Values,
     decide_access,
-    explain_access,
     statements,
 )
 from ecr.engine.stack_file import checked, read_stack_file
@@ -28,6 +25,7 @@ from sandbox.session import ORGANISATION, Session
 from tests.engine.conftest import Open
 from tests.engine.test_estate import ARTIFACTS, LAMBDA, ONE_LAMBDA_ACCOUNT, deploy, held
 from tests.engine.test_images import operate
+from tests.grants import needed
 
 pytestmark = pytest.mark.engine
 
@@ -232,35 +230,10 @@ def test_the_roles_allow_what_the_providers_call_and_nothing_else(open_session: 
     for account in (ARTIFACTS[0], LAMBDA[0]):
         assert called[account] == granted[account] - UNCALLED
         # Those that are asked for beside a call are decided, too: there is no exception.
-        assert needed(session, f"arn:aws:iam::{account}:role/ecr-estate-deploy") == granted[account]
-
-
-def needed(session: Session, role: str) -> set[str]:
-    """The actions that a role was given, each of which is taken away in turn and missed."""
-    found = {action: grant for (who, action), grant in session.aws.grants().items() if who == role}
-    for wanted, grant in found.items():
-        less = tuple(without(text, wanted) for text in grant.caller.policies)
-        need = grant.need
-        verdict = explain_access(
-            replace(grant.caller, policies=less),
-            need.action,
-            need.resource,
-            need.policies,
-            account=need.account,
-            resource_decides=need.resource_decides,
+        assert (
+            needed(session.aws.grants(), f"arn:aws:iam::{account}:role/ecr-estate-deploy")
+            == granted[account]
         )
-        assert verdict == AccessVerdict("not allowed", "identity"), wanted
-    return set(found)
-
-
-def without(text: str, wanted: str) -> str:
-    """A document that does not allow one action."""
-    document = json.loads(text)
-    for statement in document["Statement"]:
-        listed = statement["Action"]
-        if statement["Effect"] == "Allow" and isinstance(listed, list):
-            statement["Action"] = [each for each in listed if each != wanted]
-    return json.dumps(document)
 
 
 def test_a_preview_reads_what_its_role_allows_and_nothing_else(open_session: Open) -> None:
@@ -284,7 +257,7 @@ def test_a_preview_reads_what_its_role_allows_and_nothing_else(open_session: Ope
         assert {action(call) for call in mine} == reads
         role = f"arn:aws:iam::{account}:role/ecr-estate-read"
         assert {call.principal for call in mine} == {role}
-        assert needed(session, role) == reads
+        assert needed(session.aws.grants(), role) == reads
     changing = ("Create", "Put", "Set", "Delete", "Update", "Tag", "Untag", "Enable", "Schedule")
     assert not [call for call in calls(session) if call.action.startswith(changing)]
 

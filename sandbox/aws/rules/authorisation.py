@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from sandbox.aws.hands import credentials_of
@@ -373,3 +373,40 @@ def forged_token(stage: Stage) -> Callable[[], object]:
     _job(stage, {"sub": _CLAIMS["sub"]})()
     good = stage.aws.web_token(_CLAIMS)
     return _with(stage, f"{good[: good.rindex('.')]}.forged")
+
+
+@refuses(
+    Page.IAM_PRINCIPAL,
+    "a trust policy names no role or user that is not there",
+    "MalformedPolicyDocument",
+)
+def trust_of_nobody(stage: Stage) -> Callable[[], object]:
+    iam = _administrator(stage, "iam")
+    nobody = f"arn:aws:iam::{OTHER}:role/nobody"
+    return lambda: iam.create_role(RoleName="new", AssumeRolePolicyDocument=_trust(nobody))
+
+
+@refuses(
+    Page.IAM_PRINCIPAL,
+    "a role's trust is not changed to a user that is not there",
+    "MalformedPolicyDocument",
+)
+def trust_changed_to_nobody(stage: Stage) -> Callable[[], object]:
+    stage.aws.put_role(_WORKER, _trust(_ACCOUNT), {})
+    iam = _administrator(stage, "iam")
+    nobody = _trust(f"arn:aws:iam::{_ACCOUNT}:user/nobody")
+    return lambda: iam.update_assume_role_policy(RoleName="worker", PolicyDocument=nobody)
+
+
+@refuses(
+    Page.GLOBAL_KEYS,
+    "what a policy lets until a date is refused after it, by the clock of the AWS that is asked",
+    _DENIED,
+)
+def a_permission_that_ended(stage: Stage) -> Callable[[], object]:
+    end = datetime.now(UTC) + timedelta(minutes=30)
+    until = {"DateLessThan": {"aws:CurrentTime": end.strftime("%Y-%m-%dT%H:%M:%SZ")}}
+    ecr = _ecr(stage, _allow("ecr:DescribeRepositories", Condition=until))
+    ecr.describe_repositories()
+    stage.world.clock.move(seconds=40 * 60)
+    return ecr.describe_repositories
