@@ -91,7 +91,7 @@ check: lint ## Check format, lint, types, imports, workflows, generated pages, d
 	@echo "check: documents and links"; NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --site-dir site
 
 docs: $(INSTALLED) ## Build the decision site into site/
-	$(BIN)/python -m pages $(if $(CI),--whole) $(addprefix --outputs=,$(OUTPUTS)) $(if $(STACK),--stack $(STACK))
+	$(BIN)/python -m pages $(if $(CI),--whole) $(addprefix --outputs=,$(OUTPUTS)) $(if $(STACK),--stack $(STACK)) $(if $(USAGE),--usage $(USAGE))
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir site
 	@echo "docs: open site/index.html"
 

@@ -1,7 +1,7 @@
 """Write what the site needs beyond its pages: ``python -m pages``, before the site is built.
 
 Owns which files these are. Those that are committed are compared, too, by ``--check``; the others,
-the data of the estate and of the playground and what runs in the browser, git ignores.
+the data of the estate, of usage and of the playground and what runs in the browser, git ignores.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from ecr.cli.commands import estate as estate_command
 from ecr.errors import EstateError
 from pages import playground, reference, vendor
 from pages.estate import sandbox_outputs
+from pages.usage import usage_data
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
@@ -34,6 +35,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--stack", metavar="NAME", help="what the estate page calls that estate")
     parser.add_argument(
+        "--usage",
+        type=Path,
+        metavar="FILE",
+        help="the usage page's report, from `python -m ecr usage --json`; the sandbox's by default",
+    )
+    parser.add_argument(
         "--whole",
         action="store_true",
         help="fail where a part that runs in the browser cannot be had, rather than leave it out",
@@ -50,6 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         write_reference()
         write_estate(options.outputs, options.stack)
+        write_usage(options.usage)
         write_playground()
         bring_parts(whole=options.whole)
     except EstateError as error:
@@ -91,6 +99,11 @@ def write_estate(outputs: Sequence[Path], stack: str | None, docs: Path = DOCS) 
         estate_command.run(
             parser.parse_args([*given, "--stack", name, "--output", str(docs / "estate/data.js")])
         )
+
+
+def write_usage(report: Path | None, docs: Path = DOCS) -> None:
+    """Write the usage page's data."""
+    (docs / "usage/data.js").write_text(usage_data(report), encoding="utf-8")
 
 
 def write_playground(docs: Path = DOCS) -> None:

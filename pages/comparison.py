@@ -6,10 +6,13 @@ Owns where it stands in the page. Reads the page, the names and the program.
 from pathlib import Path
 
 from ecr.cli.commands.compare import (
+    USUAL,
     architectures_table,
     lambdas_among,
+    money_table,
     organisation_of,
     read_names,
+    reckoned_with,
     sample_settings,
 )
 from ecr.plan.comparison import compare_architectures
@@ -28,4 +31,6 @@ def comparison_page() -> str:
         compare_architectures(settings, organisation_of(names, lambdas_among(names), settings))
     )
     page = (PROJECT / "docs" / PAGE).read_text(encoding="utf-8")
-    return replace_between_markers(page, "compare", architectures_table(rows))
+    page = replace_between_markers(page, "compare", architectures_table(rows))
+    money = f"{money_table(rows, USUAL, settings)}\n\n{reckoned_with(USUAL, settings)}"
+    return replace_between_markers(page, "money", money)

@@ -115,6 +115,8 @@ def _plain(annotation: object, metadata: Sequence[Any]) -> str:
         return "true or false"
     if annotation is int:
         return f"whole number{_bounds(metadata)}"
+    if annotation is float:
+        return f"number{_bounds(metadata)}"
     return _shape(metadata) if annotation is str else "map"
 
 

@@ -11,7 +11,15 @@ import yaml
 from ecr.cli.commands.compare import sample_settings
 from ecr.cli.main import main
 from ecr.plan.comparison import ARCHITECTURES, compare_architectures
-from tests.builders import config, inventory, outputs_file, plan, repositories, settings
+from tests.builders import (
+    config,
+    inventory,
+    outputs_file,
+    plan,
+    repositories,
+    settings,
+    stack_file,
+)
 from tests.mocks import deploy, no_invoke
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -148,3 +156,59 @@ def test_a_file_that_cannot_be_read_is_named(
     monkeypatch.chdir(ROOT)
     assert main(["compare", *arguments]) == 1
     assert said in capsys.readouterr().err
+
+
+def test_what_a_month_costs_is_what_the_numbers_come_to(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rows = printed(
+        capsys,
+        *("--count", "100"),
+        *("--images", "10", "--size", "1024", "--pushes", "5", "--pulls", "2"),
+    )
+    costs = {(row["architecture"], row["lambdaReplicas"]): row for row in rows}
+    central = costs["central", False]
+    # 100 image repositories of 10 GB at 0.10; 100 services that are pulled twice, a GB at 0.02.
+    assert (central["storageCost"], central["transferCost"]) == (100.0, 4.0)
+    assert (central["scanningCost"], central["currency"]) == (0.0, "USD")
+    assert costs["per-stage", False]["storageCost"] == 300.0
+    # Ten Lambda services have one replica in another Region: five pushes each, and no far pulls.
+    replicated = costs["central", True]
+    assert replicated["farReplicas"] == 10
+    assert replicated["transferCost"] == round((10 * 5 + 90 * 2) * 0.02, 2)
+    assert replicated["cost"] == round(130.0 + replicated["transferCost"], 2)
+
+
+def test_enhanced_scans_and_the_settings_own_prices_count(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prices = {"enhancedScan": 1, "currency": "EUR", "standardGbMonth": 0}
+    file = stack_file(tmp_path, scanning={"type": "ENHANCED"}, prices=prices)
+    rows = printed(capsys, "--count", "10", "--settings", file, "--pushes", "3")
+    assert (rows[0]["scanningCost"], rows[0]["cost"], rows[0]["currency"]) == (30.0, 30.0, "EUR")
+    assert main(["compare", "--count", "10", "--settings", file]) == 0
+    assert "EUR a month" in capsys.readouterr().out
+
+
+def test_a_month_may_be_as_it_was_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    held = {
+        "service": "api",
+        "name": "api",
+        "part": "placement",
+        "images": 4,
+        "standardBytes": 4 * 2**30,
+        "archiveBytes": 0,
+        "pushedImages": 2,
+    }
+    file = tmp_path / "usage.json"
+    replica = {**held, "part": "replica", "images": 999}
+    file.write_text(json.dumps({"imageRepositories": [held, replica]}))
+    rows = printed(capsys, "--count", "10", "--usage", str(file))
+    assert rows[0]["storageCost"] == 4.0
+    rows = printed(capsys, "--count", "10", "--usage", str(file), "--images", "8")
+    assert rows[0]["storageCost"] == 8.0
+    file.write_text("{}")
+    assert main(["compare", "--count", "10", "--usage", str(file)]) == 1
+    assert "usage --json" in capsys.readouterr().err

@@ -13,10 +13,12 @@ import pytest
 from ecr.cli.commands import operations
 from ecr.deploy.outputs import OUTPUTS
 from ecr.errors import EstateError
+from ecr.usage.report import REPORT_SCHEMA
 from pages import __main__ as pages
 from pages import browser, reference, vendor
 from pages.estate import sandbox_outputs
 from pages.playground import MODULES, sources
+from pages.usage import usage_data
 
 NAME = "tool.js"
 
@@ -198,3 +200,15 @@ def test_a_limit_is_shown_with_the_docstring_below_it(tmp_path: Path) -> None:
         ("B", "2", "Of all."),
         ("C", "0.5", "Of all."),
     ]
+
+
+def test_the_usage_pages_sample_was_measured_by_this_version(tmp_path: Path) -> None:
+    script = usage_data()
+    report = json.loads(script.removeprefix("window.usage = ").rstrip(";\n"))
+    assert report["schema"] == REPORT_SCHEMA
+    assert report["sharedLayersOnce"]
+    assert report["byOwner"]
+    assert {each["finding"] for each in report["findings"]} >= {"empty", "unused", "unowned"}
+    own = tmp_path / "usage.json"
+    own.write_text('{"schema": 1}')
+    assert usage_data(own) == 'window.usage = {"schema":1};\n'

@@ -4,7 +4,7 @@ Owns the calls that read ECR, and their pages. Every function takes the client o
 raises EstateError where AWS refuses. Changes nothing.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ecr.aws.session import aws_errors_as, is_refusal
@@ -30,18 +30,35 @@ def names_of(ecr: "ECRClient") -> list[str]:
         return [each["repositoryName"] for page in pages for each in page["repositories"]]
 
 
-def details_of(ecr: "ECRClient", name: str) -> list[Any]:
-    """Return ECR's description of each image of an image repository, whatever its status.
+def creations_of(ecr: "ECRClient") -> dict[str, float]:
+    """Return when each image repository of a registry was made, in seconds since 1970, by its name."""
+    with aws_errors_as("listing image repositories"):
+        pages = ecr.get_paginator("describe_repositories").paginate(PaginationConfig=PAGES)
+        return {
+            each["repositoryName"]: each["createdAt"].timestamp()
+            for page in pages
+            for each in page["repositories"]
+        }
+
+
+def each_detail(ecr: "ECRClient", name: str) -> Iterator[Any]:
+    """Yield ECR's description of each image of an image repository, whatever its status.
 
     Without the filter ECR leaves out what is archived, or being restored (Amazon ECR API Reference,
-    "DescribeImagesFilter").
+    "DescribeImagesFilter"). No more than one page is held.
     """
     with aws_errors_as(f"reading the images of {name}"):
         paginator = ecr.get_paginator("describe_images")
         pages = paginator.paginate(
             repositoryName=name, filter={"imageStatus": "ANY"}, PaginationConfig=PAGES
         )
-        return [detail for page in pages for detail in page["imageDetails"]]
+        for page in pages:
+            yield from page["imageDetails"]
+
+
+def details_of(ecr: "ECRClient", name: str) -> list[Any]:
+    """Return ECR's description of each image of an image repository, whatever its status."""
+    return list(each_detail(ecr, name))
 
 
 def is_index(detail: Mapping[str, Any]) -> bool:

@@ -438,9 +438,14 @@ def _auditors(accounts: Mapping[str, Registry], operators: Mapping[str, Any]) ->
             allow("Roles", [*roles, *lists], f"{iam}:role/*"),
             allow("Boundaries", ["iam:GetPolicy", "iam:GetPolicyVersion"], f"{iam}:policy/*"),
         )
-        policies = {"audit": audit_policy(registry), "doctor": looks}
+        reads = ["ecr:DescribeRepositories", "ecr:GetRegistryScanningConfiguration"]
+        usage = policy(allow("Registry", reads, "*"))
+        policies = {"audit": audit_policy(registry), "doctor": looks, "usage": usage}
         yield Role(
-            registry.role(AUDIT), "Lets operators look, by audit and doctor", operators, policies
+            registry.role(AUDIT),
+            "Lets operators look, by audit, usage and doctor",
+            operators,
+            policies,
         )
 
 

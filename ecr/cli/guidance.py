@@ -42,4 +42,5 @@ GUIDANCE: Mapping[str, Guidance] = {
     "settings": Guidance("reference/settings.md", "--schema"),
     "shards": Guidance("guides/large-estates.md", "--settings Pulumi.prod.yaml"),
     "simulate": Guidance("operations/simulate.md", "images.json --policy commit-sha --days 30"),
+    "usage": Guidance("operations/usage.md", "--outputs outputs.json --by owner"),
 }

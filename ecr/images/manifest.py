@@ -112,6 +112,19 @@ def parse_manifest(text: str, media_type: str = "") -> Manifest:
     )
 
 
+def stored_blobs(text: str) -> dict[str, int]:
+    """Return what an image's manifest stores beside itself: bytes by digest, each once.
+
+    Raises ValueError where it does not say of every layer how large it is, or is no image's manifest.
+    """
+    read = json.loads(text)
+    entries = [*(read.get("layers") or ()), *filter(None, [read.get("config")])]
+    found = {_digest(each): each.get("size") for each in entries}
+    if not found or not all(type(size) is int and size >= 0 for size in found.values()):
+        raise ValueError("it does not say how large its layers are")
+    return found
+
+
 def can_run(manifest: Mapping[str, Any]) -> bool:
     """Whether a runtime could start what a manifest describes, whatever it was pushed as.
 

@@ -60,7 +60,9 @@ class Entry:
     ``repository`` is its name on GitHub when last seen; ``service`` the name that was chosen for it
     once, under which its image repositories go; ``since`` the ISO date of the last change of state.
     ``placements`` and ``replicas`` map locations ("ACCOUNT/REGION/NAME") to states. ``reason`` says
-    why an entry is kept, as it was found on that date; it is empty for every other.
+    why an entry is kept, as it was found on that date; it is empty for every other. ``owner`` and ``tags``
+    are who answers for it and the AWS tags that its repository's properties gave it, as last seen: both stay
+    when the repository is gone.
     """
 
     repository: str
@@ -70,6 +72,8 @@ class Entry:
     placements: Mapping[str, LedgerState] = field(default_factory=dict)
     replicas: Mapping[str, LedgerState] = field(default_factory=dict)
     reason: str = ""
+    owner: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
 
     def moved_to(self, state: LedgerState, today: str, reason: str = "") -> Self:
         """Return the entry in another state, dated; the same entry if it is in that state already.
@@ -157,6 +161,8 @@ class Ledger:
                     "placements": dict(entry.placements),
                     "replicas": dict(entry.replicas),
                     **({"reason": entry.reason} if entry.reason else {}),
+                    **({"owner": entry.owner} if entry.owner else {}),
+                    **({"tags": dict(entry.tags)} if entry.tags else {}),
                 }
                 for github_id, entry in sorted(self.entries.items())
             },
@@ -231,6 +237,8 @@ def _entry(raw: Mapping[str, Any]) -> Entry:
         placements=_states(raw["placements"]),
         replicas=_states(raw["replicas"]),
         reason=str(raw.get("reason", "")),
+        owner=str(raw.get("owner", "")),
+        tags={str(key): str(value) for key, value in raw.get("tags", {}).items()},
     )
 
 

@@ -1,6 +1,6 @@
 """The comparison: what each architecture costs, counted on the plan that would be deployed.
 
-Owns the figures. Reads settings and an inventory, and builds the real plan for each architecture,
+Owns the figures, and what they come to in money under a workload. Reads settings and an inventory, and builds the real plan for each architecture,
 without Lambda replicas and with them. Deploys nothing and asks nobody.
 """
 
@@ -15,7 +15,38 @@ from ecr.plan.build import build_plan
 from ecr.plan.model import EstatePlan, Observed
 from ecr.settings.models import Settings
 
+MB = 2**20
+
 ARCHITECTURES = ("central", "per-stage", "per-account-set")
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """What services do in a month, on average.
+
+    ``images`` are held in each image repository, of ``size`` bytes each that it shares with no other;
+    ``pushes`` are those of a service, and ``far_pulls`` its pulls from another Region than its registry's,
+    where it has no replica in another one.
+    """
+
+    images: float = 100
+    size: float = 200 * MB
+    pushes: float = 30
+    far_pulls: float = 0
+
+
+@dataclass(frozen=True, slots=True)
+class MonthlyCost:
+    """What a month costs, in the currency of the prices."""
+
+    storage: float
+    transfer: float
+    scanning: float
+
+    @property
+    def whole(self) -> float:
+        """Return all of it."""
+        return self.storage + self.transfer + self.scanning
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +57,8 @@ class Figures:
     account, as the engine counts them. ``storage`` is how often an image is stored, as a mean over
     services, once it has been promoted to the end. ``policies`` are the documents that let somebody
     do something: of registries and of image repositories. ``promotions`` are the copies between a
-    merge and production.
+    merge and production. ``far_replicas`` are the replicas in another Region than what fills them, of
+    ``far_services`` services.
     """
 
     architecture: str
@@ -41,6 +73,27 @@ class Figures:
     storage: float
     policies: int
     promotions: int
+    far_replicas: int
+    far_services: int
+
+
+def monthly_cost(figures: Figures, workload: Workload, settings: Settings) -> MonthlyCost:
+    """Return what a month of an architecture costs, by the prices of the settings.
+
+    It is the most there can be: as if every image were promoted to the end. Scans are those of Amazon
+    Inspector where the settings choose it, of each copy when it is pushed.
+    """
+    prices = settings.prices
+    copies = figures.image_repositories
+    far = figures.far_replicas * workload.pushes + workload.far_pulls * (
+        figures.services - figures.far_services
+    )
+    enhanced = settings.scanning.type == "ENHANCED"
+    return MonthlyCost(
+        prices.standard(copies * workload.images * workload.size),
+        prices.transfer(far * workload.size),
+        copies * workload.pushes * prices.enhanced_scan if enhanced else 0.0,
+    )
 
 
 def compare_architectures(settings: Settings, inventory: Inventory) -> Iterator[Figures]:
@@ -100,6 +153,12 @@ def _figures(settings: Settings, plan: EstatePlan, *, replicated: bool) -> Figur
     held, registries = plan.image_repositories, plan.registries
     rules = [rule for registry in registries for rule in registry.replication]
     services = len(plan.ledger.entries)
+    far = [
+        (service.service, location)
+        for service in plan.ledger.entries.values()
+        for location in service.replicas
+        if _region(location) not in map(_region, service.placements)
+    ]
     return Figures(
         architecture=settings.architecture,
         replicated=replicated,
@@ -119,10 +178,16 @@ def _figures(settings: Settings, plan: EstatePlan, *, replicated: bool) -> Figur
         policies=sum(bool(each.policy) for each in registries)
         + sum(bool(each.policy) for each in held),
         promotions=len(architecture_of(settings)("service")) - 1,
+        far_replicas=len(far),
+        far_services=len({service for service, _ in far}),
     )
 
 
-def as_json(figures: Figures) -> Mapping[str, Any]:
+def _region(location: str) -> str:
+    return location.split("/", 2)[1]
+
+
+def as_json(figures: Figures, cost: MonthlyCost, currency: str) -> Mapping[str, Any]:
     """Return one row as plain data, with the keys of the stack's settings and outputs."""
     return {
         "architecture": figures.architecture,
@@ -137,4 +202,10 @@ def as_json(figures: Figures) -> Mapping[str, Any]:
         "storageMultiple": round(figures.storage, 2),
         "policies": figures.policies,
         "promotionSteps": figures.promotions,
+        "farReplicas": figures.far_replicas,
+        "storageCost": round(cost.storage, 2),
+        "transferCost": round(cost.transfer, 2),
+        "scanningCost": round(cost.scanning, 2),
+        "cost": round(cost.whole, 2),
+        "currency": currency,
     }

@@ -29,6 +29,8 @@ _REMEDIES = {
     "string_type": "must be text; quote it",
     "bool_type": "must be true or false, without quotes",
     "int_type": "must be a whole number, without quotes",
+    "float_type": "must be a number, without quotes",
+    "finite_number": "must be a number, and neither infinite nor none",
     "tuple_type": "must be a list",
     "dict_type": "must be a map",
     "model_type": "must be a map of settings",

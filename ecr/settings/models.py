@@ -16,6 +16,7 @@ from ecr.images.image import StorageClass
 from ecr.lifecycle.policy import Action, CountType, Rule, TagStatus, check_rules
 from ecr.registry import regions
 from ecr.settings.checks import Contradiction, SettingPlace, SettingsModel, check, whole
+from ecr.settings.prices import Prices
 from ecr.settings.types import (
     AccountId,
     Count,
@@ -692,6 +693,8 @@ class Settings(SettingsModel):
     registries: Registries = Registries()
     """What stands once for a registry, and was made by other hands. Without the key it stays as it is
     wherever it is neither AWS's default nor what is planned, and everything else is deployed."""
+    prices: Prices = Prices()
+    """What `ecr-estate usage` and `ecr-estate compare` reckon with. A deployment does not read it."""
     confirm: Confirm = Confirm()
     """What an operator has looked at and lets pass, for one deployment."""
     preview_role: RoleName | None = None

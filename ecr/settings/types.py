@@ -102,6 +102,16 @@ Whole = Annotated[int, Strict()]
 Count = Annotated[Whole, Field(ge=0)]
 GitHubId = Annotated[Whole, Field(gt=0)]
 Days = Annotated[Whole, Field(ge=1, le=3650)]
+Amount = Annotated[float, Strict(), Field(ge=0)]
+"""An amount of money, or of something that has parts: a number that is not below 0."""
+IsoDate = Annotated[
+    str,
+    Shape(
+        r"[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])",
+        "a date",
+        'write year, month and day, quoted: "2026-11-27"',
+    ),
+]
 AccountId = Annotated[
     str,
     Shape(r"[0-9]{12}", "a 12-digit AWS account id", 'write all 12 digits, quoted: "012345678901"'),

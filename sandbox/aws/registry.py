@@ -458,6 +458,8 @@ class Registry(LayerKeeper):
             pushed_at=self.now(),
         )
         self._check_referenced(repository, made)
+        held = (self.find(repository, part) for part in made.parts)
+        made.largest_part = max((each.image_size_in_bytes or 0 for each in held if each), default=0)
         present = self.find(repository, actual)
         if present and present.status != ARCHIVED and image_tag in (None, *present.image_tags):
             raise ImageAlreadyExistsException(

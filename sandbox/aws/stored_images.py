@@ -56,12 +56,20 @@ class StoredImage(Image):
             for each in (content.get("config"), *(content.get("layers") or ()))
             if each and not each.get("urls")
         }
+        self.largest_part = 0
         self.annotations: dict[str, str] = content.get("annotations") or {}
         self.status = ACTIVE
         self.archived_at: float | None = None
         self.activated_at: float | None = None
         self.pulled_at: float | None = None
         self.scan: Scan | None = None
+
+    def get_image_size_in_bytes(self) -> int:
+        """Return the bytes of what is compressed in it; of an index those of its largest part.
+
+        Amazon ECR API Reference, ImageDetail. Moto gives the size of the configuration instead.
+        """
+        return self.largest_part if self.parts else sum(self.blobs.values())
 
     def detail(self) -> dict[str, Any]:
         """Return what DescribeImages says of it.

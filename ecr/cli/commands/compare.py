@@ -9,14 +9,16 @@ import argparse
 import json
 import sys
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ecr.cli.options import int_between
+from ecr.cli.options import float_between, int_between
 from ecr.engine.outputs import Outputs
 from ecr.engine.stack_file import checked, read_stack_file, read_text
+from ecr.errors import EstateError
 from ecr.github.model import Inventory, Repository, matches_any
-from ecr.plan.comparison import as_json, compare_architectures
+from ecr.plan.comparison import MB, Workload, as_json, compare_architectures, monthly_cost
 from ecr.settings.models import AccountSet
 
 if TYPE_CHECKING:
@@ -46,6 +48,19 @@ OF_ONE_LIST = (
     *("namespaces", "pushRoles"),
 )
 """Settings about the repositories of one estate, which another list does not have."""
+
+USUAL = Workload()
+"""What is reckoned with where nobody says otherwise."""
+
+FIELDS: Mapping[str, str] = {
+    "images": "images",
+    "size": "size",
+    "pushes": "pushes",
+    "pulls": "far_pulls",
+}
+"""The options of a workload, and what they are called there."""
+
+SCALE: Mapping[str, int] = {"size": MB}
 
 HEADINGS = (
     "architecture",
@@ -86,6 +101,25 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="PATTERN",
         help="repositories that have the property of Docker Lambdas (default: *lambda*)",
     )
+    money = parser.add_argument_group("money", "what a month costs, by the settings' prices")
+    money.add_argument(
+        "--usage",
+        type=Path,
+        metavar="FILE",
+        help="images, sizes and pushes as `usage --json` measured them, instead of the numbers below",
+    )
+    for name, what in (
+        ("images", "images that an image repository holds"),
+        ("size", "megabytes of an image that it shares with no other"),
+        ("pushes", "images that a service pushes a month"),
+        ("pulls", "pulls of a service a month from other Regions than its registry's"),
+    ):
+        money.add_argument(
+            f"--{name}",
+            type=float_between(0, 1_000_000),
+            metavar="N",
+            help=f"{what} ({getattr(USUAL, FIELDS[name]) / SCALE.get(name, 1):g})",
+        )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -96,11 +130,50 @@ def run(options: argparse.Namespace) -> int:
     if options.lambdas:
         lambdas = {name for name in names if matches_any(name, options.lambdas)}
     rows = list(compare_architectures(settings, organisation_of(names, lambdas, settings)))
+    workload = _workload(options)
     if options.json:
-        sys.stdout.write(json.dumps([as_json(row) for row in rows], indent=2) + "\n")
+        currency = settings.prices.currency
+        said = [as_json(row, monthly_cost(row, workload, settings), currency) for row in rows]
+        sys.stdout.write(json.dumps(said, indent=2) + "\n")
     else:
-        sys.stdout.write(architectures_table(rows) + "\n")
+        sys.stdout.write(architectures_table(rows) + "\n\n")
+        sys.stdout.write(money_table(rows, workload, settings) + "\n\n")
+        sys.stdout.write(reckoned_with(workload, settings) + "\n")
     return 0
+
+
+def _workload(options: argparse.Namespace) -> Workload:
+    """Return what the options say of a month; what they leave out is measured, or else the usual."""
+    given = {
+        FIELDS[name]: value * SCALE.get(name, 1)
+        for name in FIELDS
+        if (value := getattr(options, name)) is not None
+    }
+    return replace(_measured_workload(options.usage) if options.usage else USUAL, **given)
+
+
+def _measured_workload(path: Path) -> Workload:
+    """Return the means of a report of `usage`. Raises EstateError where it is none."""
+    try:
+        held = [
+            each
+            for each in json.loads(read_text(path))["imageRepositories"]
+            if not each["part"].startswith("replica")
+        ]
+        images = sum(each["images"] for each in held)
+        stored = sum(each["standardBytes"] + each["archiveBytes"] for each in held)
+        services = {each["service"] or each["name"] for each in held}
+        pushed = sum(each["pushedImages"] for each in held)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise EstateError(
+            "What was measured cannot be read.",
+            [f"{path}: {error!r}; give what `python -m ecr usage --json` printed"],
+        ) from error
+    return Workload(
+        images=images / len(held) if held else 0,
+        size=stored / images if images else 0,
+        pushes=pushed / len(services) if services else 0,
+    )
 
 
 def sample_settings(path: Path | None) -> "Settings":
@@ -169,10 +242,42 @@ def lambdas_among(names: Iterable[str]) -> set[str]:
     return {name for name in names if "lambda" in name.lower()}
 
 
+def reckoned_with(workload: Workload, settings: "Settings") -> str:
+    """Return the sentence that says what the money rests on."""
+    prices = settings.prices
+    scans = (
+        "Amazon Inspector"
+        if settings.scanning.type == "ENHANCED"
+        else "basic scanning, which is free"
+    )
+    return (
+        f"Reckoned with {workload.images:,.0f} images of {workload.size / MB:,.0f} MB in each image repository, "
+        f"{workload.pushes:,.0f} pushes of each service a month, {workload.far_pulls:,.0f} pulls from other "
+        f"Regions, {scans}, and prices of {prices.as_of} ({prices.source})."
+    )
+
+
+def money_table(rows: Sequence["Figures"], workload: Workload, settings: "Settings") -> str:
+    """Return what each architecture costs a month, as such a table."""
+    currency = settings.prices.currency
+    heads = ("architecture", "Lambda replicas", "storage", "transfer", "scanning")
+    lines = []
+    for row in rows:
+        cost = monthly_cost(row, workload, settings)
+        money = (cost.storage, cost.transfer, cost.scanning, cost.whole)
+        named = (row.architecture, "yes" if row.replicated else "no")
+        lines.append((*named, *(f"{each:,.2f}" for each in money)))
+    return _aligned([(*heads, f"{currency} a month"), *lines])
+
+
 def architectures_table(rows: Sequence["Figures"]) -> str:
     """Return the table, as Markdown that also reads well in a terminal."""
-    cells = [HEADINGS, *(tuple(_cells(row)) for row in rows)]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(HEADINGS))]
+    return _aligned([HEADINGS, *(tuple(_cells(row)) for row in rows)])
+
+
+def _aligned(cells: Sequence[tuple[str, ...]]) -> str:
+    """Return a table of which the first two columns are words, and the others numbers."""
+    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
     words = 2
     ruler = [
         "-" * width if i < words else f"{'-' * (width - 1)}:" for i, width in enumerate(widths)

@@ -1,0 +1,1 @@
+"""What image repositories hold, what that costs a month, whose it is, and what can go."""
