@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 
+from ecr.aws.images import creations_of, policy_of
 from ecr.cli.commands import usage
 from ecr.cli.main import main
 from ecr.ledger.ledger import Entry, Ledger
+from ecr.lifecycle.simulator import DAY
 from ecr.plan.lifecycle import lifecycle_document
 from ecr.settings.models import Lifecycle
 from ecr.settings.prices import GB, Prices
-from ecr.usage.measure import DAY, Measured
+from ecr.usage.measure import Measured
 from ecr.usage.report import Costed, Whose, costed, figures_by, findings, owners_by_location
 from tests.builders import outputs_file, stack_file
 from tests.live import LAMBDA, REGION, REGISTRY, ROLE, Live, live
@@ -191,7 +193,7 @@ def test_what_was_interrupted_goes_on_where_it_ended(
         live.ecr().create_repository(repositoryName=f"service-{number}")
     journal = tmp_path / "usage.journal"
     asked: list[str] = []
-    read = usage.policy_of
+    read = policy_of
 
     def interrupted(ecr: Any, name: str) -> str | None:
         asked.append(name)
@@ -227,7 +229,7 @@ def test_an_image_repository_that_goes_meanwhile_is_left_out(
     live: Live, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     live.ecr().create_repository(repositoryName="stays")
-    listed = usage.creations_of
+    listed = creations_of
 
     def with_one_more(ecr: Any) -> dict[str, float]:
         return {**listed(ecr), "gone": NOW}
