@@ -41,6 +41,7 @@ def commands(folder: Path) -> list[list[str]]:
         ["replicas"],
         ["rescan"],
         ["simulate"],
+        ["usage"],
     ]
 
 

@@ -13,7 +13,7 @@ import pytest
 from ecr.cli.commands import operations
 from ecr.deploy.outputs import OUTPUTS
 from ecr.errors import EstateError
-from ecr.usage.report import REPORT_SCHEMA
+from ecr.usage.report import USAGE_SCHEMA
 from pages import __main__ as pages
 from pages import browser, reference, vendor
 from pages.estate import sandbox_outputs
@@ -205,7 +205,7 @@ def test_a_limit_is_shown_with_the_docstring_below_it(tmp_path: Path) -> None:
 def test_the_usage_pages_sample_was_measured_by_this_version(tmp_path: Path) -> None:
     script = usage_data()
     report = json.loads(script.removeprefix("window.usage = ").rstrip(";\n"))
-    assert report["schema"] == REPORT_SCHEMA
+    assert report["schema"] == USAGE_SCHEMA
     assert report["sharedLayersOnce"]
     assert report["byOwner"]
     assert {each["finding"] for each in report["findings"]} >= {"empty", "unused", "unowned"}

@@ -14,7 +14,7 @@ from ecr.lifecycle.simulator import DAY
 from ecr.settings.prices import Prices
 from ecr.usage.measure import MONTHS_SHOWN, Measured, shown_date
 
-REPORT_SCHEMA = 1
+USAGE_SCHEMA = 1
 
 MONTH = 365.25 / 12
 """Days of a month, where settings and people count in months."""
@@ -70,7 +70,7 @@ class Figure(NamedTuple):
         return self.storage + self.transfer + self.scanning
 
 
-class Finding(NamedTuple):
+class UsageFinding(NamedTuple):
     """Something that can go, or that nobody answers for, and the next step."""
 
     kind: FindingKind
@@ -236,7 +236,7 @@ def _figure(
     )
 
 
-def findings(rows: Iterable[Costed], *, months: int, now: float) -> list[Finding]:
+def findings(rows: Iterable[Costed], *, months: int, now: float) -> list[UsageFinding]:
     """Return what can go, and what nobody answers for, the dearest first.
 
     A service is empty or unused when all its image repositories are, its replicas too. Whether somebody owns a
@@ -262,12 +262,12 @@ def _all(held: Mapping[str, Sequence[Costed]]) -> Iterator[Costed]:
 
 def _of_unit(
     unit: str, rows: Sequence[Costed], *, months: int, now: float, owned: bool, known: bool
-) -> Iterator[Finding]:
+) -> Iterator[UsageFinding]:
     whose = rows[0].whose
     cost = sum(each.cost for each in rows)
 
-    def finding(kind: FindingKind, step: NextStep, text: str, saved: float = cost) -> Finding:
-        return Finding(kind, unit, whose.owner, step, text, saved)
+    def finding(kind: FindingKind, step: NextStep, text: str, saved: float = cost) -> UsageFinding:
+        return UsageFinding(kind, unit, whose.owner, step, text, saved)
 
     if known and not whose.state:
         yield finding("unmanaged", "adopt", "no ledger has it: adopt it, or ask whoever made it")
@@ -299,7 +299,7 @@ def _idle(
     months: int,
     *,
     empty: bool,
-) -> Finding:
+) -> UsageFinding:
     pushed = shown_date(max(each.measured.last_push for each in rows))
     pulled = shown_date(max(each.measured.last_pull for each in rows))
     what = (
@@ -308,7 +308,7 @@ def _idle(
         else f"nobody pushed or pulled for {months} months (last push {pushed}, last pull {pulled})"
     )
     kind = "empty" if empty else "unused"
-    made: Finding
+    made: UsageFinding
     if whose.state in {"kept", "retiring"}:
         then = "retire it" if empty else "empty it by `python -m ecr empty`, then retire it"
         made = finding(kind, "retire", f"{what}: {then}")
@@ -323,7 +323,7 @@ def _idle(
 
 def report_json(
     rows: Sequence[Costed],
-    found: Iterable[Finding],
+    found: Iterable[UsageFinding],
     *,
     prices: Prices,
     months: int,
@@ -334,7 +334,7 @@ def report_json(
 ) -> dict[str, Any]:
     """Return the whole report as plain data, for a page, for `compare` and for a later report."""
     return {
-        "schema": REPORT_SCHEMA,
+        "schema": USAGE_SCHEMA,
         "stack": stack,
         "measured": shown_date(now),
         "months": months,

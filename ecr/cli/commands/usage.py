@@ -34,10 +34,10 @@ from ecr.usage.journal import Journal
 from ecr.usage.measure import Measured, measure, shown_date
 from ecr.usage.report import (
     GROUPINGS,
-    REPORT_SCHEMA,
+    USAGE_SCHEMA,
     Costed,
     Figure,
-    Finding,
+    UsageFinding,
     costed,
     figures_by,
     findings,
@@ -170,7 +170,7 @@ def _bytes_before(path: Path) -> dict[str, int]:
     source = f"{path}: %s; give what this version's `python -m ecr usage --json` printed"
     try:
         read = json.loads(read_text(path))
-        if read["schema"] == REPORT_SCHEMA:
+        if read["schema"] == USAGE_SCHEMA:
             return {
                 f"{each['registry']}/{each['name']}": each["standardBytes"] + each["archiveBytes"]
                 for each in read["imageRepositories"]
@@ -290,7 +290,7 @@ def _cells(figure: Figure) -> tuple[str, ...]:
 
 
 def _print_table(
-    by: str, figures: Sequence[Figure], found: Sequence[Finding], prices: Prices
+    by: str, figures: Sequence[Figure], found: Sequence[UsageFinding], prices: Prices
 ) -> None:
     headings = ("image repositories", "images", "GB", "growth GB", "last push", "last pull")
     money = ("storage", "transfer", "scanning", f"{prices.currency} a month")
