@@ -251,3 +251,20 @@ def test_a_name_that_bleeds_in_one_place_and_is_wanted_in_another_is_told_of() -
     )
     assert [each.names for each in done.bleeds] == [("fn-x",)]
     assert all("fn-x" not in rule.pattern for each in done.alerts for rule in each.rules)
+
+
+def test_for_chats_a_message_is_json_of_amazon_qs_schema_with_texts_only() -> None:
+    chosen: dict[str, Any] = {"alerts": {"format": "chat"}}
+    rules = plan(*repositories("api"), **chosen).alerts[0].rules
+    for rule in rules:
+        message = json.loads(rule.template)
+        assert (message["version"], message["source"]) == ("1.0", "custom")
+        content = message["content"]
+        assert content["textType"] == "client-markdown"
+        texts = [content["title"], content["description"], *content["nextSteps"]]
+        named = {each for text in texts for each in re.findall(r"<(\w+)>", text)}
+        assert named <= set(rule.paths)
+        # A list within a text would be no JSON.
+        assert "tags" not in named
+    words = [rule.template for rule in plan(*repositories("api"), alerts={}).alerts[0].rules]
+    assert all(each.startswith('"') for each in words)

@@ -49,7 +49,7 @@ def test_an_active_service_says_where_its_images_and_replicas_are() -> None:
     ]
     assert estate["services"] == [
         [7, "Atmos", "atmos", "", "active", TODAY, "", [[0, "atmos", "active"]],
-         [[1, "atmos", "active"]]]
+         [[1, "atmos", "active"]], ""]
     ]  # fmt: skip
 
 

@@ -42,6 +42,7 @@ def commands(folder: Path) -> list[list[str]]:
         ["rescan"],
         ["simulate"],
         ["usage"],
+        ["empty", "api"],
     ]
 
 

@@ -10,17 +10,17 @@
   }
   const { stack, registries, services, leftOut, deselected } = window.estate;
   const rows = services.map(
-    ([id, repository, service, namespace, state, since, reason, placements, replicas]) => {
+    ([id, repository, service, namespace, state, since, reason, placements, replicas, owner]) => {
       const places = [...placements, ...replicas].map(([registry, name]) => [registries[registry], name]);
       const all = places.flatMap(([[key], name]) => [key, name]);
       return {
-        id, repository, service, namespace, state, since, reason, placements, replicas,
+        id, repository, service, namespace, state, since, reason, placements, replicas, owner,
         keys: new Set(places.map(([[key]]) => key)),
-        text: [id, repository, service, state, since, reason, ...all].join("\n").toLowerCase(),
+        text: [id, repository, service, state, since, reason, owner, ...all].join("\n").toLowerCase(),
       };
     },
   );
-  const filters = { text: element("text"), state: element("state"), namespace: element("namespace"), registry: element("registry") };
+  const filters = { text: element("text"), state: element("state"), namespace: element("namespace"), registry: element("registry"), owner: element("owner") };
   const body = element("services").tBodies[0];
   let sorted = { column: "service", descending: false };
   let found = rows;
@@ -60,6 +60,7 @@
     line.append(
       service,
       made("td", row.namespace || "-", { "data-label": "Namespace" }),
+      made("td", row.owner || "-", { "data-label": "Owner" }),
       state,
       made("td", row.since, { "data-label": "Since" }),
       located(row.placements, row, "Image repositories"),
@@ -79,13 +80,14 @@
 
   const show = () => {
     const words = filters.text.value.toLowerCase().split(/\s+/).filter(Boolean);
-    const { state, namespace, registry } = filters;
+    const { state, namespace, registry, owner } = filters;
     found = rows.filter(
       (row) =>
         words.every((word) => row.text.includes(word)) &&
         (!state.value || row.state === state.value) &&
         (!namespace.value || `/${row.namespace}` === namespace.value) &&
-        (!registry.value || row.keys.has(registry.value)),
+        (!registry.value || row.keys.has(registry.value)) &&
+        (!owner.value || `/${row.owner}` === owner.value),
     );
     const way = sorted.descending ? -1 : 1;
     const key = (row) => row[sorted.column];
@@ -108,6 +110,7 @@
 
   choices(filters.state, new Set(rows.map((row) => row.state)));
   choices(filters.namespace, new Set(rows.map((row) => `/${row.namespace}`)), (value) => value.slice(1) || "none");
+  choices(filters.owner, new Set(rows.map((row) => `/${row.owner}`)), (value) => value.slice(1) || "nobody");
   choices(filters.registry, new Set(rows.flatMap((row) => [...row.keys])));
   const asked = new URLSearchParams(location.search);
   for (const [name, field] of Object.entries(filters)) {

@@ -31,6 +31,7 @@ GUIDANCE: Mapping[str, Guidance] = {
         "--operators arn:aws:iam::111122223333:role/operators",
     ),
     "drift": Guidance("guides/pipeline.md", "-- --stack prod"),
+    "empty": Guidance("runbooks/retire.md", "legacy-api --outputs outputs.json --audit audit.json"),
     "estate": Guidance("estate/index.md", "--outputs outputs.json"),
     "list": Guidance("decisions/0004-where-the-list-comes-from.md", "--settings Pulumi.prod.yaml"),
     "new": Guidance("guides/first-day.md", "acme --organisation acme --region eu-west-1"),

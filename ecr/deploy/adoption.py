@@ -63,7 +63,6 @@ class Adoption:
         tags = planned.tags
         changed = {key: held for key, held in existing.tags.items() if tags.get(key) != held}
         further = {key: tags[key] for key in tags.keys() - existing.tags.keys()}
-        wanted = "KMS" if planned.kms_key else "AES256"
         rows = [
             Difference(
                 "tag mutability",
@@ -76,7 +75,7 @@ class Adoption:
             _document("repository policy", existing.policy, planned.policy),
         ]
         differing = [row for row in rows if row.now != row.then]
-        if (existing.encryption, existing.kms_key) != (wanted, planned.kms_key):
+        if (existing.encryption, existing.kms_key) != (planned.encryption, planned.kms_key):
             now = " ".join(filter(None, (existing.encryption, existing.kms_key)))
             differing.append(Difference("encryption", now, f"{KEPT}, for ECR cannot change it"))
         return differing

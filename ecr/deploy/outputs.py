@@ -28,7 +28,7 @@ OUTPUTS: Mapping[str, str] = {
     "forServices": "what a service's own program needs to know of the artifacts registry",
     "pushRoles": "for each service that has one, the role by which its workflows push",
     "namespaces": "for each namespace, the identity policy of whoever runs its images, as text",
-    "report": "counts by state and kind, the stages in the order of promotion, the registries, what "
+    "report": "counts by state, kind and owner, the stages in the order of promotion, the registries, what "
     "waits for a confirmation, which settings of registries wait to be adopted, what was deselected and why, the topics of the alerts, and which replication prefixes bleed",
 }
 """What each output of a stack means, for the reference."""
@@ -98,6 +98,9 @@ def outputs(settings: Settings, plan: EstatePlan) -> dict[str, Any]:
             "registries": [each.key for each in configured_registries(settings)],
             "deselected": dict(plan.deselected),
             "leftOut": len(plan.left_out),
+            "owners": dict(
+                Counter(each.owner for each in plan.ledger.entries.values() if each.owner)
+            ),
             "waiting": {each.key: each.count for each in plan.guards if each.tripped},
             "waitingSettings": [each.described() for each in plan.waiting_settings],
             "alertTopics": [each.topic_arn for each in plan.alerts],

@@ -277,7 +277,7 @@ def declare_image_repository(
         or None,
         encryption_configurations=[
             aws.ecr.RepositoryEncryptionConfigurationArgs(
-                encryption_type="KMS" if image_repository.kms_key else "AES256",
+                encryption_type=image_repository.encryption,
                 kms_key=image_repository.kms_key,
             )
         ],

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from ecr.errors import EstateError
 from ecr.plan.architectures import artifacts_registry
+from ecr.plan.keys import encryption_key
 from ecr.plan.lifecycle import lifecycle_document
 from ecr.plan.model import EstatePlan, ImageRepository
 from ecr.plan.naming import service_name
@@ -29,7 +30,8 @@ def for_services(settings: Settings, plan: EstatePlan) -> dict[str, Any]:
         "immutable": settings.images.immutable,
         "mutableTags": list(settings.images.mutable_tags),
         "immutableTags": list(settings.images.immutable_tags),
-        "kmsKey": settings.images.kms_key,
+        "kmsKey": encryption_key(registry, settings),
+        "dualLayer": settings.images.dual_layer,
         "lifecycle": lifecycle_document(settings.lifecycle),
         "replication": [
             {
@@ -50,6 +52,7 @@ class Estate:
     mutable_tags: tuple[str, ...]
     immutable_tags: tuple[str, ...]
     kms_key: str | None
+    dual_layer: bool
     lifecycle: str | None
     replication: tuple[Mapping[str, Any], ...]
 
@@ -68,6 +71,7 @@ class Estate:
             mutable_tags=tuple(output["mutableTags"]),
             immutable_tags=tuple(output.get("immutableTags", ())),
             kms_key=output.get("kmsKey"),
+            dual_layer=output.get("dualLayer", False),
             lifecycle=output.get("lifecycle"),
             replication=tuple(output["replication"]),
         )
@@ -94,6 +98,7 @@ class Estate:
             mutable_tags=self.mutable_tags,
             immutable_tags=self.immutable_tags,
             kms_key=self.kms_key,
+            dual_layer=self.dual_layer,
             lifecycle=self.lifecycle,
         )
 

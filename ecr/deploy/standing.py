@@ -28,7 +28,8 @@ from ecr.ledger.ledger import Ledger
 from ecr.plan.access.push_roles import provider_arn
 from ecr.plan.alerts import KEY_TAGS, RULES, topic_arn
 from ecr.plan.architectures import architecture_of, configured_registries
-from ecr.plan.model import Observed, StandingAlerts, StandingSettings
+from ecr.plan.keys import chosen_keys, standing_key
+from ecr.plan.model import Observed, StandingAlerts, StandingKey, StandingSettings
 from ecr.plan.registry_settings import SCOPE, canonical, to_ask
 from ecr.registry.registry import Registry
 from ecr.settings.models import RegistrySetting, Settings
@@ -85,13 +86,21 @@ async def observe_beside(
     is found then.
     """
     state = once(state)
-    registries, roles, audiences, alerts = await asyncio.gather(
+    registries, roles, audiences, alerts, keys = await asyncio.gather(
         read_settings(ask, state, settings, ledger),
         read_roles(ask, state, settings),
         read_audiences(ask, state, settings),
         read_alerts(ask, state, settings, ledger, every=every),
+        read_keys(ask, settings),
     )
-    return replace(observed, registries=registries, roles=roles, audiences=audiences, alerts=alerts)
+    return replace(
+        observed,
+        registries=registries,
+        roles=roles,
+        audiences=audiences,
+        alerts=alerts,
+        keys=keys,
+    )
 
 
 def asking(roles: Mapping[Registry, str | None]) -> Ask:
@@ -268,6 +277,24 @@ async def _keys(ask: Ask, registry: Registry) -> tuple[str, ...]:
             if key and key["KeyMetadata"]["Enabled"]:
                 found.append(each["KeyArn"])
     return tuple(sorted(found))
+
+
+async def read_keys(ask: Ask, settings: Settings) -> dict[Registry, StandingKey]:
+    """Return the keys that images are to be encrypted with, as they stand."""
+
+    async def look(registry: Registry, arn: str) -> StandingKey:
+        try:
+            answer = await ask("kms", "describe_key", registry, {"KeyId": arn})
+        except EstateError as error:
+            # A role from before this was asked for may not look; a deployment does not stop for that.
+            if is_refusal(error, "AccessDeniedException"):
+                return StandingKey(arn, read=False)
+            raise
+        return standing_key(arn, answer["KeyMetadata"] if answer else None)
+
+    keys = chosen_keys(configured_registries(settings), settings)
+    found = await asyncio.gather(*(look(*each) for each in keys.items()))
+    return dict(zip(keys, found, strict=True))
 
 
 def _names(state: Mapping[str, Mapping[str, Any]], kind: str) -> set[str]:

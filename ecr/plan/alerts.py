@@ -18,7 +18,7 @@ from typing import Any
 from ecr.plan.access.documents import policy_text
 from ecr.plan.model import AlertPlan, AlertRule, Bleed, RegistryPlan, Standing, StandingAlerts
 from ecr.registry.registry import Registry
-from ecr.settings.models import Alerts
+from ecr.settings.models import AlertFormat, Alerts
 
 NAME = "ecr-estate-alerts"
 """The topic's name, and how those of the rules begin."""
@@ -137,9 +137,9 @@ def _of_registry(
     rules = tuple(
         each
         for each in (
-            basic_scan(alerts.severities),
-            enhanced_finding(alerts.severities),
-            failed_replication(bleeding),
+            basic_scan(alerts.severities, alerts.format),
+            enhanced_finding(alerts.severities, alerts.format),
+            failed_replication(bleeding, alerts.format),
         )
         if each.name not in stands.rules
     )
@@ -160,7 +160,7 @@ def _of_registry(
     )
 
 
-def basic_scan(severities: Sequence[str]) -> AlertRule:
+def basic_scan(severities: Sequence[str], form: AlertFormat = "text") -> AlertRule:
     """Match completed basic scans that found something so severe."""
     counted = [{severity: [{"numeric": [">", 0]}]} for severity in severities]
     paths = {
@@ -187,6 +187,7 @@ def basic_scan(severities: Sequence[str]) -> AlertRule:
             **paths,
         },
         template=_message(
+            form,
             f"Vulnerabilities in an image of <repository> ({found}).",
             "Registry <account>/<region>, image <digest>, tags <tags>.",
             "See `aws ecr describe-image-scan-findings`, rebuild on a patched base, and deploy.",
@@ -194,7 +195,7 @@ def basic_scan(severities: Sequence[str]) -> AlertRule:
     )
 
 
-def enhanced_finding(severities: Sequence[str]) -> AlertRule:
+def enhanced_finding(severities: Sequence[str], form: AlertFormat = "text") -> AlertRule:
     """Match active findings of Amazon Inspector in images."""
     return AlertRule(
         name=f"{NAME}-finding",
@@ -218,6 +219,7 @@ def enhanced_finding(severities: Sequence[str]) -> AlertRule:
             "tags": "$.detail.resources[0].details.awsEcrContainerImage.imageTags",
         },
         template=_message(
+            form,
             "<severity> in an image of <repository>: <title>.",
             "Registry <account>/<region>, image <digest>, tags <tags>.",
             "See the finding in Amazon Inspector, rebuild on a patched base, and deploy.",
@@ -225,7 +227,7 @@ def enhanced_finding(severities: Sequence[str]) -> AlertRule:
     )
 
 
-def failed_replication(bleeding: Sequence[str]) -> AlertRule:
+def failed_replication(bleeding: Sequence[str], form: AlertFormat = "text") -> AlertRule:
     """Match replications that failed, but for names of which no replica is wanted."""
 
     def pattern(unwanted: Sequence[str]) -> str:
@@ -248,6 +250,7 @@ def failed_replication(bleeding: Sequence[str]) -> AlertRule:
             "origin": "$.detail.source-region",
         },
         template=_message(
+            form,
             "An image of <repository> was not replicated.",
             "From <from>/<origin>, reported by <account>/<region>, image <digest>, tag <tag>.",
             "See `aws ecr describe-image-replication-status`; `python -m ecr replicas` fills it.",
@@ -261,9 +264,22 @@ def _pattern(source: str, kind: str, detail: Mapping[str, Any]) -> str:
     )
 
 
-def _message(*lines: str) -> str:
-    """Return an input template of text: each line is a JSON string of its own."""
-    return "\n".join(f'"{line}"' for line in lines)
+def _message(form: AlertFormat, what: str, where: str, then: str) -> str:
+    """Return an input template: of text, where each line is a JSON string of its own, or of JSON for chats.
+
+    What Amazon Q Developer shows in Slack and Teams is JSON of its own schema, and nothing else but AWS's own events
+    (Amazon Q Developer in chat applications Administrator Guide, "Custom notifications"). An image's tags are a
+    list, which would not be a text within JSON: the digest names the image there.
+    """
+    if form == "text":
+        return "\n".join(f'"{line}"' for line in (what, where, then))
+    content = {
+        "textType": "client-markdown",
+        "title": what,
+        "description": where.replace(", tags <tags>", ""),
+        "nextSteps": [then],
+    }
+    return json.dumps({"version": "1.0", "source": "custom", "content": content})
 
 
 def _publishing(topic_arn: str, rule_arns: Sequence[str]) -> str:

@@ -38,13 +38,13 @@ from ecr.plan.alerts import plan_alerts, standing_alerts
 from ecr.plan.architectures import (
     Architecture,
     architecture_of,
-    artifacts_registry,
     configured_registries,
     source_registries,
     staged,
 )
 from ecr.plan.changes import changes_of
 from ecr.plan.identity import identify, made_by, recovered
+from ecr.plan.keys import check_keys, encryption_key
 from ecr.plan.lifecycle import choose, lifecycle_document
 from ecr.plan.limits import check_limits
 from ecr.plan.locations import settle
@@ -61,6 +61,7 @@ from ecr.plan.model import (
 from ecr.plan.namespaces import namespace_of
 from ecr.plan.naming import why_refused
 from ecr.plan.overrides import is_for, selects
+from ecr.plan.owners import with_owners
 from ecr.plan.registry_settings import holds_after, own_rules, settle_registry
 from ecr.plan.replication import replication_rules
 from ecr.plan.services import Service
@@ -102,7 +103,7 @@ def build_plan(
     left_out = (*identities.left_out, *settled.left_out)
     guards = (*identities.guards, settled.guard)
     _stop_where_asked(left_out, guards, settings, first=not ledger.owned)
-    services = settled.services
+    services, owner_notes = with_owners(settled.services, settings, observed)
     _one_owner_each(services)
     _all_reachable(services, configured_registries(settings))
     own = tuple(each for each in services if each.ours)
@@ -192,6 +193,8 @@ def build_plan(
             *unbound_replicas(image_repositories, settings),
             *(each.note for each in standing if each.kind != "push role"),
             *observed.notes,
+            *owner_notes,
+            *check_keys(image_repositories, observed),
         ),
         standing=standing,
         deselected=Counter(inventory.deselected.values()),
@@ -374,6 +377,7 @@ def _image_repositories(
         }
         tags = {
             **settings.tags,
+            **service.entry.tags,
             "managed-by": owner,
             "github-owner": settings.github.organisation,
             "github-repository": service.entry.repository,
@@ -383,7 +387,6 @@ def _image_repositories(
         for location, state in service.locations():
             placement = Placement.at(location)
             replica = location in service.entry.replicas
-            ours = placement.registry == artifacts_registry(settings)
             yield ImageRepository(
                 placement=placement,
                 kind="replica" if replica else "placement",
@@ -392,7 +395,8 @@ def _image_repositories(
                 immutable=tagging.immutable,
                 mutable_tags=tagging.mutable_tags,
                 immutable_tags=tagging.immutable_tags,
-                kms_key=settings.images.kms_key if ours and not replica else None,
+                kms_key=encryption_key(placement.registry, settings),
+                dual_layer=settings.images.dual_layer,
                 lifecycle=lifecycle,
                 policy=replica_document(placement.registry)
                 if replica

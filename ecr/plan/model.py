@@ -76,6 +76,20 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
+class StandingKey:
+    """The KMS key of a registry's images, as KMS describes it.
+
+    ``state`` is None where there is no such key; ``read`` is false where the role may not look.
+    """
+
+    arn: str
+    state: str | None = None
+    spec: str = ""
+    usage: str = ""
+    read: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """What the registries hold, as far as the ledger does not say.
 
@@ -91,7 +105,7 @@ class Observed:
     are the settings of registries that the ledger does not call this stack's own. ``roles`` are
     the paths, by name, of roles that are called as push roles are; ``audiences`` are those of GitHub's
     identity provider, None where there is none; ``alerts`` are by registry: all three only of what
-    stands in AWS and not in the engine's state. ``reads`` counts the questions.
+    stands in AWS and not in the engine's state. ``keys`` are those of the settings, by registry. ``reads`` counts the questions.
     """
 
     unknown: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -106,6 +120,7 @@ class Observed:
     roles: Mapping[str, str] = field(default_factory=dict)
     audiences: tuple[str, ...] | None = None
     alerts: Mapping[Registry, StandingAlerts] = field(default_factory=dict)
+    keys: Mapping[Registry, StandingKey] = field(default_factory=dict)
     reads: int = field(default=0, compare=False)
 
 
@@ -115,7 +130,7 @@ class ImageRepository:
 
     ``lifecycle`` and ``policy`` are JSON documents, None where there is none. ``mutable_tags`` are
     the wildcards that immutability leaves out, and ``immutable_tags`` those of tags that never move
-    though all others may. ``found`` is one that stands in AWS but not in the
+    though all others may. ``dual_layer`` says whether ``kms_key`` encrypts twice. ``found`` is one that stands in AWS but not in the
     engine's state, which takes it up instead of making it.
     """
 
@@ -127,9 +142,17 @@ class ImageRepository:
     mutable_tags: tuple[str, ...] = ()
     immutable_tags: tuple[str, ...] = ()
     kms_key: str | None = None
+    dual_layer: bool = False
     lifecycle: str | None = None
     policy: str | None = None
     found: bool = False
+
+    @property
+    def encryption(self) -> str:
+        """Return ECR's word for how it is encrypted (Amazon ECR API Reference, "EncryptionConfiguration")."""
+        if not self.kms_key:
+            return "AES256"
+        return "KMS_DSSE" if self.dual_layer else "KMS"
 
     @property
     def exclusions(self) -> tuple[str, ...]:

@@ -206,6 +206,40 @@ class LambdaReplicas(SettingsModel):
                 )
 
 
+RESERVED_TAGS = (
+    *("managed-by", "github-owner", "github-repository", "github-id", "service", "image"),
+)
+"""Keys of AWS tags that the program gives itself, and reads after a lost state."""
+
+
+class Owners(SettingsModel):
+    """Who answers for each service: in AWS tags, in the ledger, and wherever services are listed."""
+
+    property: PropertyName | None = None
+    """The custom property whose value is a repository's owner, such as a team's name."""
+    repositories: dict[RepositoryName, ResourceTagValue] = Field(default={})
+    """The owners of repositories, by the repository's name. It comes before `property`."""
+    default: ResourceTagValue | None = None
+    """The owner of every other repository; without the key nobody owns it."""
+    tag: ResourceTagKey = "owner"
+    """The AWS tag that has the owner as its value. Activate it as a cost allocation tag to see it in bills."""
+    tags: dict[ResourceTagKey, PropertyName] = Field(default={})
+    """Further AWS tags, such as a cost centre, each with the custom property whose value it has."""
+
+    @cached_property
+    def chosen(self) -> Mapping[str, str]:
+        """``repositories`` by repository in lower case, for GitHub ignores case; computed once."""
+        return {repository.lower(): owner for repository, owner in self.repositories.items()}
+
+    @check
+    def _tags_are_free(self) -> Iterator[Contradiction]:
+        for place, key in ((("tag",), self.tag), *((("tags", key), key) for key in self.tags)):
+            if key in RESERVED_TAGS:
+                yield Contradiction(place, "is a tag of the program's own; choose another")
+        if self.tag in self.tags:
+            yield Contradiction(("tags", self.tag), "is the tag of the owner already; remove it")
+
+
 class ForServices(SettingsModel):
     """The services that an override is for. The first that a service meets applies to it."""
 
@@ -271,6 +305,11 @@ class Images(Mutability):
 
     kms_key: KeyArn | None = None
     """A KMS key for placements, in the artifacts account and Region; without the key AES-256."""
+    kms_keys: dict[RegistryKey, KeyArn] = Field(default={})
+    """The KMS keys of registries, by ACCOUNT/REGION: of account sets, of replicas, and of the artifacts
+    registry instead of `kmsKey`. Each is in its registry's account and Region. Without one AES-256."""
+    dual_layer: Flag = False
+    """Whether the keys encrypt in two layers (KMS_DSSE), which ECR does in the GovCloud Regions only."""
     overrides: tuple[ImagesOverride, ...] = ()
     """Other choices of which tags may move, for some services."""
     named: NamedImages = NamedImages()
@@ -405,11 +444,17 @@ class Scanning(SettingsModel):
             )
 
 
+AlertFormat = Literal["text", "chat"]
+"""How a message reads: as text for people, or as JSON for Amazon Q Developer in chat applications."""
+
+
 class Alerts(SettingsModel):
     """Messages about vulnerabilities and failed replication, by a topic for each registry."""
 
     severities: SomeDistinct[Literal["CRITICAL", "HIGH", "MEDIUM", "LOW"]] = ("CRITICAL",)
     """The severities of vulnerabilities that are worth a message."""
+    format: AlertFormat = "text"
+    """text is for mail; chat is what Amazon Q Developer takes to Slack and Microsoft Teams."""
 
 
 class Namespace(SettingsModel):
@@ -679,6 +724,8 @@ class Settings(SettingsModel):
     it had is kept."""
     tags: dict[ResourceTagKey, ResourceTagValue] = Field(default={})
     """AWS tags of every image repository, beside the program's own."""
+    owners: Owners = Owners()
+    """Who answers for each service, by a custom property of its repository."""
     retire: Distinct[ImageName] = ()
     """Names of image repositories to end, over two deployments. Only kept ones end, and only when
     they hold no image."""
@@ -724,6 +771,14 @@ class Settings(SettingsModel):
             yield _RegistryRole(place, account.account, account.role)
 
     @check
+    def _owners_tags_are_not_set_for_all(self) -> Iterator[Contradiction]:
+        for key in (self.owners.tag, *self.owners.tags):
+            if key in self.tags:
+                yield Contradiction(
+                    ("tags", key), "is also a tag of owners; remove it from one of the two"
+                )
+
+    @check
     def _replicas_are_elsewhere(self) -> Iterator[Contradiction]:
         for index, each in whole(self.lambda_replicas.accounts):
             for number, region in enumerate(each.regions):
@@ -757,17 +812,16 @@ class Settings(SettingsModel):
                 elif regions.partition_of(each.partition("/")[2]) != ours:
                     yield Contradiction(where, f"is not in the partition {ours}; remove it")
 
+    def _known_registries(self) -> Iterator[str]:
+        """Yield ACCOUNT/REGION of every registry that is right by itself."""
+        yield f"{self.artifacts.account}/{self.artifacts.region}"
+        yield from (f"{each.account}/{each.region}" for _, each in whole(self.account_sets))
+        for _, account in whole(self.lambda_replicas.accounts):
+            yield from (f"{account.account}/{region}" for region in account.regions)
+
     @check
     def _adopted_registries_are_known(self) -> Iterator[Contradiction]:
-        known = {
-            f"{self.artifacts.account}/{self.artifacts.region}",
-            *(f"{each.account}/{each.region}" for _, each in whole(self.account_sets)),
-            *(
-                f"{each.account}/{region}"
-                for _, each in whole(self.lambda_replicas.accounts)
-                for region in each.regions
-            ),
-        }
+        known = set(self._known_registries())
         for index, key in enumerate(self.registries.adopted):
             if key not in known:
                 yield Contradiction(
@@ -802,6 +856,40 @@ class Settings(SettingsModel):
                 ("images", "kms_key"),
                 "is not in the artifacts registry's account and Region; name a key of "
                 f"{artifacts.account} in {artifacts.region}",
+            )
+
+    @check
+    def _keys_are_of_their_registries(self) -> Iterator[Contradiction]:
+        known = set(self._known_registries())
+        artifacts = f"{self.artifacts.account}/{self.artifacts.region}"
+        for registry, key in self.images.kms_keys.items():
+            place = ("images", "kms_keys", registry)
+            account, _, region = registry.partition("/")
+            if registry not in known:
+                yield Contradiction(
+                    place,
+                    f"{registry} is no registry of these settings; write one of "
+                    f"{', '.join(sorted(known))}",
+                )
+            elif key.split(":")[3:5] != [region, account]:
+                yield Contradiction(
+                    place, f"is not in the registry's account and Region; name a key of {registry}"
+                )
+            elif registry == artifacts and self.images.kms_key:
+                yield Contradiction(
+                    place, "stands beside images.kmsKey, which is the same; keep one"
+                )
+
+    @check
+    def _two_layers_need_a_key(self) -> Iterator[Contradiction]:
+        if self.images.dual_layer and not (self.images.kms_key or self.images.kms_keys):
+            yield Contradiction(
+                ("images", "dual_layer"), "needs a key; name one under images.kmsKey or kmsKeys"
+            )
+        if self.images.dual_layer and regions.partition_of(self.artifacts.region) != "aws-us-gov":
+            yield Contradiction(
+                ("images", "dual_layer"),
+                "is only for the GovCloud Regions (Amazon ECR User Guide, Encryption at rest); remove it",
             )
 
     @check

@@ -61,8 +61,8 @@ def estate_of(*outputs: Outputs, stack: str = "") -> dict[str, Any]:
     """Return the estate of the outputs of its stacks, of which there is at least one.
 
     ``registries`` are pairs of a key and a host. ``services`` are lists: id, repository, service,
-    namespace, state, since, reason, image repositories, replicas; each of the last two is a list of
-    the registry's index, the name and the state. ``leftOut`` are lists: id, repository, reason.
+    namespace, state, since, reason, image repositories, replicas, owner; image repositories and replicas are
+    lists of the registry's index, the name and the state. ``leftOut`` are lists: id, repository, reason.
     ``deselected`` is what the first of the stacks said, for each of them reads the whole organisation.
     Raises EstateError where two of them are of the same services.
     """
@@ -100,6 +100,7 @@ def estate_of(*outputs: Outputs, stack: str = "") -> dict[str, Any]:
                 entry.reason or (f"{', '.join(beside)}: {KEPT_BESIDE}" if beside else ""),
                 placements,
                 replicas,
+                entry.owner,
             ]
         )
     return {

@@ -19,10 +19,10 @@ from ecr.plan.alerts import KEY_TAGS
 from ecr.plan.alerts import NAME as ALERTS
 from ecr.plan.architectures import (
     architecture_of,
-    artifacts_registry,
     configured_registries,
     source_registries,
 )
+from ecr.plan.keys import chosen_keys
 from ecr.plan.model import PUSH_ROLE_PATH
 from ecr.plan.registry_settings import replicates
 from ecr.registry.registry import Registry
@@ -156,12 +156,19 @@ def _registry_parts(
         yield _Part(
             "Inspector", ("*",), (), ("inspector2:Enable", "inspector2:ListAccountPermissions")
         )
-    if settings.images.kms_key and ours.account == settings.artifacts.account:
-        key, named = _key(settings.images.kms_key)
+    yield from _key_parts(registries, settings)
+
+
+def _key_parts(registries: list[Registry], settings: Settings) -> Iterator[_Part]:
+    for number, (registry, arn) in enumerate(chosen_keys(registries, settings).items(), 1):
+        key, named = _key(arn)
+        last = str(number) if number > 1 else ""
         grants = ("kms:CreateGrant", "kms:DescribeKey", "kms:RetireGrant")
         # Asked for by ECR in the caller's name, and never by the caller itself.
-        through = {"StringEquals": {"kms:ViaService": _ecr(artifacts_registry(settings))}}
-        yield _Part("Key", (key,), (), grants, {**through, **named})
+        through = {"StringEquals": {"kms:ViaService": _ecr(registry)}}
+        yield _Part(f"Key{last}", (key,), (), grants, {**through, **named})
+        # Asked before anything is made, for encryption is for ever.
+        yield _Part(f"KeyBefore{last}", (key,), ("kms:DescribeKey",), (), named)
 
 
 def _service_role(sid: str, service: str, ours: Registry) -> _Part:
@@ -239,9 +246,9 @@ def _alert_parts(registries: list[Registry], settings: Settings) -> Iterator[_Pa
     # (AWS KMS Developer Guide, "Use aliases to control access to KMS keys").
     aliased = {"ForAnyValue:StringLike": {"kms:ResourceAliases": "alias/*"}}
     yield _Part("NeverAKeyWithAnAlias", arns("kms", "key/*"), (), denied, aliased, "Deny")
-    kms_key = settings.images.kms_key
-    if kms_key and ":alias/" not in kms_key and registries[0].account == settings.artifacts.account:
-        yield _Part("NeverTheImagesKey", (kms_key,), (), denied, {}, "Deny")
+    own = tuple(key for key in chosen_keys(registries, settings).values() if ":alias/" not in key)
+    if own:
+        yield _Part("NeverTheImagesKey", own, (), denied, {}, "Deny")
 
 
 def _tagged(where: Literal["Request", "Resource"]) -> _Condition:
