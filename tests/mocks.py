@@ -161,6 +161,13 @@ def deploy(
 def standing(answers: Mapping[str, Mapping[str, Any] | None]) -> Ask:
     """Answer for accounts in which nobody has set anything, but for these operations."""
     fresh: dict[str, Mapping[str, Any]] = {
+        "describe_key": {
+            "KeyMetadata": {
+                "KeyState": "Enabled",
+                "KeySpec": "SYMMETRIC_DEFAULT",
+                "KeyUsage": "ENCRYPT_DECRYPT",
+            }
+        },
         "describe_registry": {"replicationConfiguration": {"rules": []}},
         "get_account_setting": {"name": "REGISTRY_POLICY_SCOPE", "value": "V1"},
         "get_registry_scanning_configuration": {

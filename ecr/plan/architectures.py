@@ -69,17 +69,17 @@ def staged(placement: Placement, settings: Settings) -> Placement:
 def replicas_of(
     placements: tuple[Placement, ...], repository: Repository, settings: Settings
 ) -> Iterator[tuple[Placement, Placement]]:
-    """Yield what a service needs in Lambda accounts, as pairs of placement and replica."""
+    """Yield what a service needs in other registries, as pairs of placement and replica."""
     for placement in placements:
-        for account in settings.lambda_replicas.accounts:
-            if account.serves in {None, placement.stage} and _wants(account, repository, settings):
+        for account in settings.replica_accounts:
+            if account.serves in {None, placement.stage} and _wants(account, repository):
                 for region in account.regions:
                     registry = Registry(account.account, region)
                     yield placement, Placement(registry, placement.name, placement.stage)
 
 
-def _wants(account: LambdaAccount, repository: Repository, settings: Settings) -> bool:
-    return selects(account.services or settings.lambda_replicas.services, repository)
+def _wants(account: LambdaAccount, repository: Repository) -> bool:
+    return account.services is not None and selects(account.services, repository)
 
 
 def artifacts_registry(settings: Settings) -> Registry:
@@ -105,10 +105,19 @@ def configured_registries(settings: Settings) -> dict[Registry, str | None]:
         **source_registries(settings),
         **{
             Registry(account.account, region): account.role
-            for account in settings.lambda_replicas.accounts
+            for account in settings.replica_accounts
             for region in account.regions
         },
     }
+
+
+def copy_registries(settings: Settings) -> frozenset[Registry]:
+    """Return the registries with copies for clusters, which are read as the sources are."""
+    return frozenset(
+        Registry(account.account, region)
+        for account in settings.copies.accounts
+        for region in account.regions
+    )
 
 
 def assumed_roles(settings: Settings, *, preview: bool) -> dict[Registry, str | None]:

@@ -39,6 +39,7 @@ from ecr.plan.architectures import (
     Architecture,
     architecture_of,
     configured_registries,
+    copy_registries,
     source_registries,
     staged,
 )
@@ -344,6 +345,7 @@ def _image_repositories(
     functions = settings.access.functions
     replica_document = cache(functions_may_pull)
     first = place("")[0]
+    copies = copy_registries(settings)
 
     @cache
     def granting(
@@ -399,12 +401,12 @@ def _image_repositories(
                 dual_layer=settings.images.dual_layer,
                 lifecycle=lifecycle,
                 policy=replica_document(placement.registry)
-                if replica
+                if replica and placement.registry not in copies
                 else granting(
                     placement.registry,
                     namespace_of(placement.name, settings),
                     stages.get(location, staged(placement, settings).stage),
-                    runs,
+                    runs and not replica,
                 ),
                 found=location in observed.unknown and location not in observed.managed,
             )

@@ -6,14 +6,16 @@ without Lambda replicas and with them. Deploys nothing and asks nobody.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from ecr.github.model import Inventory
 from ecr.ledger.ledger import Ledger
 from ecr.plan.architectures import architecture_of
 from ecr.plan.build import build_plan
 from ecr.plan.model import EstatePlan, Observed
-from ecr.settings.models import Settings
+from ecr.settings.models import Copies, LambdaReplicas, Settings
+
+R = TypeVar("R", LambdaReplicas, Copies)
 
 MB = 2**20
 
@@ -122,7 +124,19 @@ def _under(settings: Settings, architecture: str, *, replicated: bool) -> Settin
         "per-stage": settings.stages,
         "per-account-set": tuple(each.name for each in settings.account_sets),
     }[architecture]
-    accounts = settings.lambda_replicas.accounts if replicated else ()
+    return settings.model_copy(
+        update={
+            "architecture": architecture,
+            "account_sets": settings.account_sets if architecture == "per-account-set" else (),
+            "lambda_replicas": _spread(settings.lambda_replicas, stages, replicated=replicated),
+            "copies": _spread(settings.copies, stages, replicated=replicated),
+        }
+    )
+
+
+def _spread(chosen: R, stages: tuple[str, ...], *, replicated: bool) -> R:
+    """Return accounts with replicas, each serving one of the stages; none where nothing is replicated."""
+    accounts = chosen.accounts if replicated else ()
     spread = [
         account.model_copy(
             update={
@@ -133,15 +147,7 @@ def _under(settings: Settings, architecture: str, *, replicated: bool) -> Settin
         )
         for index, account in enumerate(accounts)
     ]
-    return settings.model_copy(
-        update={
-            "architecture": architecture,
-            "account_sets": settings.account_sets if architecture == "per-account-set" else (),
-            "lambda_replicas": settings.lambda_replicas.model_copy(
-                update={"accounts": tuple(spread)}
-            ),
-        }
-    )
+    return chosen.model_copy(update={"accounts": tuple(spread)})
 
 
 def _share(stages: tuple[str, ...], index: int, count: int) -> str | None:

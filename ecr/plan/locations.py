@@ -127,7 +127,7 @@ def _fillings_of(
     ]
     serves = {
         Registry(each.account, region): each.serves
-        for each in settings.lambda_replicas.accounts
+        for each in settings.replica_accounts
         for region in each.regions
     }
     return tuple(

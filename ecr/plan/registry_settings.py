@@ -55,7 +55,7 @@ def replicates(sources: Container[Registry], settings: Settings) -> bool:
         if (Registry.parse(rule.source) if rule.source else artifacts) in sources:
             return True
     stages = {each.stage for each in architecture_of(settings)("") if each.registry in sources}
-    wanted = {each.serves for each in settings.lambda_replicas.accounts}
+    wanted = {each.serves for each in settings.replica_accounts}
     return bool(stages) and bool(wanted & {None, *stages})
 
 

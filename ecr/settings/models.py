@@ -186,13 +186,11 @@ class LambdaAccount(SettingsModel):
     stages."""
 
 
-class LambdaReplicas(SettingsModel):
-    """The accounts that run Docker Lambdas, and the services that are replicated to them."""
+class _Replicas(SettingsModel):
+    """Accounts that hold replicas, and the services of which."""
 
     accounts: tuple[LambdaAccount, ...] = ()
     """The accounts, each once. None by default: then there are no replicas."""
-    services: ServiceRule = ServiceRule(property="lambda")
-    """The services that every account needs, where it does not say otherwise."""
 
     @check
     def _each_account_once(self) -> Iterator[Contradiction]:
@@ -204,6 +202,23 @@ class LambdaReplicas(SettingsModel):
                     ("accounts", index, "account"),
                     f"is already accounts[{first}]; list its Regions in one entry",
                 )
+
+
+class LambdaReplicas(_Replicas):
+    """The accounts that run Docker Lambdas, and the services that are replicated to them."""
+
+    services: ServiceRule = ServiceRule(property="lambda")
+    """The services that every account needs, where it does not say otherwise."""
+
+
+class Copies(_Replicas):
+    """Replicas for clusters in other Regions or accounts, and for the day on which a Region fails.
+
+    Whoever may pull from the registry that images are pushed to may pull from these, too.
+    """
+
+    services: ServiceRule = ServiceRule(all=True)
+    """The services that every account gets, where it does not say otherwise."""
 
 
 RESERVED_TAGS = (
@@ -699,6 +714,8 @@ class Settings(SettingsModel):
     registry. Under another architecture they are the registries whose images are kept."""
     lambda_replicas: LambdaReplicas = LambdaReplicas()
     """Copies of image repositories in accounts that run Docker Lambdas."""
+    copies: Copies = Copies()
+    """Copies of image repositories for clusters and for recovery, by the same plan as those for Lambda."""
     images: Images = Images()
     """How every image repository is made."""
     lifecycle: Lifecycle = Lifecycle()
@@ -766,9 +783,40 @@ class Settings(SettingsModel):
         yield _RegistryRole(("artifacts", "role"), self.artifacts.account, self.artifacts.role)
         for index, each in whole(self.account_sets):
             yield _RegistryRole(("account_sets", index, "role"), each.account, each.role)
-        for index, account in whole(self.lambda_replicas.accounts):
-            place = ("lambda_replicas", "accounts", index, "role")
-            yield _RegistryRole(place, account.account, account.role)
+        for place, account in self._replica_accounts():
+            yield _RegistryRole((*place, "role"), account.account, account.role)
+
+    def _replica_accounts(self) -> Iterator[tuple[SettingPlace, LambdaAccount]]:
+        """Yield every account with replicas that is right by itself, with its place."""
+        for index, each in whole(self.lambda_replicas.accounts):
+            yield ("lambda_replicas", "accounts", index), each
+        for index, each in whole(self.copies.accounts):
+            yield ("copies", "accounts", index), each
+
+    @property
+    def replica_accounts(self) -> tuple[LambdaAccount, ...]:
+        """The accounts with replicas, for Lambda and for clusters, each with its services."""
+        return tuple(
+            account.model_copy(update={"services": account.services or chosen.services})
+            for chosen in (self.lambda_replicas, self.copies)
+            for account in chosen.accounts
+        )
+
+    @check
+    def _a_registry_has_replicas_once(self) -> Iterator[Contradiction]:
+        lambdas = {
+            (each.account, region)
+            for _, each in whole(self.lambda_replicas.accounts)
+            for region in each.regions
+        }
+        for index, each in whole(self.copies.accounts):
+            for number, region in enumerate(each.regions):
+                if (each.account, region) in lambdas:
+                    yield Contradiction(
+                        ("copies", "accounts", index, "regions", number),
+                        "has replicas under lambdaReplicas already, from which clusters of that account may "
+                        "pull; remove it from one of the two",
+                    )
 
     @check
     def _owners_tags_are_not_set_for_all(self) -> Iterator[Contradiction]:
@@ -780,13 +828,13 @@ class Settings(SettingsModel):
 
     @check
     def _replicas_are_elsewhere(self) -> Iterator[Contradiction]:
-        for index, each in whole(self.lambda_replicas.accounts):
+        for place, each in self._replica_accounts():
             for number, region in enumerate(each.regions):
                 if (each.account, region) == (self.artifacts.account, self.artifacts.region):
                     yield Contradiction(
-                        ("lambda_replicas", "accounts", index, "regions", number),
-                        "is the artifacts registry; Lambda functions of its account and Region use it "
-                        "itself, so remove the Region",
+                        (*place, "regions", number),
+                        "is the artifacts registry; what runs in its account and Region uses it itself, so "
+                        "remove the Region",
                     )
 
     @check
@@ -816,7 +864,7 @@ class Settings(SettingsModel):
         """Yield ACCOUNT/REGION of every registry that is right by itself."""
         yield f"{self.artifacts.account}/{self.artifacts.region}"
         yield from (f"{each.account}/{each.region}" for _, each in whole(self.account_sets))
-        for _, account in whole(self.lambda_replicas.accounts):
+        for _, account in self._replica_accounts():
             yield from (f"{account.account}/{region}" for region in account.regions)
 
     @check
@@ -908,9 +956,9 @@ class Settings(SettingsModel):
         """Yield every Region beside the artifacts registry's, with its place."""
         for index, each in whole(self.account_sets):
             yield ("account_sets", index, "region"), each.region
-        for index, account in whole(self.lambda_replicas.accounts):
+        for place, account in self._replica_accounts():
             for number, region in enumerate(account.regions):
-                yield ("lambda_replicas", "accounts", index, "regions", number), region
+                yield (*place, "regions", number), region
 
     @check
     def _roles_are_of_one_partition(self) -> Iterator[Contradiction]:
@@ -988,8 +1036,8 @@ class Settings(SettingsModel):
         stages = {"central": (), "per-stage": self.stages, "per-account-set": sets}[
             self.architecture
         ]
-        for index, each in whole(self.lambda_replicas.accounts):
-            place = ("lambda_replicas", "accounts", index, "serves")
+        for at, each in self._replica_accounts():
+            place = (*at, "serves")
             if each.serves is not None and each.serves not in stages:
                 remedy = f"write one of {', '.join(stages)}" if stages else "remove it"
                 yield Contradiction(place, f"is not a stage or account set; {remedy}")
@@ -999,13 +1047,13 @@ class Settings(SettingsModel):
     @check
     def _lambda_accounts_are_no_account_sets(self) -> Iterator[Contradiction]:
         registries = {(each.account, each.region) for _, each in whole(self.account_sets)}
-        for index, each in whole(self.lambda_replicas.accounts):
+        for place, each in self._replica_accounts():
             for region in each.regions:
                 if (each.account, region) in registries:
                     yield Contradiction(
-                        ("lambda_replicas", "accounts", index),
-                        f"{each.account} in {region} is the registry of an account set; Lambda "
-                        "functions there use it itself, so remove the entry",
+                        place,
+                        f"{each.account} in {region} is the registry of an account set; what runs there "
+                        "uses it itself, so remove the entry",
                     )
 
     @check

@@ -74,8 +74,6 @@ def _properties(entry: "Entry", settings: "Settings") -> dict[str, str]:
         location.split("/")[0] for location, state in entry.replicas.items() if state == "active"
     }
     rules = (
-        account.services or settings.lambda_replicas.services
-        for account in settings.lambda_replicas.accounts
-        if account.account in accounts
+        account.services for account in settings.replica_accounts if account.account in accounts
     )
-    return {rule.property: rule.values[0] for rule in rules if rule.property}
+    return {rule.property: rule.values[0] for rule in rules if rule and rule.property}

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from ecr.plan.access.documents import Statement, allow, one_or_list, policy_text
-from ecr.plan.architectures import architecture_of
+from ecr.plan.architectures import architecture_of, copy_registries
 from ecr.plan.model import ImageRepository
 from ecr.plan.namespaces import namespace_of
 from ecr.registry.registry import Registry
@@ -69,6 +69,20 @@ def source_policy(registry: Registry, settings: Settings, role: str | None) -> s
     """
     if settings.access.policy == "repository":
         return None
+    known = settings.namespaces.known
+    statements = _reading(registry, settings)
+    for name, namespace in sorted(known.items()):
+        first, later = _of_first_stage(name, registry, settings)
+        if namespace.pushers and first:
+            statements.append(_on(first, _pushing(_sid(name), namespace)))
+            if later:
+                statements.append(_on(later, _not_pushing(_sid(name), namespace)))
+    statements += [_own(each, registry) for each in settings.access.statements]
+    return policy_text(*statements, *_lock(registry, settings, role))
+
+
+def _reading(registry: Registry, settings: Settings) -> list[Statement]:
+    """Return who may pull from a whole registry, and whom that leaves out of namespaces."""
     everything, known = registry.arn("*"), settings.namespaces.known
     statements = [
         _on(everything, each)
@@ -88,14 +102,7 @@ def source_policy(registry: Registry, settings: Settings, role: str | None) -> s
         statements.append(
             _on(below, _readers_only(f"Only{_sid(names[0])}", readers, pushers, registry))
         )
-    for name, namespace in sorted(known.items()):
-        first, later = _of_first_stage(name, registry, settings)
-        if namespace.pushers and first:
-            statements.append(_on(first, _pushing(_sid(name), namespace)))
-            if later:
-                statements.append(_on(later, _not_pushing(_sid(name), namespace)))
-    statements += [_own(each, registry) for each in settings.access.statements]
-    return policy_text(*statements, *_lock(registry, settings, role))
+    return statements
 
 
 def replica_policy(
@@ -104,7 +111,8 @@ def replica_policy(
     """Let the replication of the source accounts write into image repositories that exist.
 
     Without ecr:CreateRepository a prefix that covers too much finds nothing to write into. ECR asks
-    for whole accounts here: replication is a role of the service's own in each of them.
+    for whole accounts here: replication is a role of the service's own in each of them. Where the copies are
+    for clusters, whoever may pull from the sources may pull here, too.
     """
     roots = sorted({f"arn:{each.partition}:iam::{each.account}:root" for each in sources})
     replication = {
@@ -113,7 +121,15 @@ def replica_policy(
         "Principal": {"AWS": one_or_list(roots)},
         "Action": ["ecr:ReplicateImage"],
     }
-    return policy_text(_on(destination.arn("*"), replication), *_lock(destination, settings, role))
+    by_registry = settings.access.policy == "registry"
+    reading = (
+        _reading(destination, settings)
+        if by_registry and destination in copy_registries(settings)
+        else ()
+    )
+    return policy_text(
+        _on(destination.arn("*"), replication), *reading, *_lock(destination, settings, role)
+    )
 
 
 def placement_policy(
