@@ -114,6 +114,19 @@ def test_a_topic_and_its_key_are_taken_up_and_no_second_key_is_made() -> None:
     assert any(key(1) in line and "schedule its deletion" in line for line in done.log)
 
 
+@pytest.mark.parametrize(("subscriptions", "ours"), [("0", True), ("1", False)])
+def test_a_topic_that_was_not_encrypted_yet_is_taken_up_where_nobody_hears_of_it(
+    subscriptions: str,
+    ours: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    topic = {"Attributes": {"SubscriptionsConfirmed": subscriptions, "SubscriptionsPending": "0"}}
+    held = ("aws:kms/key:Key", f"{SOURCE}/alerts", {"arn": key(1)})
+    done = deployed({"get_topic_attributes": topic}, held, alerts={})
+    assert [bool(each.imported) for each in done.of("Topic").values()] == ([True] if ours else [])
+    alone = deployed({"get_topic_attributes": topic}, alerts={})
+    assert not alone.of("Topic"), "without a key of the alerts it is somebody's own"
+
+
 def test_a_key_whose_topic_was_never_made_is_taken_up_by_its_tag() -> None:
     done = deployed(keys(1, ecr_estate="alerts"), alerts={})
     (made,) = done.of("Key").values()

@@ -211,11 +211,13 @@ async def read_alerts(
 
     async def look(registry: Registry) -> StandingAlerts:
         name = f"{registry.key}/alerts"
-        topic_key = None
+        topic_key, unused = None, False
         if name not in topics:
             topic = {"TopicArn": topic_arn(registry)}
             answer = await ask("sns", "get_topic_attributes", registry, topic)
-            topic_key = answer["Attributes"].get("KmsMasterKeyId", "") if answer else None
+            attributes = answer["Attributes"] if answer else {}
+            topic_key = attributes.get("KmsMasterKeyId", "") if answer else None
+            unused = not any(int(attributes.get(each, "0")) for each in _SUBSCRIPTIONS)
         known = keys.get(name)
         found = () if known and not every else await _keys(ask, registry)
         theirs = {
@@ -225,7 +227,7 @@ async def read_alerts(
             and (does := await _rule_of_other_hands(ask, registry, rule))
         }
         return StandingAlerts(
-            topic_key, tuple(each for each in found if each != known), known, theirs
+            topic_key, tuple(each for each in found if each != known), known, theirs, unused
         )
 
     asked = [
@@ -236,6 +238,10 @@ async def read_alerts(
         or not {f"{registry.key}/{rule}" for rule in RULES} <= rules
     ]
     return dict(zip(asked, await asyncio.gather(*map(look, asked)), strict=True))
+
+
+_SUBSCRIPTIONS = ("SubscriptionsConfirmed", "SubscriptionsPending")
+"""The attributes of a topic that count its subscriptions (Amazon SNS API Reference, "GetTopicAttributes")."""
 
 
 async def _rule_of_other_hands(ask: Ask, registry: Registry, name: str) -> str | None:

@@ -114,7 +114,15 @@ def standing_alerts(
 
 
 def _of_other_hands(stands: StandingAlerts) -> bool:
-    return stands.topic_key is not None and _key_of_topic(stands) is None
+    """Return whether a topic stands that is not the alerts'.
+
+    A topic is made first and encrypted then: one without a key, of which nobody hears, is the alerts'
+    where their key stands, from a deployment that was lost between the two.
+    """
+    half_made = (
+        stands.topic_key == "" and stands.topic_unused and bool(stands.keys or stands.held_key)
+    )
+    return stands.topic_key is not None and _key_of_topic(stands) is None and not half_made
 
 
 def _key_of_topic(stands: StandingAlerts) -> str | None:

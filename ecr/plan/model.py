@@ -44,13 +44,14 @@ class StandingAlerts:
     ``topic_key`` is the key of a topic that stands and is not in the state, "" for one without a key,
     None where there is none. ``keys`` are the ARNs of enabled keys that have the tag of the alerts and
     are not in the state, and ``held_key`` is the one that is. ``rules`` are event rules of other hands by
-    name, each with what it does.
+    name, each with what it does. ``topic_unused`` says that nobody has subscribed to the topic.
     """
 
     topic_key: str | None = None
     keys: tuple[str, ...] = ()
     held_key: str | None = None
     rules: Mapping[str, str] = field(default_factory=dict)
+    topic_unused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
