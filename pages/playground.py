@@ -22,6 +22,7 @@ MODULES = (
     "ecr.images",
     "ecr.images.family",
     "ecr.images.image",
+    "ecr.images.text",
     "ecr.lifecycle",
     "ecr.lifecycle.policy",
     "ecr.lifecycle.simulator",

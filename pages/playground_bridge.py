@@ -11,13 +11,13 @@ from typing import Any
 
 from ecr.errors import EstateError
 from ecr.images.image import Image
+from ecr.images.text import read_images
 from ecr.lifecycle.policy import parse_policy
 from ecr.lifecycle.simulator import (
     DAY,
     MOST_DAYS,
     MOST_PUSHES,
     described,
-    read_images,
     simulate,
     to_come,
 )

@@ -77,6 +77,19 @@ class Layout:
         index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": members}
         return self._name(self._json(OCI_INDEX, index))
 
+    def signature(self, content: str, *, subject: dict[str, Any] | None = None) -> str:
+        """Put in a signature as cosign makes it; return its digest.
+
+        ``subject`` is the descriptor of what it refers to; without it a tag says that (cosign,
+        "Specification").
+        """
+        config = self._json("application/vnd.oci.image.config.v1+json", {"created": _CREATED})
+        layer = self._bytes("application/vnd.dev.cosign.simplesigning.v1+json", content.encode())
+        made = _made_of(OCI_MANIFEST, config, layer.descriptor())
+        if subject:
+            made |= {"subject": subject}
+        return self._name(self._json(OCI_MANIFEST, made))
+
     def _manifest(self, content: str, platform: str, *, media_type: str) -> Blob:
         system, _, architecture = platform.partition("/")
         docker = media_type == DOCKER_MANIFEST

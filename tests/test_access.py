@@ -322,7 +322,7 @@ def lock(**more: Any) -> dict[str, Any]:
     "action",
     ["ecr:DeleteRepository", "ecr:SetRepositoryPolicy", "ecr:PutLifecyclePolicy",
      "ecr:DeleteRegistryPolicy", "ecr:PutAccountSetting", "ecr:PutImageTagMutability",
-     "ecr:TagResource", "ecr:UntagResource"],
+     "ecr:TagResource", "ecr:UntagResource", "ecr:RegisterPullTimeUpdateExclusion"],
 )  # fmt: skip
 def test_under_a_lock_only_two_roles_delete_or_change_policies(action: str) -> None:
     document = source_policy(SOURCE, settings(**lock()), DEPLOY) or ""

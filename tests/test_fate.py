@@ -154,3 +154,51 @@ def test_a_signature_that_goes_before_its_image_is_said() -> None:
         "safe",
         "rule 1: its tag is protected; its signature goes",
     )
+
+
+def test_what_only_archives_deletes_nothing_and_what_deletes_does() -> None:
+    old = image("A", 200, "a")
+    archives = Rule(
+        priority=1, tag_status="any", count_type="sinceImagePulled", count=90, action="transition"
+    )
+    expires = Rule(
+        priority=2, tag_status="any", storage_class="archive", count_type="sinceImageTransitioned",
+        count=90,
+    )  # fmt: skip
+    assert fate([old], "A", Policy((archives,))).state == "goes"
+    assert fates([old], Policy((archives,))).deletion("A") is None
+    later = fates([old], Policy((archives, expires)), days=100).deletion("A")
+    assert later
+    assert (later.state, later.day is not None and later.day > 89) == ("goes", True)
+    archived = image("B", 300, "b", storage_class="archive", archived_at=NOW - 80 * DAY)
+    waits = fates([archived], Policy((expires,))).deletion("B")
+    assert waits
+    assert (waits.state, waits.day) == ("goes", 11), "strictly older than 90 days"
+
+
+def test_what_no_rule_deletes_has_no_deletion() -> None:
+    shielded = fates([image("A", 200, "live-a"), *NEWER], keep(1))
+    assert shielded.deletion("A") is None
+    assert shielded.deletion("not there") is None
+    soon = fates([image("A", 200, "a"), *NEWER], keep(1)).deletion("A")
+    assert soon
+    assert soon.state == "goes"
+
+
+def test_what_a_count_has_taken_already_counts_towards_its_pace() -> None:
+    busy = [image(f"b{n}", n / 50, f"b{n}") for n in range(10)]
+    found = fate(busy, "b2", Policy((count(10),)))
+    assert (found.state, found.day) == ("goes", 8 / 9), "ten are left of perhaps fifty a day"
+    quiet = [image(f"b{n}", n * 3, f"b{n}") for n in range(10)]
+    assert round(fate(quiet, "b2", Policy((count(10),))).day or 0) == 24, "one in three days"
+    fewer = [image(f"b{n}", n / 50, f"b{n}") for n in range(9)]
+    assert round(fate(fewer, "b2", Policy((count(10),))).day or 0) == 27, "none was taken yet"
+
+
+def test_what_goes_by_age_before_it_is_counted_for_long_counts_towards_the_pace() -> None:
+    untagged = Rule(priority=1, tag_status="untagged", count_type="sinceImagePushed", count=7)
+    anything = Rule(priority=2, tag_status="any", count_type="imageCountMoreThan", count=30)
+    pushed = [image(f"u{n}", n / 2) for n in range(14)]
+    found = fate([image("A", 40, "a"), *pushed], "A", Policy((untagged, anything)))
+    assert "at 2.0 pushes a day" in found.reason, "two a day, of which a week's are left"
+    assert found.state == "goes"

@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 
 from ecr.aws.images import details_of
 from ecr.aws.session import Aws
+from ecr.bootstrap.roles import audit_policy
 from ecr.cli.main import main
 from ecr.errors import EstateError
 from ecr.images.image import Image
@@ -143,8 +144,9 @@ def test_a_part_of_a_manifest_list_lives_as_long_as_the_list(
     assert audited(estate, capsys)[1][0]["state"] == "goes"
 
 
+@pytest.mark.parametrize("named", [":running", "@{}", ":moved-since@{}"])
 def test_task_definitions_of_services_are_in_use_by_tag_and_by_digest(
-    estate: Live, capsys: pytest.CaptureFixture[str]
+    estate: Live, capsys: pytest.CaptureFixture[str], named: str
 ) -> None:
     digest = estate.push("api", "running", days_ago=9)
     fill(estate, ARTIFACTS)
@@ -153,7 +155,7 @@ def test_task_definitions_of_services_are_in_use_by_tag_and_by_digest(
     definition = ecs.register_task_definition(
         family="api",
         containerDefinitions=[
-            {"name": "api", "image": uri(ARTIFACTS, ":running"), "memory": 64},
+            {"name": "api", "image": uri(ARTIFACTS, named.format(digest)), "memory": 64},
             {"name": "other", "image": "public.ecr.aws/docker/library/nginx", "memory": 64},
         ],
     )["taskDefinition"]["taskDefinitionArn"]
@@ -206,6 +208,49 @@ def test_a_pod_uses_what_it_runs_rather_than_what_its_tag_means_now(
     code, (found,) = audited(estate, capsys, "--kubeconfig", "cluster")
     assert (code, found["state"], found["imageDigest"]) == (3, "goes", digest)
     assert found["usedBy"] == ["pod cluster shop/api-0"]
+
+
+def test_a_pod_that_asks_for_an_image_id_uses_what_its_node_says(
+    estate: Live,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    digest = estate.push("api", "v1.0.0")
+    config = f"sha256:{'c' * 64}"
+    pods(tmp_path, monkeypatch, [pod(config, uri(ARTIFACTS, f"@{digest}"))])
+    code, (found,) = audited(estate, capsys, "--kubeconfig", "cluster")
+    assert (code, found["imageDigest"]) == (0, digest)
+
+
+def test_a_digest_that_a_pod_names_is_believed_whatever_the_image_id(
+    estate: Live,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    digest = estate.push("api", "v1.0.0")
+    running = pod(uri(ARTIFACTS, f"@{digest}"), f"docker://sha256:{'c' * 64}")
+    pods(tmp_path, monkeypatch, [running])
+    code, (found,) = audited(estate, capsys, "--kubeconfig", "cluster")
+    assert (code, found["state"], found["imageDigest"]) == (0, "safe", digest)
+
+
+def test_a_volume_that_is_an_image_uses_it(
+    estate: Live,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    digest = estate.push("api", "v1.0.0")
+    volumes = [
+        {"name": "model", "image": {"reference": uri(ARTIFACTS, ":v1.0.0")}},
+        {"name": "scratch", "emptyDir": {}},
+    ]
+    mounted = {"metadata": pod("")["metadata"], "spec": {"containers": [], "volumes": volumes}}
+    pods(tmp_path, monkeypatch, [mounted])
+    code, (found,) = audited(estate, capsys, "--kubeconfig", "cluster")
+    assert (code, found["imageDigest"], found["usedBy"]) == (0, digest, ["pod cluster shop/api-0"])
 
 
 def test_without_kubectl_pods_cannot_be_read(
@@ -469,3 +514,85 @@ def test_uses_of_other_registries_are_counted_and_not_looked_at(
 def test_yes_alone_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["audit", "--yes"]) == 2
     assert "--yes: is for --pin; give both, or neither" in capsys.readouterr().err
+
+
+def replicating(live: Live, **more: Any) -> None:
+    """Replicate from the artifacts registry to the replica's, as another hand may have set it."""
+    live.ecr(LAMBDA).put_registry_policy(
+        policyText=json.dumps(
+            {
+                "Version": "2012-10-17",
+                "Statement": [
+                    {
+                        "Effect": "Allow",
+                        "Principal": {"AWS": f"arn:aws:iam::{ARTIFACTS}:root"},
+                        "Action": "ecr:ReplicateImage",
+                        "Resource": f"arn:aws:ecr:{REGION}:{LAMBDA}:repository/*",
+                    }
+                ],
+            }
+        )
+    )
+    rule: Any = {"destinations": [{"region": REGION, "registryId": LAMBDA}], **more}
+    live.ecr().put_replication_configuration(replicationConfiguration={"rules": [rule]})
+
+
+DELETING = {"deleteReplication": {"enabled": True}}
+
+
+@pytest.mark.parametrize("deletes", [False, True])
+def test_what_the_source_would_delete_goes_in_the_replica_where_deletions_are_replicated(
+    estate: Live, capsys: pytest.CaptureFixture[str], *, deletes: bool
+) -> None:
+    replicating(estate, **(DELETING if deletes else {}))
+    digest = estate.push("api", "running", days_ago=9)
+    estate.aws.world.clock.move(seconds=600)
+    there = estate.ecr(LAMBDA)
+    (copy,) = there.batch_get_image(repositoryName="api", imageIds=[{"imageDigest": digest}])[
+        "images"
+    ]
+    there.put_image(repositoryName="api", imageManifest=copy["imageManifest"], imageTag="live-own")
+    function(estate, LAMBDA, digest)
+    fill(estate, ARTIFACTS)
+    code, (found,) = audited(estate, capsys)
+    assert found["registry"] == f"{LAMBDA}/{REGION}"
+    if not deletes:
+        assert (code, found["state"]) == (0, "safe")
+        return
+    assert (code, found["state"]) == (3, "goes")
+    assert found["reason"].startswith(f"{ARTIFACTS}/{REGION} replicates its deletion: rule 5")
+    assert found["pinAt"] == [f"{ARTIFACTS}/{REGION}/api"], (
+        "the replica's own tag would save nothing"
+    )
+    code, (found,) = audited(estate, capsys, "--pin", "--yes")
+    assert (code, found["state"], found["pinned"]) == (0, "safe", True)
+
+
+def test_whether_deletions_are_replicated_is_said_to_be_unknown_where_it_cannot_be_read(
+    estate: Live, capsys: pytest.CaptureFixture[str]
+) -> None:
+    estate.push("api", "v1.0.0")
+    outputs = estate.options[:2]
+    for allowed in (True, False):
+        for account in (ARTIFACTS, LAMBDA):
+            policy = audit_policy(Registry(account, REGION))
+            if not allowed:
+                policy["Statement"] = [
+                    each for each in policy["Statement"] if each["Sid"] != "Replication"
+                ]
+            reader(estate, account, policy)
+        assert main(["audit", *outputs, "--role-name", "reader"]) == 0
+        unknown = "whether it replicates deletions is not known; allow ecr:DescribeRegistry"
+        assert (unknown in capsys.readouterr().err) is not allowed
+
+
+def reader(live: Live, account: str, policy: dict[str, Any]) -> None:
+    """Make the role `reader` in an account, or give it another policy."""
+    iam = live.client("iam", account)
+    trust = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}],
+    }
+    if not any(each["RoleName"] == "reader" for each in iam.list_roles()["Roles"]):
+        iam.create_role(RoleName="reader", AssumeRolePolicyDocument=json.dumps(trust))
+    iam.put_role_policy(RoleName="reader", PolicyName="audit", PolicyDocument=json.dumps(policy))

@@ -292,6 +292,27 @@ def test_drift_is_looked_for_though_the_program_stops(
     assert "image repository 1/r/web: is gone" in capsys.readouterr().out
 
 
+DELETIONS = {
+    "source": "111111111111/eu-west-1",
+    "destination": "222222222222/eu-west-1",
+    "replicas": ["api"],
+    "means": "111111111111/eu-west-1: delete replication is on",
+}
+
+
+@pytest.mark.parametrize("form", [[], ["--comment"], ["--json"]])
+def test_delete_replication_is_shown_by_the_plan_and_is_drift(
+    engine: Engine, capsys: pytest.CaptureFixture[str], form: list[str]
+) -> None:
+    engine(replicatedDeletions=[DELETIONS])
+    assert main(["plan", *form]) == 0
+    assert "111111111111/eu-west-1: delete replication is on" in capsys.readouterr().out
+    assert main(["drift", *form]) == 3
+    shown = capsys.readouterr().out
+    assert "111111111111/eu-west-1: delete replication is on" in shown
+    assert "AWS is as it was deployed" not in shown
+
+
 @pytest.mark.parametrize("form", [[], ["--comment"]])
 def test_no_drift_is_said_and_exits_well(
     engine: Engine, capsys: pytest.CaptureFixture[str], form: list[str]

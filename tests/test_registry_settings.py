@@ -207,3 +207,123 @@ def test_the_ledger_reads_what_it_wrote() -> None:
 def test_a_registry_that_no_setting_names_is_not_adopted() -> None:
     with pytest.raises(pulumi.RunError, match="is no registry of these settings"):
         deployed(registries={"adopted": ["999999999999/eu-west-1"]})
+
+
+AUDIT = {each: f"arn:aws:iam::{each}:role/ecr-estate-audit" for each in (ARTIFACTS, LAMBDA)}
+SCANNER = "arn:aws:iam::999999999999:user/scanners/trivy"
+QUIET = {"pullTimeExclusions": ["ecr-estate-audit", SCANNER]}
+EXCLUSION = "aws:ecr/pullTimeUpdateExclusion:PullTimeUpdateExclusion"
+
+
+def exclusions(done: Deployment) -> dict[str, str]:
+    found = done.of("PullTimeUpdateExclusion")
+    return {name: each.inputs["principalArn"] for name, each in found.items()}
+
+
+def test_who_only_reads_is_excluded_from_pull_times_in_every_registry() -> None:
+    done = deployed(registries=QUIET)
+    assert exclusions(done) == {
+        f"{SOURCE}/pull-times/{ARTIFACTS}/role/ecr-estate-audit": AUDIT[ARTIFACTS],
+        f"{SOURCE}/pull-times/999999999999/user/scanners/trivy": SCANNER,
+        f"{REPLICAS}/pull-times/{LAMBDA}/role/ecr-estate-audit": AUDIT[LAMBDA],
+        f"{REPLICAS}/pull-times/999999999999/user/scanners/trivy": SCANNER,
+    }
+    assert not deployed().of("PullTimeUpdateExclusion")
+
+
+def test_a_role_named_twice_is_excluded_once() -> None:
+    done = deployed(registries={"pullTimeExclusions": ["ecr-estate-audit", AUDIT[ARTIFACTS]]})
+    assert sum(each == AUDIT[ARTIFACTS] for each in exclusions(done).values()) == 2
+    assert len([name for name in exclusions(done) if name.startswith(SOURCE)]) == 1
+
+
+STANDS = {"list_pull_time_update_exclusions": {"pullTimeUpdateExclusions": [SCANNER]}}
+
+
+def test_an_exclusion_of_other_hands_is_left_alone_and_said() -> None:
+    done = deployed(registries=QUIET, aws=STANDS)
+    assert set(exclusions(done).values()) == set(AUDIT.values())
+    assert any(SCANNER in line and "by other hands" in line for line in done.log)
+    assert f"pullTimes/{SCANNER}" not in done.outputs["ledger"]["registries"][SOURCE]
+    again = deployed(done, registries=QUIET, aws=STANDS)
+    assert exclusions(again) == exclusions(done)
+
+
+def test_an_exclusion_of_other_hands_is_taken_up_where_the_registry_is_adopted() -> None:
+    first = deployed(registries=QUIET, aws=STANDS)
+    done = deployed(first, registries={**QUIET, "adopted": [SOURCE]}, aws=STANDS)
+    taken = done.of("PullTimeUpdateExclusion")[
+        f"{SOURCE}/pull-times/999999999999/user/scanners/trivy"
+    ]
+    assert taken.imported == f"{SCANNER}@eu-west-1"
+    after = deployed(done, registries=QUIET, aws=STANDS)
+    assert SCANNER in exclusions(after).values(), "an adopted one stays adopted"
+
+
+def test_what_a_killed_deployment_had_excluded_is_its_own() -> None:
+    name = f"{SOURCE}/pull-times/999999999999/user/scanners/trivy"
+    urn = f"urn:pulumi:test::ecr-estate::{EXCLUSION}::{name}"
+    state = {urn: {"type": EXCLUSION, "outputs": {"principalArn": SCANNER}}}
+    done = deployed(registries=QUIET, aws=STANDS, state=state)
+    assert name in exclusions(done)
+    assert not done.of("PullTimeUpdateExclusion")[name].imported
+
+
+def test_what_this_stack_has_excluded_is_not_asked_for_again() -> None:
+    first = deployed(registries=QUIET)
+    refused = {"list_pull_time_update_exclusions": {"pullTimeUpdateExclusions": [*AUDIT.values()]}}
+    assert exclusions(deployed(first, registries=QUIET, aws=refused)) == exclusions(first)
+
+
+def test_more_exclusions_than_ecr_takes_are_refused_with_those_of_other_hands() -> None:
+    others = [f"arn:aws:iam::{ARTIFACTS}:role/scanner-{number}" for number in range(99)]
+    standing = {"list_pull_time_update_exclusions": {"pullTimeUpdateExclusions": others}}
+    with pytest.raises(pulumi.RunError, match="101 roles and users are excluded from pull times"):
+        deployed(registries=QUIET, aws=standing)
+
+
+@pytest.mark.parametrize(
+    ("puller", "said"),
+    [
+        (f"arn:aws:iam::{ARTIFACTS}:root", "is not the name of an IAM role"),
+        (f"arn:aws:sts::{ARTIFACTS}:assumed-role/audit/session", "is not the name of an IAM role"),
+        (f"arn:aws:iam::{ARTIFACTS}:role/{'x' * 200}", "at most 200 characters"),
+        ("arn:aws-cn:iam::999999999999:role/audit", "is not in the partition aws"),
+        ("audit*", "is not the name of an IAM role"),
+    ],
+)
+def test_who_cannot_be_excluded_is_refused_in_the_settings(puller: str, said: str) -> None:
+    with pytest.raises(pulumi.RunError, match=said):
+        deployed(registries={"pullTimeExclusions": [puller]})
+
+
+DELETING = {
+    "destinations": [{"region": "eu-west-1", "registryId": LAMBDA}],
+    "repositoryFilters": [{"filter": "ap", "filterType": "PREFIX_MATCH"}],
+    "deleteReplication": {"enabled": True},
+}
+
+
+def replicating(*rules: dict[str, Any]) -> dict[str, Any]:
+    return {"describe_registry": {"replicationConfiguration": {"rules": list(rules)}}}
+
+
+def test_delete_replication_is_said_though_the_provider_does_not_see_it() -> None:
+    first = deployed()
+    done = deployed(first, aws=replicating(DELETING))
+    (line,) = [each for each in done.log if "delete replication is on" in each]
+    assert f"deleted in {REPLICAS} as well, from 1 replicas (api)" in line
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {**DELETING, "deleteReplication": {"enabled": False}},
+        {key: value for key, value in DELETING.items() if key != "deleteReplication"},
+        {**DELETING, "repositoryFilters": [{"filter": "web", "filterType": "PREFIX_MATCH"}]},
+        {**DELETING, "destinations": [{"region": "us-east-1", "registryId": LAMBDA}]},
+    ],
+)
+def test_a_rule_that_deletes_in_no_replica_is_not_said(rule: dict[str, Any]) -> None:
+    done = deployed(deployed(), aws=replicating(rule))
+    assert not any("delete replication" in each for each in done.log)

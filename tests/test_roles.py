@@ -58,6 +58,14 @@ def test_a_preview_may_change_nothing_and_touch_no_image(changes: dict[str, Any]
         (with_replicas(), {"ecr:PutReplicationConfiguration", "iam:CreateServiceLinkedRole"}),
         ({"registryPolicyScope": "V2"}, {"ecr:PutAccountSetting"}),
         ({"retire": ["old"]}, {"ecr:DeleteRepository", "ecr:ListImages"}),
+        (
+            {"registries": {"pullTimeExclusions": ["ecr-estate-audit"]}},
+            {
+                "ecr:DeregisterPullTimeUpdateExclusion",
+                "ecr:ListPullTimeUpdateExclusions",
+                "ecr:RegisterPullTimeUpdateExclusion",
+            },
+        ),
         ({"images": {"count": True}}, {"ecr:ListImages"}),
         (ALERTS, {"sns:CreateTopic", "events:PutRule", "kms:CreateKey"}),
         (PUSH, {"iam:CreateRole", "iam:PutRolePolicy"}),

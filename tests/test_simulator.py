@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecr.errors import EstateError
+from ecr.images import text as images_text
 from ecr.images.image import Image, StorageClass
+from ecr.images.text import read_images
 from ecr.lifecycle.policy import Action, CountType, Policy, Rule, TagStatus
 from ecr.lifecycle.simulator import (
     DAY,
@@ -21,7 +23,6 @@ from ecr.lifecycle.simulator import (
     Verdict,
     described,
     explain,
-    read_images,
     simulate,
     without_their_images,
 )
@@ -507,8 +508,16 @@ DETAIL = {
         json.dumps(DETAIL),
         json.dumps({"imageDetails": [DETAIL]}, indent=4),
         "\ufeff" + json.dumps({"imageDetails": [DETAIL]}),
+        json.dumps({"imageDetails": [DETAIL], "nextToken": "more"}),
+        json.dumps({"nextToken": "more", "imageDetails": [DETAIL]}),
     ],
-    ids=["json lines", "aws ecr describe-images", "as Windows saves it"],
+    ids=[
+        "json lines",
+        "aws ecr describe-images",
+        "as Windows saves it",
+        "with another key",
+        "with another key before",
+    ],
 )
 def test_images_are_read_in_amazons_own_keys(text: str) -> None:
     (read,) = read_images(text.splitlines(keepends=True), "it")["api"]
@@ -544,6 +553,41 @@ def test_what_is_no_image_is_reported_with_its_place(text: str, said: str) -> No
     with pytest.raises(EstateError) as refused:
         read_images(text.splitlines(keepends=True), "images.json")
     assert said in refused.value.offences[0]
+
+
+@pytest.mark.parametrize("piece", [1, 2, 3, 7])
+def test_images_are_read_alike_wherever_the_text_is_cut(
+    monkeypatch: pytest.MonkeyPatch, piece: int
+) -> None:
+    monkeypatch.setattr(images_text, "_PIECE", piece)
+    details = [{**DETAIL, "imageDigest": f"sha256:{number}"} for number in range(20)]
+    for indent in (None, 4):
+        printed = json.dumps({"imageDetails": details}, indent=indent)
+        (read,) = read_images(printed.splitlines(keepends=True), "it").values()
+        assert [each.digest for each in read] == [each["imageDigest"] for each in details]
+        (read,) = read_images(iter(printed), "it, a character at a time").values()
+        assert len(read) == 20
+    assert read_images(['{"imageDetails": []}'], "it") == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"imageDetails": [' + json.dumps(DETAIL),
+        '{"imageDetails": [' + json.dumps(DETAIL) + "]",
+        '{"imageDetails": [' + json.dumps(DETAIL) + ",]}",
+        '{"imageDetails": [,' + json.dumps(DETAIL) + "]}",
+        '{"imageDetails": [' + json.dumps(DETAIL) + json.dumps(DETAIL) + "]}",
+        '{"imageDetails": [' + json.dumps(DETAIL) + "]} {}",
+        '{"imageDetails": [' + json.dumps(DETAIL) + '], "imageDetails": [1]}',
+        '{"imageDetails": {}}',
+        '{"imageDetails": [' + "[" * 100_000,
+    ],
+)
+def test_a_document_that_is_cut_off_or_no_json_is_refused(text: str) -> None:
+    with pytest.raises(EstateError) as refused:
+        read_images(text.splitlines(keepends=True), "images.json")
+    assert "line 1: give the output" in refused.value.offences[0]
 
 
 def test_signatures_that_go_before_their_image_are_found() -> None:

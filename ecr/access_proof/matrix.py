@@ -36,6 +36,10 @@ ACTIONS: Mapping[str, tuple[str, ...]] = {
     "delete the image repository": ("ecr:DeleteRepository",),
     "change its policy": ("ecr:DeleteRepositoryPolicy", "ecr:SetRepositoryPolicy"),
     "change its lifecycle policy": ("ecr:DeleteLifecyclePolicy", "ecr:PutLifecyclePolicy"),
+    "exclude somebody from pull times": (
+        "ecr:DeregisterPullTimeUpdateExclusion",
+        "ecr:RegisterPullTimeUpdateExclusion",
+    ),
     "fill it by replication": ("ecr:ReplicateImage",),
     "create it by replication": ("ecr:CreateRepository",),
 }

@@ -456,6 +456,7 @@ def audit_policy(registry: Registry) -> dict[str, Any]:
     everything = f"arn:{registry.partition}:ecr:*:{registry.account}:repository/*"
     return policy(
         allow("Images", images, everything),
+        allow("Replication", ["ecr:DescribeRegistry"], "*"),
         allow("Workloads", ["ecs:Describe*", "ecs:List*", *functions], "*"),
     )
 

@@ -69,6 +69,11 @@ def announce(inventory: Inventory, plan: EstatePlan) -> None:
                 for each in plan.waiting_settings
             )
         )
+    if plan.deletions:
+        pulumi.log.warn(
+            "Registries replicate deletions, which this program switches on nowhere:\n"
+            + _listed(map(str, plan.deletions))
+        )
     notes = (*inventory.notes, *plan.notes)
     if notes:
         pulumi.log.warn("Please note:\n" + _listed(notes))

@@ -122,6 +122,8 @@ def declare_registries(
                     ),
                 )
             )
+        for principal in plan.exclusions:
+            _declare_exclusion(plan, principal, provider)
         if "scanning" not in plan.alone or "scanning" in plan.left:
             _declare_scanning(plan, _once(plan, "scanning", provider, "scanType", "rules"))
         if plan.own_replication or "replication" in plan.left:
@@ -145,6 +147,22 @@ def _once(
         provider=provider,
         ignore_changes=list(properties) if left else None,
         retain_on_delete=left or None,
+    )
+
+
+def _declare_exclusion(plan: RegistryPlan, principal: str, provider: aws.Provider) -> None:
+    # An ARN has two colons side by side, by which an engine's name would be read wrongly.
+    account, who = principal.split(":", 5)[4:]
+    aws.ecr.PullTimeUpdateExclusion(
+        f"{plan.registry.key}/pull-times/{account}/{who}",
+        region=plan.registry.region,
+        principal_arn=principal,
+        opts=pulumi.ResourceOptions(
+            provider=provider,
+            import_=f"{principal}@{plan.registry.region}"
+            if principal in plan.found_exclusions
+            else None,
+        ),
     )
 
 

@@ -150,6 +150,7 @@ def _facts(given: object) -> dict[str, Any]:
                 "changes": summary(given.changes),
                 "waitingSettings": [each.described() for each in given.waiting_settings],
                 "standing": [asdict(each) for each in given.standing if each.kind != "push role"],
+                "replicatedDeletions": [each.described() for each in given.deletions],
             }
     return {}
 

@@ -18,6 +18,7 @@ from ecr.engine.types import (
     ALERT_RULE,
     ALERT_TOPIC,
     IDENTITY_PROVIDER,
+    PULL_TIME_EXCLUSION,
     REGISTRY_POLICY,
     REPLICATION_CONFIGURATION,
     ROLE,
@@ -27,10 +28,25 @@ from ecr.errors import EstateError
 from ecr.ledger.ledger import Ledger
 from ecr.plan.access.push_roles import provider_arn
 from ecr.plan.alerts import KEY_TAGS, RULES, topic_arn
-from ecr.plan.architectures import architecture_of, configured_registries
+from ecr.plan.architectures import architecture_of, configured_registries, source_registries
 from ecr.plan.keys import chosen_keys, standing_key
-from ecr.plan.model import Observed, StandingAlerts, StandingKey, StandingSettings
-from ecr.plan.registry_settings import SCOPE, canonical, to_ask
+from ecr.plan.model import (
+    DeletionRule,
+    Observed,
+    StandingAlerts,
+    StandingExclusions,
+    StandingKey,
+    StandingSettings,
+)
+from ecr.plan.registry_settings import (
+    SCOPE,
+    canonical,
+    deletion_rules,
+    excluded_by_us,
+    pullers,
+    replicates,
+    to_ask,
+)
 from ecr.registry.registry import Registry
 from ecr.settings.models import RegistrySetting, Settings
 
@@ -86,8 +102,10 @@ async def observe_beside(
     is found then.
     """
     state = once(state)
-    registries, roles, audiences, alerts, keys = await asyncio.gather(
+    registries, exclusions, deletions, roles, audiences, alerts, keys = await asyncio.gather(
         read_settings(ask, state, settings, ledger),
+        read_exclusions(ask, state, settings, ledger),
+        read_deletions(ask, settings, ledger),
         read_roles(ask, state, settings),
         read_audiences(ask, state, settings),
         read_alerts(ask, state, settings, ledger, every=every),
@@ -96,6 +114,8 @@ async def observe_beside(
     return replace(
         observed,
         registries=registries,
+        exclusions=exclusions,
+        deletions=deletions,
         roles=roles,
         audiences=audiences,
         alerts=alerts,
@@ -165,6 +185,52 @@ async def read_settings(
         return registry, StandingSettings(dict(zip(asked, found, strict=True)), held)
 
     return dict(await asyncio.gather(*(look(*each) for each in wanted.items())))
+
+
+async def read_exclusions(
+    ask: Ask, state: ReadState, settings: Settings, ledger: Ledger
+) -> dict[Registry, StandingExclusions]:
+    """Read whose pulls leave no time, where some that are wanted are not known to be this stack's."""
+    if not ledger.shard.owns_registry_settings:
+        return {}
+    asked = [
+        registry
+        for registry in configured_registries(settings)
+        if set(pullers(registry, settings)) - excluded_by_us(registry, ledger)
+    ]
+    if not asked:
+        return {}
+    held = [
+        (urn.rpartition("::")[2], (each.get("outputs") or {}).get("principalArn", ""))
+        for urn, each in (await state()).items()
+        if each["type"] == PULL_TIME_EXCLUSION
+    ]
+
+    async def look(registry: Registry) -> StandingExclusions:
+        answer = await ask("ecr", "list_pull_time_update_exclusions", registry, {})
+        within = f"{registry.key}/"
+        return StandingExclusions(
+            frozenset((answer or {}).get("pullTimeUpdateExclusions", ())),
+            frozenset(principal for name, principal in held if name.startswith(within)),
+        )
+
+    return dict(zip(asked, await asyncio.gather(*map(look, asked)), strict=True))
+
+
+async def read_deletions(ask: Ask, settings: Settings, ledger: Ledger) -> tuple[DeletionRule, ...]:
+    """Return the rules that replicate deletions, of each registry that fills replicas.
+
+    They are asked for each time: the AWS provider does not see them, so no preview or refresh does.
+    """
+    if not ledger.shard.owns_registry_settings:
+        return ()
+    asked = [each for each in source_registries(settings) if replicates([each], settings)]
+    answers = await asyncio.gather(*(ask("ecr", "describe_registry", each, {}) for each in asked))
+    return tuple(
+        rule
+        for source, answer in zip(asked, answers, strict=True)
+        for rule in deletion_rules(source, answer or {})
+    )
 
 
 async def read_roles(ask: Ask, state: ReadState, settings: Settings) -> dict[str, str]:

@@ -7,6 +7,7 @@ REGISTRY_POLICY = "aws:ecr/registryPolicy:RegistryPolicy"
 REPLICATION_CONFIGURATION = "aws:ecr/replicationConfiguration:ReplicationConfiguration"
 SCANNING = "aws:ecr/registryScanningConfiguration:RegistryScanningConfiguration"
 ACCOUNT_SETTING = "aws:ecr/accountSetting:AccountSetting"
+PULL_TIME_EXCLUSION = "aws:ecr/pullTimeUpdateExclusion:PullTimeUpdateExclusion"
 IDENTITY_PROVIDER = "aws:iam/openIdConnectProvider:OpenIdConnectProvider"
 ALERT_KEY = "aws:kms/key:Key"
 ALERT_TOPIC = "aws:sns/topic:Topic"
@@ -22,6 +23,7 @@ TYPE_WORDS = {
     REPLICATION_CONFIGURATION: "replication of",
     SCANNING: "scanning of",
     ACCOUNT_SETTING: "registry policy scope of",
+    PULL_TIME_EXCLUSION: "exclusion from pull times",
     ROLE: "push role",
     "aws:iam/rolePolicy:RolePolicy": "policy of the push role",
     IDENTITY_PROVIDER: "identity provider",

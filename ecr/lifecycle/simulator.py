@@ -1,8 +1,7 @@
 """What a lifecycle policy does to images, today and in the days to come, and why.
 
-Owns the evaluation of a policy as Amazon describes it, and the reading of images from what
-`aws ecr describe-images` prints. Reads nothing by itself, and never deletes anything. Needs only the
-standard library, so that it runs wherever Python does, a browser included.
+Owns the evaluation of a policy as Amazon describes it. Reads nothing by itself, and never deletes
+anything. Needs only the standard library, so that it runs wherever Python does, a browser included.
 
 The rules of the evaluation (Amazon ECR User Guide, "Lifecycle policy evaluation rules"): every rule
 identifies images over the whole inventory of its storage class; an image can be acted on by the first
@@ -15,19 +14,16 @@ on: see `Doubt`.
 O(n log n) for n images, and O(n) more for each day on which a rule that counts has something to do.
 """
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from math import floor
 from operator import itemgetter
 from typing import Any, Literal, NamedTuple
 
-from ecr.errors import EstateError
 from ecr.images.family import Families, companion_of
-from ecr.images.image import Image, StorageClass, as_text, image_of
+from ecr.images.image import Image, StorageClass
 from ecr.lifecycle.policy import Action, Policy, Rule
 
 MOST_DAYS = 3_650
@@ -552,81 +548,3 @@ def _met_by_any(pattern: str) -> Callable[[tuple[str, ...]], bool]:
         return False
 
     return matches
-
-
-def read_images(text: Iterable[str], source: str) -> dict[str, list[Image]]:
-    """Read images by image repository. ``source`` names the text in errors.
-
-    Takes what `aws ecr describe-images` prints, or the entries of its imageDetails one a line (JSON
-    Lines). Beyond Amazon's keys an entry may have `parts`, the digests of a manifest list's images.
-    Entries without a repositoryName are of the image repository "". Raises EstateError.
-    """
-    found = _read_all(text, source)
-    for name, images in found.items():
-        if len({image.digest for image in images}) < len(images):
-            raise EstateError(f"{source} has an image twice.", [_twins(name, images)])
-    return found
-
-
-def _twins(name: str, images: Sequence[Image]) -> str:
-    seen: dict[str, int] = {}
-    for number, image in enumerate(images, 1):
-        if image.digest in seen:
-            break
-        seen[image.digest] = number
-    which = f"images {seen[image.digest]} and {number}" + (f" of {name}" if name else "")
-    return f"{which} are both {image.digest}; give each registry's images by themselves"
-
-
-def _read_all(text: Iterable[str], source: str) -> dict[str, list[Image]]:
-    lines = iter(text)
-    first = next((line for line in lines if line.strip("\ufeff \t\r\n")), "").removeprefix("\ufeff")
-    try:
-        whole = json.loads(first)
-    except (ValueError, RecursionError):
-        whole = None
-    found: dict[str, list[Image]] = defaultdict(list)
-    if isinstance(whole, dict) and "imageDigest" in whole:
-        for number, line in enumerate(chain([first], lines), 1):
-            if line.strip():
-                _read_one(line, f"line {number}", source, found)
-        return dict(found)
-    try:
-        whole = json.loads("".join(chain([first], lines)))
-        details = whole["imageDetails"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        details = None
-    if not isinstance(details, list):
-        raise EstateError(
-            f"{source} holds no images.",
-            [
-                (
-                    "line 1: give the output of `aws ecr describe-images --output json`, or one entry "
-                    "of its imageDetails a line"
-                )
-            ],
-        )
-    for number, detail in enumerate(details, 1):
-        _read_one(detail, f"image {number}", source, found)
-    return dict(found)
-
-
-def _read_one(
-    entry: str | Mapping[str, Any], place: str, source: str, found: dict[str, list[Image]]
-) -> None:
-    try:
-        detail = json.loads(entry) if isinstance(entry, str) else entry
-        found[as_text(detail.get("repositoryName", ""))].append(image_of(detail))
-    except KeyError as missing:
-        raise _no_image(source, f"{place}: {missing.args[0]} is missing; add it") from None
-    except json.JSONDecodeError as wrong:
-        said = f"is not JSON, from its character {wrong.pos + 1} on"
-        raise _no_image(source, f"{place}: {said}; write an entry a line") from None
-    except (AttributeError, OverflowError, RecursionError):
-        raise _no_image(source, f"{place}: is no entry of imageDetails; remove it") from None
-    except (ValueError, TypeError) as wrong:
-        raise _no_image(source, f"{place}: {wrong}; correct it") from None
-
-
-def _no_image(source: str, offence: str) -> EstateError:
-    return EstateError(f"{source} holds an entry that is no image.", [offence])

@@ -63,7 +63,13 @@ from ecr.plan.namespaces import namespace_of
 from ecr.plan.naming import why_refused
 from ecr.plan.overrides import is_for, selects
 from ecr.plan.owners import with_owners
-from ecr.plan.registry_settings import holds_after, own_rules, settle_registry
+from ecr.plan.registry_settings import (
+    exclusions_left_alone,
+    holds_after,
+    own_rules,
+    replicated_deletions,
+    settle_registry,
+)
 from ecr.plan.replication import replication_rules
 from ecr.plan.services import Service
 from ecr.registry.registry import Placement, Registry
@@ -185,6 +191,7 @@ def build_plan(
         push_roles=push_roles,
         identity_providers=providers,
         found_providers=providers if observed.audiences else (),
+        deletions=tuple(replicated_deletions(observed.deletions, image_repositories)),
         namespaces={
             name: namespace_policy(name, sources) for name in sorted(settings.namespaces.known)
         },
@@ -196,6 +203,7 @@ def build_plan(
             *observed.notes,
             *owner_notes,
             *check_keys(image_repositories, observed),
+            *exclusions_left_alone(registries, settings),
         ),
         standing=standing,
         deselected=Counter(inventory.deselected.values()),

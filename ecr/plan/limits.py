@@ -39,6 +39,9 @@ SCAN_FILTERS = 100
 EXCLUSIONS = 5
 """Filters that immutability leaves out (Amazon ECR API Reference, PutImageTagMutability)."""
 
+PULL_TIME_EXCLUSIONS = 100
+"""Exclusions from pull times (Amazon ECR User Guide, "Pull-time update exclusions")."""
+
 NEAR = 0.8
 """The part of a limit from which on a plan says that it is near."""
 
@@ -170,6 +173,13 @@ def _of_registries(registries: Iterable[RegistryPlan]) -> Iterator[_Use]:
             len({each for rule in plan.own_replication for each in rule.destinations}),
             MAX_DESTINATIONS,
             "list fewer accounts and Regions under lambdaReplicas.accounts",
+        )
+        yield _Use(
+            where,
+            "{} roles and users are excluded from pull times, those of other hands among them",
+            len({*plan.exclusions, *plan.other_exclusions}),
+            PULL_TIME_EXCLUSIONS,
+            "name fewer under registries.pullTimeExclusions",
         )
 
 

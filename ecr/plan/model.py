@@ -3,12 +3,15 @@
 from collections.abc import Container, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from ecr.errors import Guard
 from ecr.ledger.ledger import Ledger, LedgerState
 from ecr.registry.registry import Placement, Registry
 from ecr.settings.models import RegistrySetting
+
+MENTIONED = 5
+"""Replicas that a message names; it says how many there are."""
 
 PUSH_ROLE_PATH = "/ecr-estate/"
 """The path of push roles, by which a policy can name them all."""
@@ -35,6 +38,29 @@ class StandingSettings:
 
     now: Mapping[RegistrySetting, str | None] = field(default_factory=dict)
     held: AbstractSet[RegistrySetting] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class StandingExclusions:
+    """Whose pulls leave no time in one registry, by ARN, and those among them that the engine's state holds."""
+
+    now: AbstractSet[str] = frozenset()
+    held: AbstractSet[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class DeletionRule:
+    """A replication rule that stands and replicates deletions. No prefix at all means every name."""
+
+    source: Registry
+    destinations: tuple[Registry, ...]
+    prefixes: tuple[str, ...] = ()
+
+    def reaches(self, placement: Placement) -> bool:
+        """Return whether what the source deletes goes in this image repository too."""
+        return placement.registry in self.destinations and (
+            not self.prefixes or placement.name.startswith(self.prefixes)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +129,9 @@ class Observed:
     one could not be. ``templates`` are of what GitHub makes the subjects of a repository's tokens, by its
     id, where its push role is not in the state and GitHub says so; ``notes`` is what an operator should
     know of the reading. ``registries``
-    are the settings of registries that the ledger does not call this stack's own. ``roles`` are
+    are the settings of registries that the ledger does not call this stack's own, and ``exclusions``
+    those from pull times, where some that are wanted are not this stack's. ``deletions`` are replication
+    rules that stand and replicate deletions. ``roles`` are
     the paths, by name, of roles that are called as push roles are; ``audiences`` are those of GitHub's
     identity provider, None where there is none; ``alerts`` are by registry: all three only of what
     stands in AWS and not in the engine's state. ``keys`` are those of the settings, by registry. ``reads`` counts the questions.
@@ -118,6 +146,8 @@ class Observed:
     templates: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     registries: Mapping[Registry, StandingSettings] = field(default_factory=dict)
+    exclusions: Mapping[Registry, StandingExclusions] = field(default_factory=dict)
+    deletions: tuple[DeletionRule, ...] = ()
     roles: Mapping[str, str] = field(default_factory=dict)
     audiences: tuple[str, ...] | None = None
     alerts: Mapping[Registry, StandingAlerts] = field(default_factory=dict)
@@ -191,7 +221,9 @@ class RegistryPlan:
 
     ``scan_on_push`` are the filters of a second scanning rule, beside that of ``scan_frequency``.
     ``alone`` are settings that are left as they stand, ``left`` those among them that the engine's state
-    holds, and ``waiting`` those of other hands that wait to be adopted.
+    holds, and ``waiting`` those of other hands that wait to be adopted. ``exclusions`` are the ARNs of
+    those whose pulls leave no time, ``found_exclusions`` those among them that stand and are taken up, and
+    ``other_exclusions`` those of other hands, which are left alone.
     """
 
     registry: Registry
@@ -206,6 +238,9 @@ class RegistryPlan:
     alone: AbstractSet[RegistrySetting] = frozenset()
     left: AbstractSet[RegistrySetting] = frozenset()
     waiting: tuple["WaitingSetting", ...] = ()
+    exclusions: tuple[str, ...] = ()
+    found_exclusions: AbstractSet[str] = frozenset()
+    other_exclusions: AbstractSet[str] = frozenset()
 
     def scanning_rules(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Yield the scanning rules, each as its frequency and its filters."""
@@ -308,6 +343,35 @@ class Bleed:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplicatedDeletion:
+    """What a source registry deletes goes in these replicas of a destination too, by their names."""
+
+    source: Registry
+    destination: Registry
+    names: tuple[str, ...]
+
+    def described(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return {
+            "source": self.source.key,
+            "destination": self.destination.key,
+            "replicas": list(self.names),
+            "means": str(self),
+        }
+
+    def __str__(self) -> str:
+        """Return what it means, and what to do."""
+        rest = len(self.names) - MENTIONED
+        named = ", ".join(self.names[:MENTIONED]) + (f" and {rest} more" if rest > 0 else "")
+        return (
+            f"{self.source.key}: delete replication is on; what expires, is deleted or loses its last tag "
+            f"there is deleted in {self.destination.key} as well, from {len(self.names)} replicas "
+            f"({named}), whatever their own policies protect; put the replication rules again without "
+            "deleteReplication"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class AlertRule:
     """One EventBridge rule. ``pattern`` is JSON; ``paths`` are the placeholders of ``template``."""
 
@@ -386,6 +450,7 @@ class EstatePlan:
     found_providers: tuple[Registry, ...] = ()
     namespaces: Mapping[str, str] = field(default_factory=dict)
     standing: tuple[Standing, ...] = ()
+    deletions: tuple[ReplicatedDeletion, ...] = ()
     notes: tuple[str, ...] = ()
     deselected: Mapping[str, int] = field(default_factory=dict)
     stages: tuple[str, ...] = ()

@@ -6,6 +6,7 @@ written over before somebody has adopted it. Reads nothing.
 """
 
 import json
+from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -13,9 +14,13 @@ from typing import Any
 from ecr.ledger.ledger import Hold, Ledger
 from ecr.plan.architectures import architecture_of, artifacts_registry, source_registries
 from ecr.plan.model import (
+    DeletionRule,
+    ImageRepository,
     Observed,
     RegistryPlan,
+    ReplicatedDeletion,
     ReplicationRule,
+    StandingExclusions,
     StandingSettings,
     WaitingSetting,
 )
@@ -59,12 +64,94 @@ def replicates(sources: Container[Registry], settings: Settings) -> bool:
     return bool(stages) and bool(wanted & {None, *stages})
 
 
+def deletion_rules(source: Registry, answer: Mapping[str, Any]) -> Iterator[DeletionRule]:
+    """Yield the rules of a registry that replicate deletions, from ECR's answer to DescribeRegistry.
+
+    A rule that does not name them replicates none (Amazon ECR API Reference, "ReplicationRule").
+    """
+    for rule in (answer.get("replicationConfiguration") or {}).get("rules", ()):
+        if (rule.get("deleteReplication") or {}).get("enabled"):
+            yield DeletionRule(
+                source,
+                tuple(
+                    Registry(each["registryId"], each["region"]) for each in rule["destinations"]
+                ),
+                tuple(each["filter"] for each in rule.get("repositoryFilters") or ()),
+            )
+
+
+def replicated_deletions(
+    rules: Iterable[DeletionRule], image_repositories: Iterable[ImageRepository]
+) -> Iterator[ReplicatedDeletion]:
+    """Yield, a source and a destination at a time, the image repositories that lose what a source deletes."""
+    reached: dict[tuple[Registry, Registry], set[str]] = defaultdict(set)
+    held = [each.placement for each in image_repositories]
+    for rule in rules:
+        for placement in held:
+            if rule.reaches(placement):
+                reached[rule.source, placement.registry].add(placement.name)
+    for (source, destination), names in sorted(reached.items()):
+        yield ReplicatedDeletion(source, destination, tuple(sorted(names)))
+
+
 def own_rules(source: Registry, settings: Settings) -> Iterator[ReplicationRule]:
     """Yield the replication rules of the settings' own, of one source registry."""
     for rule in settings.replication.rules:
         begins = Registry.parse(rule.source) if rule.source else artifacts_registry(settings)
         if begins == source:
             yield ReplicationRule(tuple(map(Registry.parse, rule.destinations)), rule.prefixes)
+
+
+def pullers(registry: Registry, settings: Settings) -> tuple[str, ...]:
+    """Return the ARNs of those whose pulls are to leave no time in a registry."""
+    own = f"arn:{registry.partition}:iam::{registry.account}:role/"
+    return tuple(
+        dict.fromkeys(
+            each if each.startswith("arn:") else f"{own}{each}"
+            for each in settings.registries.pull_time_exclusions
+        )
+    )
+
+
+def exclusion_key(principal: str) -> str:
+    """Return what the ledger calls the exclusion of a principal, among what it has of a registry."""
+    return f"pullTimes/{principal}"
+
+
+def excluded_by_us(registry: Registry, ledger: Ledger) -> frozenset[str]:
+    """Return the ARNs of those whom this stack has excluded from pull times in a registry."""
+    held = (ledger.registries or {}).get(registry.key, {})
+    return frozenset(
+        each.removeprefix("pullTimes/") for each in held if each.startswith("pullTimes/")
+    )
+
+
+def _with_exclusions(
+    plan: RegistryPlan, settings: Settings, ledger: Ledger, observed: Observed
+) -> RegistryPlan:
+    """Return the plan with the exclusions from pull times: all that are wanted, but those of other hands."""
+    wanted = pullers(plan.registry, settings)
+    standing = observed.exclusions.get(plan.registry, StandingExclusions())
+    foreign = standing.now - standing.held - excluded_by_us(plan.registry, ledger)
+    adopting = plan.registry.key in settings.registries.adopted
+    return replace(
+        plan,
+        exclusions=tuple(each for each in wanted if adopting or each not in foreign),
+        found_exclusions=foreign & frozenset(wanted) if adopting else frozenset(),
+        other_exclusions=foreign - frozenset(wanted) if adopting else foreign,
+    )
+
+
+def exclusions_left_alone(plans: Iterable[RegistryPlan], settings: Settings) -> Iterator[str]:
+    """Yield what is to be said of exclusions that are wanted and stand by other hands."""
+    for plan in plans:
+        wanted = pullers(plan.registry, settings)
+        if left := [each for each in wanted if each in plan.other_exclusions]:
+            yield (
+                f"registry {plan.registry.key}: pulls of {', '.join(left)} are excluded from pull times "
+                "already, by other hands; they stay so, also when the setting goes, unless "
+                "registries.adopted names the registry"
+            )
 
 
 def to_ask(registry: Registry, settings: Settings, ledger: Ledger) -> tuple[RegistrySetting, ...]:
@@ -102,9 +189,10 @@ def settle_registry(
         if (hold := ledger.hold(key, setting))
         and (setting in alone or (hold == "left" and setting not in planned))
     }
-    return replace(
+    settled = replace(
         plan, alone=frozenset(alone | left), left=frozenset(left), waiting=tuple(waiting)
     )
+    return _with_exclusions(settled, settings, ledger, observed)
 
 
 def holds_after(plans: Iterable[RegistryPlan]) -> dict[str, dict[str, Hold]]:
@@ -117,6 +205,7 @@ def holds_after(plans: Iterable[RegistryPlan]) -> dict[str, dict[str, Hold]]:
                 for setting, _ in written_settings(plan)
                 if setting not in plan.alone
             },
+            **{exclusion_key(each): "managed" for each in plan.exclusions},
         }
         for plan in plans
     }

@@ -39,6 +39,7 @@ from ecr.settings.types import (
     Principal,
     PropertyName,
     PropertyValue,
+    PullerText,
     ReaderText,
     RefPattern,
     Region,
@@ -650,6 +651,9 @@ class Registries(SettingsModel):
     adopted: Distinct[RegistryKey] = ()
     """Registries, as ACCOUNT/REGION, whose settings of other hands are replaced by the planned ones, and
     topics and event rules that have the names of the alerts' too; see `python -m ecr adopt` first."""
+    pull_time_exclusions: Annotated[tuple[PullerText, ...], Field(max_length=100), EachOnce()] = ()
+    """Who only reads images, such as the roles of audits, admission and scanners: ECR records no time of
+    their pulls, in any registry. A name alone is the role of that name in each registry's own account."""
 
 
 class OwnReplication(SettingsModel):
@@ -992,6 +996,14 @@ class Settings(SettingsModel):
             (("access", "readers", number), reader)
             for number, reader in enumerate(self.access.readers)
             if reader.startswith("arn:")
+        )
+
+    @check
+    def _pullers_are_of_one_partition(self) -> Iterator[Contradiction]:
+        yield from self._of_other_partitions(
+            (("registries", "pull_time_exclusions", number), puller)
+            for number, puller in enumerate(self.registries.pull_time_exclusions)
+            if puller.startswith("arn:")
         )
 
     def _of_other_partitions(

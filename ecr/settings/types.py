@@ -152,6 +152,16 @@ RoleName = Annotated[
         "write the name alone, without arn:aws:iam::ACCOUNT:role/",
     ),
 ]
+PullerText = Annotated[
+    str,
+    Shape(
+        r"(?=.{1,200}$)(?:arn:aws(?:-[a-z]+)*:iam::[0-9]{12}:(?:role|user)/[A-Za-z0-9_+=,.@-]+"
+        r"(?:/[A-Za-z0-9_+=,.@-]+)*|[A-Za-z0-9_+=,.@-]{1,64})",
+        "the name of an IAM role, or the ARN of a role or user of at most 200 characters",
+        "write NAME, or arn:aws:iam::ACCOUNT:role/NAME",
+    ),
+]
+"""Who pulls without a trace (Amazon ECR API Reference, RegisterPullTimeUpdateExclusion, principalArn)."""
 KeyArn = Annotated[
     str,
     Shape(

@@ -66,6 +66,11 @@ class Registries:
             "aws_session_token": keys.get("SessionToken"),
         }
 
+    def client(self, service: str) -> Any:
+        """Give a client of another service, of the first account."""
+        keys = {"AccessKeyId": "AKIASANDBOX000000000", "SecretAccessKey": "any"}
+        return boto3.client(service, **self._settings(REGION, keys))  # type: ignore[call-overload]
+
     def password(self, account: str = ACCOUNT, region: str = REGION) -> str:
         (data,) = self.ecr(account, region).get_authorization_token()["authorizationData"]
         return base64.b64decode(data["authorizationToken"]).decode().partition(":")[2]

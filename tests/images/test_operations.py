@@ -12,6 +12,8 @@ import pytest
 
 from ecr.cli.main import main
 from ecr.ledger.ledger import Entry, Ledger
+from ecr.plan.lifecycle import lifecycle_document
+from ecr.settings.models import Lifecycle
 from sandbox.toolchain.tools import CRANE, ORAS
 from tests.builders import outputs_file
 from tests.images.conftest import REGION, Registries, built
@@ -219,6 +221,64 @@ def test_a_pinned_image_is_the_one_that_runs(estate: Estate) -> None:
     assert estate.tags(estate.second)[pin] == digest
     assert estate.registries.crane("digest", f"{address(SECOND)}:{pin}") == digest
     estate.registries.crane("validate", "--remote", f"{address(SECOND)}:{pin}")
+
+
+def test_push_promotion_and_audit_agree_on_an_image_of_several_platforms(
+    estate: Estate, capsys: pytest.CaptureFixture[str]
+) -> None:
+    layout = estate.registries.layout()
+    index = layout.index("both", "linux/amd64", "linux/arm64", provenance=True)
+    estate.registries.crane("push", layout.folder, f"{address(FIRST)}:v1.0.0")
+    assert estate.tags(estate.first) == {"v1.0.0": index}, "what was built is what the tag names"
+
+    entry = Entry(repository="checkout", service="checkout", state="active", since="2026-11-22")
+    outputs = estate.outputs(
+        ledger=Ledger({1: entry}).to_output(),
+        imageRepositories={"checkout": [address(FIRST), address(SECOND)]},
+        report={
+            "stages": ["dev", "prod"],
+            "registries": [f"{FIRST}/{REGION}", f"{SECOND}/{REGION}"],
+        },
+    )
+    promote = ["promote", "checkout", "--from", "dev", "--to", "prod", "--tag", "v1.0.0", "--json"]
+    role = f"arn:aws:iam::{FIRST}:role/{ROLE}"
+    options = ["--read-role", role, "--allow-unscanned", "--outputs", outputs]
+    assert main([*promote, *options]) == 0
+    assert index in capsys.readouterr().out
+    assert estate.tags(estate.second)["v1.0.0"] == index
+    assert estate.digests(estate.first) < estate.digests(estate.second)
+
+    manifest = json.loads(estate.registries.crane("manifest", f"{address(SECOND)}:v1.0.0"))
+    runs = manifest["manifests"][0]["digest"]
+    iam, functions, ecs = (_client(service) for service in ("iam", "lambda", "ecs"))
+    trust = {"Version": "2012-10-17", "Statement": []}
+    made = iam.create_role(RoleName="function", AssumeRolePolicyDocument=json.dumps(trust))
+    functions.create_function(
+        FunctionName="checkout",
+        PackageType="Image",
+        Role=made["Role"]["Arn"],
+        Code={"ImageUri": f"{address(SECOND)}@{runs}"},
+    )
+    ecs.create_cluster(clusterName="main")
+    definition = ecs.register_task_definition(
+        family="checkout",
+        containerDefinitions=[
+            {"name": "checkout", "image": f"{address(SECOND)}:v1.0.0", "memory": 64}
+        ],
+    )["taskDefinition"]["taskDefinitionArn"]
+    ecs.create_service(
+        cluster="main", serviceName="checkout", taskDefinition=definition, desiredCount=0
+    )
+    policy = lifecycle_document(Lifecycle.model_validate({"keepImages": 1, "companionsByTag": 0}))
+    estate.second.put_lifecycle_policy(repositoryName="checkout", lifecyclePolicyText=policy or "")
+    estate.registries.aws.world.clock.move(days=40)
+    estate.registries.log_in(SECOND)
+    capsys.readouterr()
+    assert main(["audit", "--outputs", outputs, "--role-name", ROLE, "--json"]) == 0
+    found = {each["imageDigest"]: each for each in json.loads(capsys.readouterr().out)}
+    assert found.keys() == {index, runs}, "the audit knows both by the digests that were pushed"
+    assert {each["state"] for each in found.values()} == {"safe"}
+    estate.registries.crane("validate", "--remote", f"{address(SECOND)}@{runs}")
 
 
 def _client(service: str) -> Any:

@@ -8,6 +8,7 @@ all of them checked before the first. It never moves or removes a tag.
 
 import argparse
 import json
+import math
 import shutil
 import subprocess
 import sys
@@ -36,10 +37,12 @@ from ecr.cli.table import table
 from ecr.errors import EstateError
 from ecr.images.image import Image
 from ecr.images.manifest import parse_manifest
-from ecr.lifecycle.fate import PACE, Fates, UseState
+from ecr.lifecycle.fate import PACE, Fate, Fates, UseState
 from ecr.lifecycle.policy import Policy, parse_policy
 from ecr.lifecycle.simulator import DAY, MOST_DAYS, entered, simulate
-from ecr.registry.registry import ImageReference, Registry
+from ecr.plan.model import DeletionRule
+from ecr.plan.registry_settings import deletion_rules
+from ecr.registry.registry import ImageReference, Placement, Registry
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
@@ -76,7 +79,11 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class ImageInUse:
-    """What becomes of an image in use. ``on`` is the ISO date on which it goes, if it does."""
+    """What becomes of an image in use. ``on`` is the ISO date on which it goes, if it does.
+
+    ``pin_at`` is where a tag would keep it: its own image repository, or the one whose deletions are
+    replicated there, or both.
+    """
 
     place: UsePlace
     digest: str
@@ -86,17 +93,12 @@ class ImageInUse:
     reason: str
     on: str | None = None
     doubt: str | None = None
+    pin_at: tuple[UsePlace, ...] = ()
 
     @property
     def pin(self) -> str:
         """Return the tag that would keep it: of the image's own digest, so that it never has to move."""
         return f"live-{self.digest.removeprefix('sha256:')[:12]}"
-
-    @property
-    def address(self) -> str:
-        """Return the image as a command takes it."""
-        registry, name = self.place
-        return f"{registry.key}/{name}@{self.digest}"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -292,16 +294,22 @@ def _pods(kubeconfig: Path) -> Iterator[Use]:
             for kind in ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses")
             for each in pod.get("status", {}).get(kind) or ()
         }
+        for volume in pod["spec"].get("volumes") or ():
+            if "image" in volume:
+                yield from _use(name, volume["image"].get("reference", ""))
         for kind in ("containers", "initContainers", "ephemeralContainers"):
             for container in pod["spec"].get(kind) or ():
                 # REPOSITORY@DIGEST names a manifest; a digest alone is that of a configuration.
-                _, manifest, digest = running.get(container["name"], "").rpartition("@")
+                said = running.get(container["name"], "")
+                _, manifest, digest = said.rpartition("@")
                 digest = digest.rpartition("://")[2]
                 known = digest if digest.startswith("sha256:") else ""
-                if manifest:
-                    yield from _use(name, container["image"], known)
+                named = container["image"]
+                if not manifest:
+                    yield from _use(name, named, image_id=known)
                 else:
-                    yield from _use(name, container["image"], image_id=known)
+                    # What a pod asks for may be an image id, or be of a registry that is mirrored.
+                    yield from _use(name, named if ImageReference.parse(named) else said, known)
 
 
 def _audit(
@@ -309,6 +317,7 @@ def _audit(
 ) -> tuple[list[ImageInUse], int]:
     """Return a finding for each image in use, and how many uses are of other registries."""
     places: dict[UsePlace, list[Use]] = defaultdict(list)
+    rules = [rule for each in registries for rule in _deletion_rules(access, each)]
     foreign = 0
     for use in used:
         if use.reference.registry in registries:
@@ -318,38 +327,118 @@ def _audit(
     findings = [
         finding
         for place, uses in sorted(places.items())
-        for finding in _findings(access, place, uses, days)
+        for finding in _findings(
+            access,
+            place,
+            uses,
+            days,
+            tuple(dict.fromkeys(each.source for each in rules if each.reaches(Placement(*place)))),
+        )
     ]
     return findings, foreign
 
 
-def _findings(access: Aws, place: UsePlace, uses: Sequence[Use], days: int) -> Iterator[ImageInUse]:
+def _deletion_rules(access: Aws, registry: Registry) -> list[DeletionRule]:
+    """Return the rules by which a registry's deletions go elsewhere; say where they cannot be read."""
+    try:
+        with aws_errors_as(f"reading the replication of {registry.key}"):
+            answer = access.ecr(registry).describe_registry()
+    except EstateError as error:
+        if not is_refusal(error, "AccessDeniedException"):
+            raise
+        sys.stderr.write(
+            f"{registry.key}: whether it replicates deletions is not known; allow ecr:DescribeRegistry\n"
+        )
+        return []
+    return list(deletion_rules(registry, answer))
+
+
+def _findings(
+    access: Aws, place: UsePlace, uses: Sequence[Use], days: int, sources: Sequence[Registry]
+) -> Iterator[ImageInUse]:
+    """Yield a finding for each image; ``sources`` are the registries whose deletions reach it here."""
     registry, name = place
     ecr = access.ecr(registry)
     images, policy = _held(ecr, place)
     configs = _pullable_configs(
-        ecr, name, images, {use.image_id for use in uses if use.image_id}
+        ecr, name, images, {use.image_id for use in uses if use.image_id and not use.reference.digest}
     )  # fmt: skip
     tagged = {tag: image.digest for image in images for tag in image.tags}
     users: dict[str, dict[str, None]] = defaultdict(dict)
     for use in uses:
         tag = use.reference.tag or "latest"
         digest = use.reference.digest or tagged.get(tag) or f"tag {tag}"
-        if use.image_id:
+        if use.image_id and not use.reference.digest:
             digest = configs.get(use.image_id, f"image id {use.image_id}")
         users[digest][use.who] = None
     now = time.time()
-    fates = Fates(images, policy, now=now, days=days)
-    if fates.need_parts(users):
-        images = with_parts(ecr, name, images)
-        fates = Fates(images, policy, now=now, days=days)
+    fates = _fates(ecr, name, images, policy, users, now=now, days=days)
+    above = {
+        source: _fates(access.ecr(source), name, *_held(access.ecr(source), (source, name)), users,
+                       now=now, days=days)
+        for source in sources
+    }  # fmt: skip
     tags = {image.digest: image.tags for image in images}
     for digest, who in sorted(users.items()):
-        fate = fates.of(digest)
+        own = fates.of(digest)
+        fate, deleted_by = _with_deletions(own, above, digest)
         on = None if fate.day is None or fate.state != "goes" else _date(now, fate.day)
+        pin_at = (*([place] if own.state == "goes" else ()), *((each, name) for each in deleted_by))
         yield ImageInUse(
-            place, digest, tags.get(digest, ()), tuple(who), fate.state, fate.reason, on, fate.doubt
+            place,
+            digest,
+            tags.get(digest, ()),
+            tuple(who),
+            fate.state,
+            fate.reason,
+            on,
+            fate.doubt,
+            pin_at,
         )
+
+
+def _fates(
+    ecr: "ECRClient",
+    name: str,
+    images: Sequence[Image],
+    policy: Policy,
+    digests: Iterable[str],
+    *,
+    now: float,
+    days: int,
+) -> Fates:
+    """Return the fates of images; manifests are read only where they decide."""
+    fates = Fates(images, policy, now=now, days=days)
+    if not fates.need_parts(digests):
+        return fates
+    return Fates(with_parts(ecr, name, images), policy, now=now, days=days)
+
+
+def _with_deletions(
+    own: Fate, above: Mapping[Registry, Fates], digest: str
+) -> tuple[Fate, list[Registry]]:
+    """Return the earlier of a replica's own fate and of deletions that reach it, and whose they are.
+
+    Replicated deletions ask for no shield of the replica (Amazon ECR User Guide, "Replicating image
+    deletions in Amazon ECR"). What the source has lost already is not deleted again.
+    """
+    if own.state in ("gone", "archived"):
+        return own, []
+    fate, deleted_by = own, []
+    for source, fates in above.items():
+        deletion = fates.deletion(digest)
+        if deletion is None:
+            continue
+        if deletion.state == "goes":
+            deleted_by.append(source)
+        if fate.state == "safe" or (_day(deletion) < _day(fate)):
+            reason = f"{source.key} replicates its deletion: {deletion.reason}"
+            fate = replace(deletion, reason=reason)
+    return fate, deleted_by
+
+
+def _day(fate: Fate) -> float:
+    return math.inf if fate.day is None else fate.day
 
 
 def _date(now: float, day: float) -> str:
@@ -399,18 +488,30 @@ class Pin:
     """What pinning an image comes to: done, to be done, or refused with the reason."""
 
     finding: ImageInUse
+    place: UsePlace
     manifest: str = ""
     media_type: str = ""
     refused: str = ""
 
+    @property
+    def address(self) -> str:
+        """Return the image that is tagged, as a command takes it."""
+        registry, name = self.place
+        return f"{registry.key}/{name}@{self.finding.digest}"
+
 
 def _pins(access: Aws, findings: Iterable[ImageInUse]) -> list[Pin]:
     """Check each image in danger: its policy, its tag, its manifest. Writes nothing."""
-    return [_checked(access, each) for each in findings if each.state == "goes"]
+    return [
+        _checked(access, each, place)
+        for each in findings
+        if each.state == "goes"
+        for place in each.pin_at
+    ]
 
 
-def _checked(access: Aws, finding: ImageInUse) -> Pin:
-    registry, name = finding.place
+def _checked(access: Aws, finding: ImageInUse, place: UsePlace) -> Pin:
+    registry, name = place
     ecr = access.ecr(registry)
     try:
         text = policy_of(ecr, name)
@@ -420,21 +521,23 @@ def _checked(access: Aws, finding: ImageInUse) -> Pin:
             if text
             else Policy(())
         )
-        pinned = Image(finding.digest, time.time(), (*finding.tags, finding.pin))
+        tags = next((each.tags for each in held if each.digest == finding.digest), ())
+        pinned = Image(finding.digest, time.time(), (*tags, finding.pin))
         (verdict,) = simulate([pinned], policy, now=pinned.pushed_at).verdicts
         if verdict.why != "shielded":
             return Pin(
                 finding,
+                place,
                 refused=f"no rule of its policy protects {finding.pin}; add live-* to "
                 "lifecycle.protectedTags and deploy",
             )
         named = next((each.digest for each in held if finding.pin in each.tags), finding.digest)
         if named != finding.digest:
-            return Pin(finding, refused=f"its tag names {named} already; remove that tag")
+            return Pin(finding, place, refused=f"its tag names {named} already; remove that tag")
         manifest, media_type = stored_manifest(ecr, name, finding.digest)
     except EstateError as error:
-        return Pin(finding, refused="; ".join(error.offences))
-    return Pin(finding, manifest, media_type)
+        return Pin(finding, place, refused="; ".join(error.offences))
+    return Pin(finding, place, manifest, media_type)
 
 
 def _pinned(access: Aws, pins: Iterable[Pin]) -> list[Pin]:
@@ -443,9 +546,9 @@ def _pinned(access: Aws, pins: Iterable[Pin]) -> list[Pin]:
 
 
 def _tagged(access: Aws, pin: Pin) -> Pin:
-    registry, name = pin.finding.place
+    registry, name = pin.place
     try:
-        with aws_errors_as(f"tagging {pin.finding.address} {pin.finding.pin}"):
+        with aws_errors_as(f"tagging {pin.address} {pin.finding.pin}"):
             access.ecr(registry).put_image(
                 repositoryName=name,
                 imageManifest=pin.manifest,
@@ -476,16 +579,19 @@ def _print_table(findings: Sequence[ImageInUse], pins: Sequence[Pin], *, done: b
     for each in pins:
         said = "not tagged" if each.refused else "tagged" if done else "would tag"
         why = f": {each.refused}" if each.refused else ""
-        sys.stdout.write(f"{said} {each.finding.address} {each.finding.pin}{why}\n")
+        sys.stdout.write(f"{said} {each.address} {each.finding.pin}{why}\n")
     if pins and not done:
         sys.stdout.write("nothing was changed; add --yes to tag them\n")
 
 
 def _print_json(findings: Sequence[ImageInUse], pins: Sequence[Pin], *, done: bool) -> None:
-    pinned = {(each.finding.place, each.finding.digest): each for each in pins}
+    pinned: dict[tuple[UsePlace, str], list[Pin]] = defaultdict(list)
+    for one in pins:
+        pinned[one.finding.place, one.finding.digest].append(one)
     said: list[Mapping[str, Any]] = []
     for each in findings:
-        pin = pinned.get((each.place, each.digest))
+        found = pinned.get((each.place, each.digest), [])
+        refused = "; ".join(pin.refused for pin in found if pin.refused)
         said.append(
             {
                 "registry": each.place[0].key,
@@ -497,9 +603,10 @@ def _print_json(findings: Sequence[ImageInUse], pins: Sequence[Pin], *, done: bo
                 "on": each.on,
                 "reason": each.reason,
                 "doubt": each.doubt,
-                "pin": each.pin if pin else None,
-                "pinned": bool(done and pin and not pin.refused),
-                "pinRefused": pin.refused or None if pin else None,
+                "pin": each.pin if found else None,
+                "pinAt": [f"{registry.key}/{name}" for registry, name in each.pin_at],
+                "pinned": bool(done and found and not refused),
+                "pinRefused": refused or None,
             }
         )
     json.dump(said, sys.stdout, indent=2)

@@ -3,14 +3,15 @@
 Runs `pulumi refresh --preview-only`, which compares the engine's state with AWS: what is yet to be
 deployed is no drift. The program is run for nothing but the roles by which it reads; where it stops, the
 roles of the last deployment read. Options for the engine follow `--`. Exits 3
-when there is drift. Changes nothing; a deployment with `--refresh` puts it right.
+when there is drift. Changes nothing; a deployment with `--refresh` puts it right. The program also looks
+for what the engine cannot see: replication rules that delete in replicas what their source deletes.
 """
 
 import argparse
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,19 +44,29 @@ def run(options: argparse.Namespace) -> int:
     if asked.code:
         raise EstateError("AWS could not be compared with the state.", asked.preview.errors)
     steps = asked.preview.steps
-    whole = json.dumps(drift_document(steps), indent=2, ensure_ascii=False) + "\n"
+    deletions = asked.report.get("replicatedDeletions", [])
+    whole = json.dumps(drift_document(steps, deletions), indent=2, ensure_ascii=False) + "\n"
     if options.output:
         options.output.write_text(whole, encoding="utf-8")
     if options.json:
         sys.stdout.write(whole)
     else:
-        sys.stdout.write("".join(drift_comment(steps) if options.comment else drift_text(steps)))
-    return FOUND if steps else 0
+        form = drift_comment if options.comment else drift_text
+        sys.stdout.write("".join(form(steps, deletions)))
+    return FOUND if steps or deletions else 0
 
 
-def drift_document(steps: Iterable["EngineStep"]) -> dict[str, Any]:
-    """Return the drift as plain data: each resource, and what AWS has instead of what it should."""
-    return {"drift": [_described(step) for step in steps]}
+def drift_document(
+    steps: Iterable["EngineStep"], deletions: Sequence[Mapping[str, Any]] = ()
+) -> dict[str, Any]:
+    """Return the drift as plain data: each resource, and what AWS has instead of what it should.
+
+    ``deletions`` are what the run report calls replicatedDeletions: the engine does not see them.
+    """
+    return {
+        "drift": [_described(step) for step in steps],
+        "replicatedDeletions": list(deletions),
+    }
 
 
 def _described(step: "EngineStep") -> dict[str, Any]:
@@ -75,8 +86,11 @@ def _line(found: Mapping[str, Any]) -> str:
     return f"{found['what']} {found['where']}: {', '.join(found['changed']) or 'changed'}"
 
 
-def drift_text(steps: Iterable["EngineStep"]) -> Iterator[str]:
+def drift_text(
+    steps: Iterable["EngineStep"], deletions: Sequence[Mapping[str, Any]] = ()
+) -> Iterator[str]:
     """Yield the drift for a terminal."""
+    yield from (f"{each['means']}\n" for each in deletions)
     found = drift_document(steps)["drift"]
     for each in found:
         yield f"{_line(each)}\n"
@@ -84,23 +98,28 @@ def drift_text(steps: Iterable["EngineStep"]) -> Iterator[str]:
             yield f"  {path}: {values['deployed']} was deployed, {values['inAws']} is in AWS\n"
     if found:
         yield f"Drift: {number(len(found), 'resource')}; `pulumi up --refresh --run-program` puts that right.\n"
-    else:
+    elif not deletions:
         yield "No drift: AWS is as it was deployed.\n"
 
 
-def drift_comment(steps: Iterable["EngineStep"]) -> Iterator[str]:
+def drift_comment(
+    steps: Iterable["EngineStep"], deletions: Sequence[Mapping[str, Any]] = ()
+) -> Iterator[str]:
     """Yield the drift as the text of an issue."""
     every = list(steps)
     found = drift_document(every)["drift"]
     stack = os.environ.get("PULUMI_STACK", "")
+    warned = [f"> [!WARNING]\n> {plain(each['means'])}" for each in deletions]
     if not found:
-        yield fitted([mark("drift", stack), "No drift any more: AWS is as it was deployed."])
+        said = warned or ["No drift any more: AWS is as it was deployed."]
+        yield fitted([mark("drift", stack), *said])
         return
     gone = [each["where"] for each in found if each["gone"] and each["what"] == "image repository"]
     lines = [f"- {plain(each['what'])} {code(each['where'])}" + _after(each) for each in found[:50]]
     yield fitted(
         [
             mark("drift", stack),
+            *warned,
             (
                 f"The stack {code(stack)} deployed {number(len(found), 'resource')} that AWS has no "
                 "longer as deployed. The next deployment with `--refresh` puts everything right."

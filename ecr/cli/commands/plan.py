@@ -85,6 +85,7 @@ def plan_document(asked: "EngineRun") -> dict[str, Any]:
         "guards": report.get("guards", []),
         "waitingSettings": report.get("waitingSettings", []),
         "standing": report.get("standing", []),
+        "replicatedDeletions": report.get("replicatedDeletions", []),
         "error": error,
         "imageRepositories": {"planned": planned, "engine": engine},
         "agrees": bool(error) or all(engine[each] == planned[each] for each in planned),
@@ -139,6 +140,8 @@ def plan_text(plan: Mapping[str, Any]) -> Iterator[str]:
     if standing := plan["standing"]:
         yield f"left alone: {_left_alone(standing)}\n"
         yield from (f"  - {each['note']}\n" for each in standing)
+    for each in plan["replicatedDeletions"]:
+        yield f"found: {each['means']}\n"
     yield f"The engine: {counted(plan['engine'])}.\n"
     yield f"{_agreement(plan)}\n"
 
@@ -236,6 +239,9 @@ def _sections(plan: Mapping[str, Any], asked: "EngineRun", stack: str) -> Iterat
         yield folded(
             f"The other {len(standing) - FIRST:,}", [each["note"] for each in standing[FIRST:]]
         )
+    for each in plan["replicatedDeletions"]:
+        yield f"> [!WARNING]\n> {plain(each['means'])}"
+        yield folded(f"Replicas that it reaches, {len(each['replicas']):,}", each["replicas"])
     if plan["changes"]:
         yield "\n".join(_rows(plan["changes"]))
     yield (

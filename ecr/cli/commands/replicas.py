@@ -37,7 +37,8 @@ from ecr.cli.registries import (
 )
 from ecr.cli.table import table
 from ecr.errors import EstateError
-from ecr.registry.registry import Registry
+from ecr.plan.registry_settings import deletion_rules
+from ecr.registry.registry import Placement, Registry
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
@@ -196,13 +197,11 @@ def _deleting(access: Aws, selection: RegistrySelection) -> Iterator[str]:
     """
     sources = {each for name in selection.replicas for each in selection.placements.get(name, ())}
     for source in sorted(sources):
-        for rule in _rules(access, source):
-            if not rule.get("deleteReplication", {}).get("enabled"):
-                continue
-            for there in rule["destinations"]:
-                destination = Registry(there["registryId"], there["region"])
+        answer = {"replicationConfiguration": {"rules": _rules(access, source)}}
+        for rule in deletion_rules(source, answer):
+            for destination in rule.destinations:
                 reached = sum(
-                    destination in held and _fills([rule], name, destination)
+                    destination in held and rule.reaches(Placement(destination, name))
                     for name, held in selection.replicas.items()
                 )
                 yield (

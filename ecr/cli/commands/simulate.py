@@ -24,6 +24,7 @@ from ecr.cli.registries import add_name_options, add_registry_options, selected_
 from ecr.cli.table import table
 from ecr.errors import EstateError, UsageError
 from ecr.images.image import Image
+from ecr.images.text import read_images
 from ecr.lifecycle.policy import Policy, parse_policy
 from ecr.lifecycle.simulator import (
     DAY,
@@ -33,7 +34,6 @@ from ecr.lifecycle.simulator import (
     Verdict,
     described,
     explain,
-    read_images,
     simulate,
     to_come,
     without_their_images,

@@ -42,6 +42,9 @@ own role, for Amazon Inspector, and for encrypting with a key of one's own (Amaz
 "Using service-linked roles for Amazon ECR" and "Encryption at rest"; Amazon Inspector User Guide)."""
 
 
+EXCLUDING = ("ecr:DeregisterPullTimeUpdateExclusion", "ecr:RegisterPullTimeUpdateExclusion")
+"""What excludes somebody from pull times, and ends that."""
+
 _Condition = Mapping[str, Mapping[str, str | list[str]]]
 
 
@@ -133,6 +136,7 @@ def _registry_parts(
     policy = settings.access.policy == "registry" or len(pushed) < len(registries)
     replicating = replicates(pushed, settings)
     scope = settings.registry_policy_scope is not None
+    quiet = bool(settings.registries.pull_time_exclusions)
     yield _Part(
         "Registry",
         ("*",),
@@ -141,12 +145,15 @@ def _registry_parts(
             *(("ecr:GetRegistryPolicy",) if policy else ()),
             *(("ecr:GetAccountSetting",) if scope else ()),
             *(("ecr:DescribeRegistry",) if replicating else ()),
+            *(("ecr:ListPullTimeUpdateExclusions",) if quiet else ()),
         ),
         (
             "ecr:PutRegistryScanningConfiguration",
             *(("ecr:DeleteRegistryPolicy", "ecr:PutRegistryPolicy") if policy else ()),
             *(("ecr:PutAccountSetting",) if scope else ()),
             *(("ecr:PutReplicationConfiguration",) if replicating else ()),
+            # Called so by the Service Authorization Reference; the guide has names of no operation.
+            *(EXCLUDING if quiet else ()),
         ),
     )
     if replicating:

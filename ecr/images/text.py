@@ -1,0 +1,174 @@
+"""The images in a text: what `aws ecr describe-images` prints, or an entry of it a line.
+
+Owns both forms, and what is said of a text that is neither. Reads the text that it is given, a piece at
+a time: a registry of a million images is printed as 650 MB, and only the images are to stay. Needs only
+the standard library, so that it runs wherever Python does, a browser included.
+"""
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
+from typing import Any
+
+from ecr.errors import EstateError
+from ecr.images.image import Image, as_text, image_of
+
+_PIECE = 65_536
+"""Lines that are read at once, of some thirty characters each as the command line prints them."""
+
+_OPENING = re.compile(r'\s*\{\s*"imageDetails"\s*:\s*\[')
+_SPACE = re.compile(r"[ \t\r\n]*")
+
+
+def read_images(text: Iterable[str], source: str) -> dict[str, list[Image]]:
+    """Read images by image repository. ``source`` names the text in errors.
+
+    Takes what `aws ecr describe-images` prints, or the entries of its imageDetails one a line (JSON
+    Lines). Beyond Amazon's keys an entry may have `parts`, the digests of a manifest list's images.
+    Entries without a repositoryName are of the image repository "". Raises EstateError.
+    """
+    found = _read_all(text, source)
+    for name, images in found.items():
+        if len({image.digest for image in images}) < len(images):
+            raise EstateError(f"{source} has an image twice.", [_twins(name, images)])
+    return found
+
+
+def _twins(name: str, images: Sequence[Image]) -> str:
+    seen: dict[str, int] = {}
+    for number, image in enumerate(images, 1):
+        if image.digest in seen:
+            break
+        seen[image.digest] = number
+    which = f"images {seen[image.digest]} and {number}" + (f" of {name}" if name else "")
+    return f"{which} are both {image.digest}; give each registry's images by themselves"
+
+
+def _read_all(text: Iterable[str], source: str) -> dict[str, list[Image]]:
+    lines = iter(text)
+    first = next((line for line in lines if line.strip("\ufeff \t\r\n")), "").removeprefix("\ufeff")
+    found: dict[str, list[Image]] = defaultdict(list)
+    if _is_entry(first):
+        for number, line in enumerate(chain([first], lines), 1):
+            if line.strip():
+                _read_one(line, f"line {number}", source, found)
+        return dict(found)
+    try:
+        for number, detail in enumerate(_details(chain([first], lines)), 1):
+            _read_one(detail, f"image {number}", source, found)
+    except (_NoDocumentError, RecursionError):
+        raise EstateError(
+            f"{source} holds no images.",
+            [
+                (
+                    "line 1: give the output of `aws ecr describe-images --output json`, or one entry "
+                    "of its imageDetails a line"
+                )
+            ],
+        ) from None
+    return dict(found)
+
+
+def _is_entry(line: str) -> bool:
+    """Return whether a line is one entry of imageDetails."""
+    if _OPENING.match(line):
+        return False
+    try:
+        whole = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(whole, dict) and "imageDigest" in whole
+
+
+class _NoDocumentError(Exception):
+    """A text that is not what the command line prints."""
+
+
+def _details(lines: Iterator[str]) -> Iterator[Any]:
+    """Yield the entries of a document's imageDetails. Raises _NoDocumentError."""
+    held = "".join(islice(lines, _PIECE))
+    opening = _OPENING.match(held)
+    if not opening:
+        # Keys may stand in any order: then it is read whole.
+        yield from _whole(held + "".join(lines))
+        return
+    rest = _Rest(held, opening.end(), lines)
+    if rest.next() != "]":
+        yield rest.value()
+        while rest.next() == ",":
+            rest.place += 1
+            yield rest.value()
+    if rest.next() != "]":
+        raise _NoDocumentError
+    if _whole('{"imageDetails": [' + rest.held[rest.place :] + "".join(lines)):
+        raise _NoDocumentError
+
+
+class _Rest:
+    """What is left of a text, of which a piece is held: from ``place`` on it is yet to be read."""
+
+    def __init__(self, held: str, place: int, lines: Iterator[str]) -> None:
+        self.held, self.place, self._lines = held, place, lines
+        self._decode = json.JSONDecoder().raw_decode
+
+    def next(self) -> str:
+        """Return the next character that is no space, and go to it; empty at the end."""
+        while True:
+            found = _SPACE.match(self.held, self.place)
+            self.place = found.end() if found else self.place
+            if self.place < len(self.held) or not self._more(_PIECE):
+                return self.held[self.place : self.place + 1]
+
+    def value(self) -> Any:  # noqa: ANN401 - JSON that somebody wrote
+        """Return the next value, and go behind it. Raises _NoDocumentError."""
+        self.next()
+        size = _PIECE
+        while True:
+            try:
+                value, self.place = self._decode(self.held, self.place)
+            except ValueError:
+                # It may only be cut off. What is really wrong is found by reading ever more at once.
+                if not self._more(size):
+                    raise _NoDocumentError from None
+                size *= 2
+            else:
+                return value
+
+    def _more(self, size: int) -> bool:
+        more = "".join(islice(self._lines, size))
+        self.held, self.place = self.held[self.place :] + more, 0
+        return bool(more)
+
+
+def _whole(text: str) -> list[Any]:
+    """Return the entries of a whole document. Raises _NoDocumentError."""
+    try:
+        details = json.loads(text)["imageDetails"]
+    except (ValueError, KeyError, TypeError):
+        raise _NoDocumentError from None
+    if not isinstance(details, list):
+        raise _NoDocumentError
+    return details
+
+
+def _read_one(
+    entry: str | Mapping[str, Any], place: str, source: str, found: dict[str, list[Image]]
+) -> None:
+    try:
+        detail = json.loads(entry) if isinstance(entry, str) else entry
+        found[as_text(detail.get("repositoryName", ""))].append(image_of(detail))
+    except KeyError as missing:
+        raise _no_image(source, f"{place}: {missing.args[0]} is missing; add it") from None
+    except json.JSONDecodeError as wrong:
+        said = f"is not JSON, from its character {wrong.pos + 1} on"
+        raise _no_image(source, f"{place}: {said}; write an entry a line") from None
+    except (AttributeError, OverflowError, RecursionError):
+        raise _no_image(source, f"{place}: is no entry of imageDetails; remove it") from None
+    except (ValueError, TypeError) as wrong:
+        raise _no_image(source, f"{place}: {wrong}; correct it") from None
+
+
+def _no_image(source: str, offence: str) -> EstateError:
+    return EstateError(f"{source} holds an entry that is no image.", [offence])
