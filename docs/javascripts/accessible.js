@@ -1,8 +1,48 @@
-// What the theme leaves to do for a keyboard and a screen reader: the search has no name, and a table
-// that is wider than its page can only be scrolled by a pointer.
+// What the theme leaves to do for a keyboard and a screen reader: the search has no name, the buttons of
+// the menu and of the search are labels that no key reaches, landmarks share their names, and a table that
+// is wider than its page can only be scrolled by a pointer.
 "use strict";
 (() => {
   document.querySelector(".md-search")?.setAttribute("aria-label", "Search");
+  for (const [toggle, name] of [["__drawer", "Menu"], ["__search", "Open the search"]]) {
+    const button = document.querySelector(`.md-header__button[for="${toggle}"]`);
+    const box = document.getElementById(toggle);
+    if (!button || !box) continue;
+    const state = () => button.setAttribute("aria-expanded", String(box.checked));
+    for (const [key, value] of [["role", "button"], ["tabindex", "0"], ["aria-label", name]]) button.setAttribute(key, value);
+    button.addEventListener("keydown", (event) => {
+      if (event.key !== " ") return; // the theme itself takes Enter on a label
+      event.preventDefault();
+      button.click();
+    });
+    box.addEventListener("change", state);
+    state();
+  }
+  document.addEventListener("keydown", (event) => {
+    const drawer = document.getElementById("__drawer");
+    if (event.key !== "Escape" || !drawer?.checked) return;
+    drawer.click();
+    document.querySelector('.md-header__button[for="__drawer"]')?.focus();
+  });
+  // Landmarks of the same kind are told apart by a number. The theme adds some after it has started.
+  const named = new Map();
+  const told = new WeakSet();
+  const tellApart = () => {
+    for (const part of document.querySelectorAll("nav, [role=region], [role=search], aside, figure.diagram")) {
+      if (told.has(part)) continue;
+      told.add(part);
+      const code = part.classList.contains("md-code__nav") ? "Code" : "";
+      const given = part.getAttribute("aria-label") || document.getElementById(part.getAttribute("aria-labelledby"))?.textContent.trim() || code;
+      const key = `${part.getAttribute("role") || part.tagName} ${given}`;
+      const times = (named.get(key) || 0) + 1;
+      named.set(key, times);
+      if (times === 1 && !code) continue;
+      part.removeAttribute("aria-labelledby");
+      part.setAttribute("aria-label", times === 1 ? given : `${given} ${times}`.trim());
+    }
+  };
+  tellApart();
+  new MutationObserver(tellApart).observe(document.body, { childList: true, subtree: true });
   const scrollable = () => {
     for (const box of document.querySelectorAll(".md-typeset__scrollwrap, .estate-table, figure.diagram, .highlight code")) {
       if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;

@@ -25,6 +25,7 @@ OUTPUTS: Mapping[str, str] = {
     "pull, in the order of promotion",
     "replicas": "the same for replicas",
     "leftOut": "repositories that were selected but cannot be placed, each with the reason",
+    "deselected": "repositories that the rules of the settings leave out, each with the reason",
     "forServices": "what a service's own program needs to know of the artifacts registry",
     "pushRoles": "for each service that has one, the role by which its workflows push",
     "namespaces": "for each namespace, the identity policy of whoever runs its images, as text",
@@ -91,6 +92,10 @@ def outputs(settings: Settings, plan: EstatePlan) -> dict[str, Any]:
         "leftOut": [
             {"id": each.id, "repository": each.repository, "reason": each.reason}
             for each in plan.left_out
+        ],
+        "deselected": [
+            {"id": each.id, "repository": each.repository, "reason": each.reason}
+            for each in sorted(plan.unselected, key=lambda each: each.id)
         ],
         "forServices": for_services(settings, plan),
         "pushRoles": {each.service: each.arn for each in plan.push_roles},

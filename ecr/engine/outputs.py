@@ -5,7 +5,7 @@ engine: how a deployment reads what the last one left is ``ecr.engine.last_outpu
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -31,7 +31,7 @@ class Outputs:
 
     ``image_repositories`` and ``replicas`` map each service, and each further image of one, to its
     URLs, in the order of ``stages``, which is that of promotion. ``deselected`` counts repositories by
-    the reason.
+    the reason, and ``unselected`` names them; outputs of an older version name none.
     """
 
     ledger: Ledger
@@ -41,6 +41,7 @@ class Outputs:
     stages: tuple[str, ...]
     left_out: tuple[LeftOutEntry, ...]
     deselected: Mapping[str, int]
+    unselected: tuple[LeftOutEntry, ...] = ()
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -74,11 +75,9 @@ class Outputs:
                 _urls(outputs["imageRepositories"]),
                 _urls(outputs["replicas"]),
                 tuple(str(stage) for stage in report["stages"]),
-                tuple(
-                    LeftOutEntry(int(each["id"]), str(each["repository"]), str(each["reason"]))
-                    for each in outputs["leftOut"]
-                ),
+                _left_out(outputs["leftOut"]),
                 {str(reason): int(count) for reason, count in report["deselected"].items()},
+                _left_out(outputs.get("deselected", [])),
             )
         except KeyError as error:
             raise source.refusal(f"it has no {error.args[0]}") from error
@@ -86,6 +85,14 @@ class Outputs:
             raise source.refusal(f"a value is damaged ({error})") from error
         except EstateError as error:
             raise source.refusal(error.offences[0]) from error
+
+
+def _left_out(output: Iterable[Mapping[str, Any]]) -> tuple[LeftOutEntry, ...]:
+    """Return repositories with the reasons why they are no services."""
+    return tuple(
+        LeftOutEntry(int(each["id"]), str(each["repository"]), str(each["reason"]))
+        for each in output
+    )
 
 
 def _urls(output: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:

@@ -207,6 +207,11 @@ def build_plan(
         ),
         standing=standing,
         deselected=Counter(inventory.deselected.values()),
+        unselected=tuple(
+            LeftOut(each.id, each.name, inventory.deselected[each.id])
+            for each in inventory.repositories
+            if each.id in inventory.deselected
+        ),
         stages=tuple(each.stage for each in place("") if each.stage),
         guards=guards,
     )

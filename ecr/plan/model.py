@@ -453,6 +453,7 @@ class EstatePlan:
     deletions: tuple[ReplicatedDeletion, ...] = ()
     notes: tuple[str, ...] = ()
     deselected: Mapping[str, int] = field(default_factory=dict)
+    unselected: tuple[LeftOut, ...] = ()
     stages: tuple[str, ...] = ()
     guards: tuple[Guard, ...] = field(default=(), compare=False)
     changes: tuple[Change, ...] = field(default=(), compare=False)

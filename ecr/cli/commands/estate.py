@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ecr.engine.outputs import Outputs
+from ecr.engine.stack_file import read_text
 from ecr.errors import EstateError
 from ecr.registry.registry import Placement
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
     from ecr.ledger.ledger import LedgerState
     from ecr.registry.registry import Registry
+
+COSTS = ("storageCost", "transferCost", "scanningCost")
+"""What the cost of an image repository is the sum of, in a report of `ecr-estate usage`."""
 
 KEPT_BESIDE = "no longer asked for by the settings"
 """Why an image repository is kept whose service is active."""
@@ -40,6 +44,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--stack", metavar="NAME", default="", help="what the page calls the estate"
     )
     parser.add_argument(
+        "--usage",
+        type=Path,
+        metavar="FILE",
+        help="what `ecr-estate usage --json` printed: adds owner, size, last push and cost",
+    )
+    parser.add_argument(
         "--output", type=Path, metavar="FILE", help="write docs/estate/data.js for the site's page"
     )
 
@@ -47,6 +57,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the estate as JSON, or write it as the script that the page loads."""
     estate = estate_of(*map(Outputs.read, options.outputs), stack=options.stack)
+    if options.usage:
+        estate["measured"] = measured_of(options.usage)
     if options.output:
         # A script rather than JSON: a page that was opened from a folder may not fetch.
         text = json.dumps(estate, separators=(",", ":"), sort_keys=True)
@@ -63,7 +75,8 @@ def estate_of(*outputs: Outputs, stack: str = "") -> dict[str, Any]:
     ``registries`` are pairs of a key and a host. ``services`` are lists: id, repository, service,
     namespace, state, since, reason, image repositories, replicas, owner; image repositories and replicas are
     lists of the registry's index, the name and the state. ``leftOut`` are lists: id, repository, reason.
-    ``deselected`` is what the first of the stacks said, for each of them reads the whole organisation.
+    ``deselected`` counts, and ``unselected`` lists like ``leftOut``, what the first of the stacks said, for
+    each of them reads the whole organisation.
     Raises EstateError where two of them are of the same services.
     """
     registries: dict[Registry, int] = {}
@@ -113,4 +126,30 @@ def estate_of(*outputs: Outputs, stack: str = "") -> dict[str, Any]:
             for each in stated.left_out
         ],
         "deselected": dict(outputs[0].deselected),
+        "unselected": [[each.id, each.repository, each.reason] for each in outputs[0].unselected],
     }
+
+
+def measured_of(path: Path) -> dict[str, list[Any]]:
+    """Return what was measured of each image repository, by its location.
+
+    Each is a list: owner, images, bytes, the day of the last push, and the cost of a month, by the
+    prices of that report. Raises EstateError where the file is no such report.
+    """
+    try:
+        report = json.loads(read_text(path))
+        return {
+            f"{each['registry']}/{each['name']}": [
+                str(each["owner"]),
+                int(each["images"]),
+                int(each["standardBytes"]) + int(each["archiveBytes"]),
+                str(each["lastPush"] or ""),
+                round(sum(float(each[part]) for part in COSTS), 2),
+            ]
+            for each in report["imageRepositories"]
+        }
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise EstateError(
+            "What was measured cannot be read.",
+            [f"{path}: it is no report of `ecr-estate usage --json` ({error!r}); write it anew"],
+        ) from None
