@@ -18,12 +18,15 @@ class EstateError(Exception):
     """What an operator can put right, in a deployment or in a command.
 
     ``problem`` is one sentence; each of ``offences`` is one line naming what, where and the remedy.
+    ``page`` is the page below docs/ that says how to put it right, where there is one.
     """
 
-    def __init__(self, problem: str, offences: Sequence[str] = ()) -> None:
+    def __init__(self, problem: str, offences: Sequence[str] = (), *, page: str = "") -> None:
         self.problem = problem
         self.offences = tuple(offences)
-        super().__init__("\n".join([problem, *(f"  - {offence}" for offence in self.offences)]))
+        self.page = page
+        lines = [problem, *(f"  - {offence}" for offence in self.offences)]
+        super().__init__("\n".join([*lines, f"See docs/{page}."] if page else lines))
 
 
 class UsageError(EstateError):
@@ -76,4 +79,5 @@ class GuardError(EstateError):
         super().__init__(
             f"{counted}; nothing was changed. If that is right, set {confirmed} for one deployment.",
             [offence for each in self.guards for offence in each.offences],
+            page="runbooks/guard-tripped.md",
         )

@@ -20,18 +20,27 @@ ACCESS_STACK = "examples/access/Pulumi.access.yaml"
 ROLES_STACK = "Pulumi.prod.yaml"
 
 ACCESS = """\
+---
+hide: [navigation, toc]
+---
+
 # Who may do what
+
+<div id="ask" class="estate-filter" markdown="0"></div>
 
 Each cell is computed: the estate's documents are evaluated as IAM evaluates them, for the stack in
 `{file}`. Callers of other accounts, and the admin, have an identity policy
 that allows everything, so that only these documents stand in their way; the others have the policies
-that are made for them. *denied* is by a statement that denies, which nothing else can outweigh; *no* is
-for want of one that allows.
+that are made for them. *denied* means that a statement denies it, which nothing else
+can outweigh. *no* means that no statement allows it.
 
 [Access](../guides/access.md) says how to read it, and `python -m ecr policies --matrix` prints it for a
 stack of yours. {written}
 """
 
+
+ASKING = '<script src="../javascripts/ask.js"></script>\n'
+"""What makes a question of the tables, in the browser."""
 
 ROLES = """\
 # The roles that deploy and preview
@@ -68,7 +77,20 @@ def access_page(written: str) -> str:
     """Return the page of the access matrix; ``written`` says by what pages are written."""
     settings = _settings(ACCESS_STACK)
     introduction = ACCESS.format(file=ACCESS_STACK, written=written)
-    return f"{introduction}\n{matrix_tables(plan_of(settings, Ledger()), settings)}"
+    tables = matrix_tables(plan_of(settings, Ledger()), settings)
+    return f"{introduction}\n{_folded(tables)}\n{ASKING}"
+
+
+def _folded(tables: str) -> str:
+    """Return the tables, each in a part that one opens: the question above them is the way in."""
+    lines: list[str] = []
+    within = False
+    for line in tables.splitlines():
+        if line.startswith("|") and not within:
+            lines += ['??? note "All callers"', ""]
+        within = line.startswith("|")
+        lines.append(f"    {line}" if within else line)
+    return "\n".join(lines) + "\n"
 
 
 def roles_page(written: str) -> str:

@@ -19,6 +19,8 @@ from pages.access import access_page, roles_page
 from pages.comparison import PAGE as COMPARISON
 from pages.comparison import comparison_page
 from pages.estate import sandbox_outputs
+from pages.faults import PAGE as FAULTS
+from pages.faults import faults_page
 from pages.settings_reference import settings_reference
 from sandbox.__main__ import command_line as sandbox_command_line
 from sandbox.aws.rules import TEST, TOPICS, all_rules
@@ -74,6 +76,7 @@ def pages() -> dict[str, str]:
         "reference/access.md": access_page(WRITTEN),
         "reference/roles.md": roles_page(WRITTEN),
         COMPARISON: comparison_page(),
+        FAULTS: faults_page(),
         "reference/settings.md": settings_reference(),
         "reference/settings.schema.json": settings_schema_text(),
         "reference/sandbox-rules.md": sandbox_rules(),

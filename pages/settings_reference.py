@@ -41,7 +41,7 @@ This page is written by `python -m pages` from the models in `ecr/settings/model
 
 
 def settings_reference() -> str:
-    """Return the whole page: a table for each model, under the path that leads to it."""
+    """Return the whole page: cards for each model, under the path that leads to it."""
     return "\n".join(
         [INTRODUCTION, "## All keys\n", _table(Settings, ""), *_sections(Settings, "")]
     )
@@ -60,7 +60,7 @@ def _sections(model: type[BaseModel], path: str) -> Iterator[str]:
 
 
 def _table(model: type[BaseModel], path: str) -> str:
-    lines = ["| Key | Type | Default | Meaning |", "| --- | --- | --- | --- |"]
+    lines = ['<div class="cards" markdown>', ""]
     for name, field in model.model_fields.items():
         key = f"`{to_camel(name)}`"
         if model_within(field.annotation):
@@ -68,9 +68,8 @@ def _table(model: type[BaseModel], path: str) -> str:
             key = f"[{key}](#{anchor})"
         kind = _kind(field.annotation, field.metadata)
         meaning = " ".join((field.description or "").split())
-        cells = (key, kind, _default(field), meaning)
-        lines.append(f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |")
-    return "\n".join([*lines, ""])
+        lines += [f"{key}", f":   {meaning}", "", f"    {kind} · {_default(field)}", ""]
+    return "\n".join([*lines, "</div>", ""])
 
 
 def _join(path: str, key: str) -> str:
@@ -87,10 +86,10 @@ def _default(field: FieldInfo) -> str:
         return "**required**"
     if isinstance(value, BaseModel):
         value = value.model_dump(mode="json", by_alias=True, exclude_unset=True)
-        return f"`{json.dumps(value)}`" if value else "as below"
+        return f"default: `{json.dumps(value)}`" if value else "default: as below"
     if value is None:
-        return "not set"
-    return f"`{json.dumps(value)}`" if value not in ({}, ()) else "empty"
+        return "default: not set"
+    return f"default: `{json.dumps(value)}`" if value not in ({}, ()) else "default: empty"
 
 
 def _kind(annotation: Any, metadata: Sequence[Any] = ()) -> str:  # noqa: ANN401 - a type expression has no narrower type

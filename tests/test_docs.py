@@ -377,3 +377,14 @@ def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -
     assert ended.value.code == 0
     shown = capsys.readouterr().out
     assert "--json" in shown or name == "settings"
+
+
+def test_every_page_that_a_message_names_is_there() -> None:
+    sources = [path.read_text() for path in (ROOT / "ecr").rglob("*.py")]
+    named = {name for text in sources for name in re.findall(r"docs/([\w/-]+\.md)", text)}
+    named |= {name for text in sources for name in re.findall(r'page="([\w/-]+\.md)"', text)}
+    assert "runbooks/listing-refused.md" in named
+    assert [name for name in sorted(named) if not (DOCS / name).exists()] == []
+    assert str(ListingRefusedError("what", "remedy")).endswith(
+        "See docs/runbooks/listing-refused.md."
+    )

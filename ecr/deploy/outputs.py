@@ -57,14 +57,14 @@ def announce(inventory: Inventory, plan: EstatePlan) -> None:
         if guard.tripped:
             pulumi.log.warn(
                 f"{guard.summary}. They are held as they are, and everything else is deployed. If "
-                f"it is right, set {guard.confirmation} for one deployment:\n"
-                + _listed(guard.offences)
+                f"it is right, set {guard.confirmation} for one deployment; see "
+                "docs/runbooks/guard-tripped.md:\n" + _listed(guard.offences)
             )
     if plan.waiting_settings:
         pulumi.log.warn(
             "Settings of registries are by other hands. They are left as they are, and everything else "
             "is deployed. To have them replaced, name the registry under registries.adopted; to leave "
-            "them for good, name the setting under registries.unmanaged:\n"
+            "them for good, name the setting under registries.unmanaged; see docs/runbooks/adopt.md:\n"
             + _listed(
                 f"{each.registry.key}: {each.setting} is {each.now}, and {each.then} is planned"
                 for each in plan.waiting_settings

@@ -51,6 +51,7 @@ class ListingRefusedError(EstateError):
             "The list of the organisation's repositories cannot be shown to be complete; "
             "nothing was changed.",
             [f"{what}; {remedy}"],
+            page="runbooks/listing-refused.md",
         )
 
 

@@ -32,23 +32,26 @@ _LOCATION = re.compile(rf"[0-9]{{12}}/[a-z0-9-]+/{_NAME.pattern}")
 class Source:
     """Where a ledger is read from, and what an operator is told to do when it cannot be used.
 
-    Only a deployment, whose own ledger it is, may be told to restore a state.
+    Only a deployment, whose own ledger it is, may be told to restore a state. ``page`` is the page that
+    says how, below docs/.
     """
 
     problem: str
     where: str
     remedy: str
+    page: str = ""
 
     def refusal(self, why: str) -> EstateError:
         """Return the error of what cannot be used, and why."""
-        return EstateError(self.problem, [f"{self.where}: {why}; {self.remedy}"])
+        return EstateError(self.problem, [f"{self.where}: {why}; {self.remedy}"], page=self.page)
 
 
 THIS_STACK = Source(
     "The ledger in this stack's outputs cannot be used; nothing was changed.",
     "output ledger",
     "see it with `pulumi stack output ledger`, and restore the last good state with "
-    "`pulumi stack import` (docs: runbooks, ledger unreadable)",
+    "`pulumi stack import`",
+    page="runbooks/ledger-unreadable.md",
 )
 """The state of the stack that is being deployed."""
 
