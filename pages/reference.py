@@ -103,6 +103,11 @@ def commands() -> str:
             "each command's page explains:\n",
             *(f"- {meaning}: [`{name}`](../{page})" for meaning, name, page in FOUND),
             "",
+            "On a terminal, an error's first line is bold, a command that takes long says how far it is in one",
+            "line, and a table that is too wide becomes a block for each row. Elsewhere each row is one line,",
+            "and nothing is coloured. `NO_COLOR` switches colour off everywhere. In a shell of yours,",
+            "`ecr-estate --completion bash`, `zsh` or `fish` prints a script that completes commands and options:\n",
+            "```sh\necr-estate --completion bash > ~/.local/share/bash-completion/completions/ecr-estate\n```\n",
             *_of_parser(command_line(), "###"),
             "## make { #make }\n",
             *_of_make(),
@@ -251,6 +256,7 @@ def sandbox_rules() -> str:
     parts.append("\n".join(["## GitHub\n", *head, *rows, ""]))
     return "\n".join(
         [
+            "---\nsearch:\n  boost: 0.2\n---\n",
             "# What the sandbox's AWS and GitHub refuse and hide\n",
             f"The {len(rules)} rules that [the sandbox's](../guides/sandbox.md) embedded AWS enforces, and the",
             f"{len(RULES)} of its embedded GitHub, each with the page that states it. Where a row names an error,",

@@ -207,7 +207,7 @@ def test_a_retiring_image_repository_that_holds_images_stays_until_they_are_gone
     full = Observed(images={f"{SOURCE}/web": 3})
     after = plan(only_api, ledger=retiring, observed=full, retire=["web"])
     assert after.ledger.entries[2].state == "retiring"
-    assert "still holds 3 image(s)" in after.notes[-1]
+    assert "still holds 3 images" in after.notes[-1]
 
 
 def test_what_waits_to_end_is_dated_once_so_that_a_later_preview_shows_no_change() -> None:

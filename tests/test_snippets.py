@@ -27,6 +27,7 @@ OTHERS = {
     "bootstrap/app-key.sh": None,
     "bootstrap/github.sh": None,
     "crane": {"copy"},
+    "ecr-estate": {"--completion"},
     "docker": {"build", "buildx", "login", "manifest", "pull", "push"},
     "find": None,
     "gh": {"api", "workflow"},

@@ -13,9 +13,10 @@ from textwrap import fill
 
 from ecr import __version__
 from ecr.cli.commands import command, summaries
+from ecr.cli.completion import SHELLS, completion_script
 from ecr.cli.exit_codes import EXPLAINED, FAILED, MISUSED
 from ecr.cli.guidance import GUIDANCE
-from ecr.cli.table import printable
+from ecr.cli.table import emphasised, printable
 from ecr.errors import EstateError, UsageError
 
 
@@ -31,6 +32,11 @@ def command_line(wanted: str | None = None) -> argparse.ArgumentParser:
         epilog=EXPLAINED,
     )
     parser.add_argument("--version", action="version", version=f"ecr-estate {__version__}")
+    parser.add_argument(
+        "--completion",
+        choices=SHELLS,
+        help="print a script that completes commands and options in a shell, and end",
+    )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, about in summaries().items():
         page, example = GUIDANCE[name]
@@ -54,6 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     wanted = next((each for each in given if not each.startswith("-")), "")
     if not given:
         command_line("").print_help()
+        return 0
+    if given[0] == "--completion" and given[1:] in [[shell] for shell in SHELLS]:
+        sys.stdout.write(completion_script(command_line(), given[1]))
         return 0
     options = command_line(wanted).parse_args(given)
     failed = FAILED
@@ -81,7 +90,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         said = "What was given is nested too deeply; nothing was done with it."
     else:
         return code
-    sys.stderr.write("".join(f"{printable(line)}\n" for line in said.splitlines()))
+    problem, *rest = map(printable, said.splitlines())
+    sys.stderr.write("".join(f"{line}\n" for line in (emphasised(problem), *rest)))
     return failed
 
 

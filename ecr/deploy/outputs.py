@@ -44,7 +44,13 @@ def announce(inventory: Inventory, plan: EstatePlan) -> None:
     )
     if plan.left_out:
         pulumi.log.warn(
-            f"{len(plan.left_out)} repositories or image repositories are left out:\n"
+            f"{len(plan.left_out)} "
+            + (
+                "repository or image repository is"
+                if len(plan.left_out) == 1
+                else "repositories or image repositories are"
+            )
+            + " left out:\n"
             + _listed(f"{each.repository}: {each.reason}" for each in plan.left_out)
         )
     if plan.bleeds:

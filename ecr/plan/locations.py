@@ -237,7 +237,7 @@ def _carried(
         elif images := observed.images.get(location):
             states[location] = "retiring"
             notes.append(
-                f"retire, second step: {location} still holds {images} image(s), and ECR deletes "
+                f"retire, second step: {location} still holds {images} {'image' if images == 1 else 'images'}, and ECR deletes "
                 "none; delete them with `aws ecr batch-delete-image`, and deploy again"
             )
         else:

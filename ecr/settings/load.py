@@ -103,7 +103,7 @@ def parse_settings(
     offences += described_contradictions(contradictions(found), found, Settings, hidden=hidden)
     if offences:
         raise EstateError(
-            f"The settings of this stack are wrong in {len(offences)} place(s); nothing was changed.",
+            f"The settings of this stack are wrong in {len(offences)} {'place' if len(offences) == 1 else 'places'}; nothing was changed.",
             [f"{namespace}:{offence}" for offence in offences],
         )
     return settings

@@ -88,7 +88,7 @@ def test_retire(open_session: Open, tmp_path: Path) -> None:
     _, first = runbook.follow(until=2)
     assert f"retire, first step: {'/'.join(ARTIFACTS)}/api is no longer protected" in first
     full = runbook.follow(since=3, until=4)[0]
-    assert "still holds 1 image(s)" in full
+    assert "still holds 1 image" in full
     assert set(held(session).repositories) == {"api", "web"}
     _, second, _ = runbook.follow(since=2)
     assert "holds no image and is deleted now" in second
