@@ -29,8 +29,8 @@ def completion_script(parser: argparse.ArgumentParser, shell: str) -> str:
 
 def _commands(parser: argparse.ArgumentParser) -> Iterator[tuple[str, tuple[str, list[_Option]]]]:
     """Yield each command's name with what it does and its options."""
-    (choices,) = (each for each in parser._actions if isinstance(each.choices, dict))  # noqa: SLF001 - argparse has no other way
-    for name, within in choices.choices.items():
+    parsers = next(each.choices for each in parser._actions if isinstance(each.choices, dict))  # noqa: SLF001 - argparse has no other way
+    for name, within in parsers.items():
         options = [
             _Option(max(each.option_strings, key=len), _plain(each.help or ""), each.nargs is None)
             for each in within._actions  # noqa: SLF001 - as above
