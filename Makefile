@@ -1,6 +1,6 @@
 # Each target works from a clean clone: it installs what it needs first, and says what it does.
 .DEFAULT_GOAL := help
-.PHONY: help install sandbox sandbox-start sandbox-shell sandbox-stop install-deploy unit lint rest test engine cluster parts browser second-opinion conformance lowest check docs bench faults lock format clean
+.PHONY: help install sandbox first-day sandbox-start sandbox-shell sandbox-stop install-deploy unit lint rest test engine cluster parts browser second-opinion conformance lowest check docs bench faults lock format clean
 
 PYTHON ?= python3
 ARCHITECTURE ?= central
@@ -28,6 +28,9 @@ install-deploy: ## Install only what a deployment needs into .venv
 
 sandbox: $(INSTALLED) ## Run the whole program for real, against an embedded AWS and GitHub
 	$(BIN)/python -m sandbox run --architecture $(ARCHITECTURE) --settings $(SETTINGS)
+
+first-day: $(INSTALLED) ## Go from an empty folder and empty accounts to the first pushed image, in the sandbox
+	$(BIN)/python -m sandbox first-day
 
 sandbox-start: $(INSTALLED) ## Bring the sandbox up in the background and leave it running
 	$(BIN)/python -m sandbox start
@@ -117,7 +120,7 @@ lock: ## Pin every dependency anew, for work on the program and for its deployme
 	$(PINNED) --constraints requirements.lock --group admission --output-file kubernetes/admission/job/requirements.lock
 
 clean: ## Remove what the other targets made in this folder
-	rm -rf .venv .sandbox .sandbox.log site .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .sandbox .first-day .sandbox.log site .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # uv where it is at hand, pip otherwise: both install exactly what the lock's hashes allow.
 $(INSTALLED): requirements.lock

@@ -91,6 +91,7 @@ def command_line() -> argparse.ArgumentParser:
     run.add_argument(
         "--settings", type=Path, metavar="FILE", default=STACK_FILE, help="another stack's file"
     )
+    command("first-day", _first_day, "go from an empty folder and empty accounts to a pushed image")
     command("start", _start, "bring everything up in the background, and leave it running")
     command("stop", _stop, "end what `start` left running")
     command("shell", _shell, "open a shell in which `pulumi` works on the sandbox")
@@ -212,6 +213,22 @@ def _rules(_: argparse.Namespace) -> int:
     from sandbox.rules import enforce, tries  # noqa: PLC0415 - not every command needs it
 
     return 1 if enforce(print, tries()) else 0
+
+
+def _first_day(_: argparse.Namespace) -> int:
+    from sandbox.first_day import FirstDayError, first_day  # noqa: PLC0415 - with boto3 and moto
+    from sandbox.toolchain import ensure_toolchain  # noqa: PLC0415 - not every command needs it
+
+    try:
+        told = first_day(DIRECTORY.with_name(".first-day"), ensure_toolchain(_say), _say)
+    except FirstDayError as error:
+        _say(str(error))
+        return 1
+    for index, (command, took) in enumerate(told.commands, 1):
+        print(f"{index}. {took:6.1f} s  {command}")
+    print(f"{len(told.commands)} commands; ", end="")
+    print(f"{told.seconds:.1f} seconds from repository created to image pushed.")
+    return 0 if told.good else 1
 
 
 def _serve(_: argparse.Namespace) -> int:

@@ -208,7 +208,7 @@ def test_cfn_lint_has_nothing_to_say(tmp_path: Path) -> None:
 def test_the_states_bucket_is_versioned_encrypted_closed_and_bounded(tmp_path: Path) -> None:
     resources = template(bootstrapped(tmp_path), "artifacts")["Resources"]
     bucket = resources["State"]
-    assert bucket["DeletionPolicy"] == "Retain"
+    assert bucket["DeletionPolicy"] == "RetainExceptOnCreate"
     assert bucket["Properties"]["VersioningConfiguration"] == {"Status": "Enabled"}
     assert set(bucket["Properties"]["PublicAccessBlockConfiguration"].values()) == {True}
     rules = bucket["Properties"]["LifecycleConfiguration"]["Rules"]

@@ -1,17 +1,20 @@
 # Puts an app's private key into AWS KMS, with openssl alone, and destroys the file.
-#   app-key.sh FILE.pem|CODE [ALIAS]
-# CODE is what GitHub gave when the app was made from its manifest; it is good for an hour, and once.
+#   app-key.sh CODE [ALIAS]
+#   app-key.sh FILE.pem ALIAS CLIENT_ID
+# CODE is what GitHub gave when the app was made from its manifest; it is good for an hour, and once. The
+# client id is kept as a tag of the key, where github.sh and the webhook find it.
 # AWS KMS Developer Guide, "Importing key material": the key is wrapped by a key of 256 bits for AES, and
 # that by the public key of AWS, because a private key of 2,048 bits is too long for the latter.
 pem=${1:?give the file with the private key of the app, or the code that GitHub gave}
 key=alias/${2:-ecr-estate-app}
+client=${3:-}
 umask 077
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 if [ ! -f "$pem" ]; then
   gh api --method POST "app-manifests/$pem/conversions" > "$folder/app.json"
-  echo "app-key.sh: the client id is $(jq -r .client_id "$folder/app.json"); install the app for all repositories at" \
-    "$(jq -r .html_url "$folder/app.json")"
+  client=$(jq -r .client_id "$folder/app.json")
+  echo "app-key.sh: the client id is $client; install the app at $(jq -r .html_url "$folder/app.json")/installations/new"
   pem=$folder/app.pem
   jq -r .pem "$folder/app.json" > "$pem"
   rm "$folder/app.json"
@@ -40,6 +43,10 @@ cat aes.wrapped app.wrapped > material.bin
 # 4. AWS takes it in, for ever.
 aws kms import-key-material --region "$region" --key-id "$number" --expiration-model KEY_MATERIAL_DOES_NOT_EXPIRE \
   --encrypted-key-material fileb://material.bin --import-token fileb://token.bin > /dev/null
+
+if [ -n "$client" ]; then
+  aws kms tag-resource --region "$region" --key-id "$number" --tags "TagKey=client-id,TagValue=$client"
+fi
 
 # 5. Nobody has it any more but AWS KMS.
 if command -v shred > /dev/null; then shred -u "$pem"; else rm -f "$pem"; fi

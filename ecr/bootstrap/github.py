@@ -13,7 +13,15 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
-from ecr.bootstrap.roles import APP, DEPLOYMENT, PREVIEW, PREVIEW_APP, Pipeline
+from ecr.bootstrap.roles import (
+    APP,
+    DEPLOYMENT,
+    DISPATCH_APP,
+    PREVIEW,
+    PREVIEW_APP,
+    WEBHOOK,
+    Pipeline,
+)
 from ecr.registry.registry import Registry
 from ecr.settings.models import Settings
 
@@ -44,6 +52,7 @@ def github_script(
         "app_key": _key(registry, APP),
         "preview_app_key": _key(registry, PREVIEW_APP),
         "two_apps": str(two_apps).lower(),
+        "webhook": WEBHOOK if pipeline.webhook else "",
     }
     listed = " ".join(shlex.quote(each) for each in reviewers)
     return f"{_START}{_assigned(values)}reviewers=({listed})\n\n{_body('github.sh')}"
@@ -69,6 +78,9 @@ def app_page(settings: Settings, pipeline: Pipeline, *, two_apps: bool) -> str:
             "ecr-estate": {**permissions, "actions_variables": "write"},
             "ecr-estate-preview": {**permissions, "actions_variables": "read"},
         }
+    if pipeline.webhook:
+        # It is installed for the one repository that deploys, and for no other.
+        apps[DISPATCH_APP] = {"actions": "read", "contents": "write", "metadata": "read"}
     forms = "\n".join(_form(settings, pipeline, owner, *each) for each in apps.items())
     return (
         '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>GitHub App of ecr-estate</title>\n'

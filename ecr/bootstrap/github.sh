@@ -1,17 +1,51 @@
 # Each step looks first, so that it may be run again: it changes what differs, and makes what is missing.
-# In the environment: APP and INSTALLATION, the app's client id and the number of its installation, and
-# where previews have an app of their own PREVIEW_APP and PREVIEW_INSTALLATION.
-: "${APP:?give the client id of the GitHub App}"
-: "${INSTALLATION:?give the number of the installation of the GitHub App}"
-if [ "$two_apps" = true ]; then
-  : "${PREVIEW_APP:?give the client id of the app for previews}"
-  : "${PREVIEW_INSTALLATION:?give the number of the installation of the app for previews}"
+# It takes the apps from the tags of their keys, where app-key.sh has put them, and from their installations.
+# Of apps that were made otherwise, give APP and INSTALLATION in the environment, and PREVIEW_APP and
+# PREVIEW_INSTALLATION: the client id, and the number at the end of the address of the installation.
+organisation=${repository%%/*}
+
+client() { # ALIAS
+  number=$(aws kms describe-key --region "$region" --key-id "alias/$1" --query KeyMetadata.KeyId --output text)
+  aws kms list-resource-tags --region "$region" --key-id "$number" \
+    --query "Tags[?TagKey=='client-id'].TagValue | [0]" --output text
+}
+installation() { # CLIENT_ID WHAT
+  listed=$(gh api "orgs/$organisation/installations?per_page=100" \
+    --jq ".installations[] | select(.client_id == \"$1\") | .id")
+  if [ -z "$listed" ]; then
+    echo "github.sh: the app $1 ($2) is not installed in $organisation; install it, and run this again" >&2
+    return 1
+  fi
+  echo "$listed"
+}
+
+# Whether there is a right to each thing, before anything is changed.
+rights=$(gh api "repos/$repository" --jq '.permissions.admin')
+if [ "$rights" != true ]; then
+  echo "github.sh: this token does not administer $repository; log in as an owner of $organisation by" \
+    "gh auth login --scopes admin:org_hook,read:org,repo" >&2
+  exit 1
+fi
+if [ -n "$webhook" ] && ! gh api "orgs/$organisation/hooks" > /dev/null 2>&1; then
+  echo "github.sh: this token may not read the webhooks of $organisation; give it the scope by" \
+    "gh auth refresh --scopes admin:org_hook" >&2
+  exit 1
 fi
 
 found=$(gh api "repos/$repository" --jq .id)
 if [ "$found" != "$repository_id" ]; then
   echo "github.sh: $repository has the id $found, and the roles trust $repository_id; bootstrap again" >&2
   exit 1
+fi
+
+APP=${APP:-$(client ecr-estate-app)}
+INSTALLATION=${INSTALLATION:-$(installation "$APP" "for all repositories")}
+if [ "$two_apps" = true ]; then
+  PREVIEW_APP=${PREVIEW_APP:-$(client ecr-estate-preview-app)}
+  PREVIEW_INSTALLATION=${PREVIEW_INSTALLATION:-$(installation "$PREVIEW_APP" "for all repositories")}
+fi
+if [ -n "$webhook" ]; then
+  installation "$(client ecr-estate-dispatch)" "for $repository alone" > /dev/null
 fi
 
 # The reviewers by their ids, before anything is changed.
@@ -79,3 +113,20 @@ if [ "$two_apps" = true ]; then
 fi
 variable ECR_ESTATE_GUARDED true # its reviewers are above
 variable ECR_ESTATE_DEPLOY_ROLE "$deploy_role" # last: with it the workflows begin
+
+# The webhook, by which a repository that is created gets a deployment of its own.
+if [ -n "$webhook" ]; then
+  url=$(aws cloudformation describe-stacks --region "$region" --stack-name ecr-estate \
+    --query "Stacks[0].Outputs[?OutputKey=='WebhookUrl'].OutputValue | [0]" --output text)
+  hook=$(gh api "orgs/$organisation/hooks?per_page=100" --jq ".[] | select(.config.url == \"$url\") | .id")
+  # By standard input, because arguments are shown to every process of the machine.
+  said=$(aws secretsmanager get-secret-value --region "$region" --secret-id "$webhook" --query SecretString \
+    --output text | jq -R --arg url "$url" '{name: "web", active: true, events: ["repository"],
+      config: {url: $url, content_type: "json", insecure_ssl: "0", secret: .}}')
+  if [ -n "$hook" ]; then
+    gh api --method PATCH "orgs/$organisation/hooks/$hook" --input - <<< "$said" > /dev/null
+  else
+    gh api --method POST "orgs/$organisation/hooks" --input - <<< "$said" > /dev/null
+  fi
+  echo "webhook of $organisation"
+fi

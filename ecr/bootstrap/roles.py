@@ -55,6 +55,12 @@ PUSH_BOUNDARY = "ecr-estate-push-boundary"
 SECRETS, APP, PREVIEW_APP = "ecr-estate-secrets", "ecr-estate-app", "ecr-estate-preview-app"
 """The aliases of the keys: of the state's secrets, and of the GitHub Apps."""
 
+DISPATCH_APP = "ecr-estate-dispatch"
+"""The alias of the key of the GitHub App that starts deployments."""
+
+WEBHOOK = "ecr-estate-webhook"
+"""What starts a deployment when a repository is created: the function, its role and the webhook's secret."""
+
 _BOUND = (
     "iam:AttachRolePolicy",
     "iam:CreatePolicyVersion",
@@ -81,6 +87,7 @@ class Pipeline:
     2026. ``workflow`` is PATH@REF of the workflow that deploys, as GitHub has it in
     ``job_workflow_ref``. ``operators`` are the ARNs of people's roles, ``promoter`` is the name of the role
     that promotes, without which it is as `promote --policy` names one, and ``bucket`` that of the state's bucket. ``stacks`` are the names of the stacks.
+    ``webhook`` is whether GitHub's webhook starts deployments.
     """
 
     repository: str
@@ -91,6 +98,7 @@ class Pipeline:
     promoter: str | None = None
     owner_id: int | None = None
     stacks: tuple[str, ...] = ("prod",)
+    webhook: bool = True
 
     def subjects(self, *ends: str) -> list[str]:
         """Return the subjects of the repository's jobs, in each form that GitHub may give them."""
@@ -250,6 +258,8 @@ def _roles(
     reading = {account: registry.role(reader) for account, registry in accounts.items()}
     yield _preview_role(ours, settings, pipeline, sorted(reading.values()))
     yield _deployment_role(ours, pipeline, sorted(deploying.values()))
+    if pipeline.webhook:
+        yield _webhook_role(ours)
     for account, (deploys, previews) in deployment_documents(settings).items():
         yield Role(
             deploying[account],
@@ -323,6 +333,30 @@ def _deployment_role(ours: Registry, pipeline: Pipeline, deploying: Sequence[str
             )
         },
     )
+
+
+def _webhook_role(ours: Registry) -> Role:
+    """Return the role of the function that starts deployments; it reads one secret and uses one key."""
+    start = f"arn:{ours.partition}"
+    trust = policy(
+        {
+            "Sid": "Function",
+            "Effect": "Allow",
+            "Principal": {"Service": "lambda.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        }
+    )
+    # AWS Secrets Manager adds six characters to the name (its User Guide, "What's in a Secrets Manager secret?").
+    secret = f"{start}:secretsmanager:{ours.region}:{ours.account}:secret:{WEBHOOK}-??????"
+    logs = f"{start}:logs:{ours.region}:{ours.account}:log-group:/aws/lambda/{WEBHOOK}:*"
+    documents = {
+        "webhook": policy(
+            allow("Secret", "secretsmanager:GetSecretValue", secret),
+            _with_key("App", ours, DISPATCH_APP, ["kms:ListResourceTags", "kms:Sign"]),
+            allow("Logs", ["logs:CreateLogStream", "logs:PutLogEvents"], logs),
+        )
+    }
+    return Role(ours.role(WEBHOOK), "Starts deployments for GitHub's webhook", trust, documents)
 
 
 def writes_variables(settings: Settings) -> bool:

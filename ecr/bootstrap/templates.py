@@ -5,13 +5,25 @@ which makes in each account what is that account's own. Reads planned accounts. 
 of AWS. What holds state or keys is retained when its stack is deleted.
 
 Sources: AWS CloudFormation Template Reference, AWS::IAM::Role, AWS::IAM::ManagedPolicy,
-AWS::IAM::OIDCProvider, AWS::S3::Bucket, AWS::S3::BucketPolicy, AWS::KMS::Key and AWS::KMS::Alias.
+AWS::IAM::OIDCProvider, AWS::S3::Bucket, AWS::S3::BucketPolicy, AWS::KMS::Key, AWS::KMS::Alias,
+AWS::SecretsManager::Secret, AWS::Lambda::Function, AWS::Lambda::Url and AWS::Lambda::Permission.
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from ecr.bootstrap.roles import APP, PREVIEW_APP, SECRETS, Account, ManagedPolicy, Pipeline, Role
+from ecr.bootstrap.roles import (
+    APP,
+    DISPATCH_APP,
+    PREVIEW_APP,
+    SECRETS,
+    WEBHOOK,
+    Account,
+    ManagedPolicy,
+    Pipeline,
+    Role,
+)
 from ecr.plan.access.documents import allow, policy
 from ecr.plan.access.push_roles import AUDIENCE, ISSUER
 from ecr.registry.registry import Registry
@@ -27,17 +39,26 @@ BACKUP_DAYS, HISTORY_DAYS, NONCURRENT_DAYS = 30, 365, 30
 """Days for which the state's bucket keeps the engine's backups, the history of deployments, and versions
 that were replaced."""
 
+LOG_DAYS = 30
+"""Days for which the function's log is kept."""
+
 Template = Mapping[str, Any]
 """A template, as JSON has it."""
 
 
 def artifacts_template(
-    account: Account, registry: Registry, pipeline: Pipeline, *, provider: bool, two_apps: bool
+    account: Account,
+    registry: Registry,
+    pipeline: Pipeline,
+    *,
+    provider: bool,
+    two_apps: bool,
+    api: str,
 ) -> Template:
     """Return the template of the artifacts account: its roles, the state's bucket and the keys.
 
     ``provider`` is whether GitHub's identity provider is made, of which an account has one at most;
-    ``two_apps`` whether previews have a GitHub App of their own.
+    ``two_apps`` whether previews have a GitHub App of their own. ``api`` is where GitHub's REST API is.
     """
     resources = {**_state(registry, pipeline), **_secrets(registry), **_app("App", APP, registry)}
     if two_apps:
@@ -49,7 +70,12 @@ def artifacts_template(
         }
     first = ["IdentityProvider"] if provider else []
     resources |= _of_account(account, first=first)
-    return _template("what deploys the estate, and holds its state", resources)
+    outputs = None
+    if pipeline.webhook:
+        resources |= _app("DispatchApp", DISPATCH_APP, registry) | _webhook(pipeline, api)
+        outputs = {"WebhookUrl": {"Value": {"Fn::GetAtt": ["WebhookUrl", "FunctionUrl"]}}}
+    what = "what deploys the estate, and holds its state"
+    return _template(what, resources, outputs=outputs)
 
 
 def accounts_template(accounts: Sequence[Account]) -> Template:
@@ -67,13 +93,17 @@ def accounts_template(accounts: Sequence[Account]) -> Template:
 
 
 def _template(
-    what: str, resources: Mapping[str, Any], conditions: Mapping[str, Any] | None = None
+    what: str,
+    resources: Mapping[str, Any],
+    conditions: Mapping[str, Any] | None = None,
+    outputs: Mapping[str, Any] | None = None,
 ) -> Template:
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": f"ecr-estate: {what}. Written by ecr-estate bootstrap.",
         **({"Conditions": conditions} if conditions else {}),
         "Resources": resources,
+        **({"Outputs": outputs} if outputs else {}),
     }
 
 
@@ -193,7 +223,8 @@ def _expiring(name: str, prefix: str, days: int) -> dict[str, Any]:
 def _kept(kind: str, properties: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "Type": kind,
-        "DeletionPolicy": "Retain",
+        # Where making the stack fails, nothing is left that would stand in the way of the next try.
+        "DeletionPolicy": "RetainExceptOnCreate",
         "UpdateReplacePolicy": "Retain",
         "Properties": properties,
     }
@@ -223,6 +254,70 @@ def _app(logical: str, alias: str, registry: Registry) -> dict[str, dict[str, An
     return {
         f"{logical}Key": _kept("AWS::KMS::Key", key),
         f"{logical}Alias": _alias(f"{logical}Key", alias),
+    }
+
+
+def _webhook(pipeline: Pipeline, api: str) -> dict[str, dict[str, Any]]:
+    """Return the function that starts deployments, with its address, its secret and its log.
+
+    An address that nobody has to log in to needs both permissions (AWS Lambda Developer Guide, "Control access
+    to Lambda function URLs"); who calls it is known by the signature.
+    """
+    secret = {
+        "Name": WEBHOOK,
+        "Description": "ecr-estate: by which GitHub signs what it sends to the webhook",
+        "GenerateSecretString": {"PasswordLength": 40, "ExcludePunctuation": True},
+    }
+    function = {
+        "FunctionName": WEBHOOK,
+        "Description": "ecr-estate: starts a deployment when a repository has come, gone or changed",
+        "Runtime": "python3.13",
+        "Handler": "index.handler",
+        "Role": {"Fn::GetAtt": ["EcrEstateWebhookRole", "Arn"]},
+        "Timeout": 10,
+        "Code": {"ZipFile": (Path(__file__).parent / "webhook.py").read_text(encoding="utf-8")},
+        "Environment": {
+            "Variables": {
+                "API": api,
+                "REPOSITORY": pipeline.repository,
+                "KEY": {"Ref": "DispatchAppKey"},
+                "SECRET": {"Ref": "WebhookSecret"},
+            }
+        },
+    }
+    target = {"Fn::GetAtt": ["Webhook", "Arn"]}
+    anybody = {"FunctionName": target, "Principal": "*"}
+    return {
+        "WebhookSecret": {"Type": "AWS::SecretsManager::Secret", "Properties": secret},
+        "WebhookLog": {
+            "Type": "AWS::Logs::LogGroup",
+            "Properties": {"LogGroupName": f"/aws/lambda/{WEBHOOK}", "RetentionInDays": LOG_DAYS},
+        },
+        "Webhook": {
+            "Type": "AWS::Lambda::Function",
+            "DependsOn": ["WebhookLog"],
+            "Properties": function,
+        },
+        "WebhookUrl": {
+            "Type": "AWS::Lambda::Url",
+            "Properties": {"TargetFunctionArn": target, "AuthType": "NONE"},
+        },
+        "WebhookUrlOpen": {
+            "Type": "AWS::Lambda::Permission",
+            "Properties": {
+                **anybody,
+                "Action": "lambda:InvokeFunctionUrl",
+                "FunctionUrlAuthType": "NONE",
+            },
+        },
+        "WebhookOpen": {
+            "Type": "AWS::Lambda::Permission",
+            "Properties": {
+                **anybody,
+                "Action": "lambda:InvokeFunction",
+                "InvokedViaFunctionUrl": True,
+            },
+        },
     }
 
 

@@ -74,6 +74,12 @@ def add_pipeline_options(parser: argparse.ArgumentParser) -> None:
         help="the name of the role that promotes, where stages are in several accounts; without it those "
         "that `promote --policy` names",
     )
+    parser.add_argument(
+        "--without-webhook",
+        action="store_true",
+        help="no webhook of the organisation starts deployments; repositories that are created then wait for the "
+        "hourly one",
+    )
 
 
 def pipeline_of(options: argparse.Namespace, settings: Settings) -> Pipeline:
@@ -95,6 +101,7 @@ def pipeline_of(options: argparse.Namespace, settings: Settings) -> Pipeline:
         bucket=bucket,
         promoter=options.promoter,
         stacks=settings.shards or (stack,),
+        webhook=not options.without_webhook,
     )
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ecr.access_proof.evaluate import AccessVerdict, Layer, Values
-    from sandbox.aws.identity import Identities, Identity
+    from sandbox.aws.identity import Identities, Identity, Organisation
     from sandbox.aws.needs import Asked
     from sandbox.aws.world import Clock
 
@@ -89,6 +89,11 @@ class Authorisation:
         self._identities = identities
         self._clock = clock
         self.grants: dict[tuple[str, str], Grant] = {}
+
+    @property
+    def organisation(self) -> Organisation:
+        """The organisation of the accounts."""
+        return self._identities.organisation
 
     def judge(self, asked: Asked, key: str, token: str | None) -> Judgement:
         """Decide one request; raises UnknownRequestError where it is not known what it is about."""
@@ -241,8 +246,13 @@ def _denial(service: str, who: str, need: Need, verdict: AccessVerdict) -> Denia
             message += f" because no {words.split(' ', 1)[1]} allows the {need.action} action"
     elif verdict.decision == "denied" and verdict.by:
         message += f" with an explicit deny in {_WORDS[verdict.by]}"
-    code = {"sns": "AuthorizationError", "iam": "AccessDenied", "sts": "AccessDenied"}
-    forms = service in {"iam", "sns", "sts", "lambda"}
+    code = {
+        "sns": "AuthorizationError",
+        "iam": "AccessDenied",
+        "sts": "AccessDenied",
+        "s3": "AccessDenied",
+    }
+    forms = service in {"iam", "sns", "sts", "lambda", "s3"}
     status = _FORBIDDEN if forms else _BAD
     return Denial(code.get(service, "AccessDeniedException"), message, status)
 

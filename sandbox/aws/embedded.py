@@ -183,12 +183,14 @@ class EmbeddedAws:
 
     def __enter__(self) -> Self:
         # Imported here because moto takes a second to import: see the module's docstring.
-        from sandbox.aws import seeding  # noqa: PLC0415
+        from sandbox.aws import function_urls, seeding  # noqa: PLC0415
         from sandbox.aws.authorisation import Authorisation  # noqa: PLC0415
         from sandbox.aws.functions import checked_images  # noqa: PLC0415
         from sandbox.aws.identity import Identities, Organisation  # noqa: PLC0415
+        from sandbox.aws.keys import imported_keys  # noqa: PLC0415
         from sandbox.aws.responses import extended_ecr  # noqa: PLC0415
         from sandbox.aws.server import serving  # noqa: PLC0415
+        from sandbox.aws.stacks import made_by_templates  # noqa: PLC0415
 
         if not self._only_one.acquire(blocking=False):
             raise RuntimeError(
@@ -204,6 +206,8 @@ class EmbeddedAws:
             starting.enter_context(extended_ecr(self.world))
             starting.enter_context(checked_images())
             self.organisation = Organisation(self._organisation_id)
+            starting.enter_context(made_by_templates(self.organisation))
+            starting.enter_context(imported_keys())
             self._identities = Identities(
                 self.organisation, self.default_account, strict=self._strict
             )
@@ -217,6 +221,9 @@ class EmbeddedAws:
                     self._authorisation,
                     self._one_at_a_time,
                 )
+            )
+            starting.enter_context(
+                function_urls.answered(self.url, self._seeding.session_of_service)
             )
             self._running = starting.pop_all()
         return self

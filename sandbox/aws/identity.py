@@ -69,11 +69,14 @@ class Organisation:
 
     ``accounts`` None are all accounts. The policies of an account are of levels, from the root of the
     organisation down, each of which must allow; an account that is not named has FullAWSAccess only.
+    ``management`` is the account that manages it, and ``delegated`` are those that administer StackSets for it.
     """
 
     id: str | None = None
     accounts: frozenset[str] | None = None
     controls: dict[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
+    management: str = "999999999999"
+    delegated: set[str] = field(default_factory=set)
 
     def has(self, account: str) -> bool:
         """Return whether an account is a member."""

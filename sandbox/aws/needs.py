@@ -22,6 +22,8 @@ from moto.core.utils import get_service_model
 from moto.ecr.models import ecr_backends
 from moto.iam.models import iam_backends
 from moto.kms.models import kms_backends
+from moto.s3.models import s3_backends
+from moto.secretsmanager.models import secretsmanager_backends
 from moto.sns.models import sns_backends
 from moto.utilities.utils import get_partition
 
@@ -113,6 +115,8 @@ def needs(asked: Asked) -> list[Need]:
         "events": _events,
         "lambda": _lambda,
         "ecs": _ecs,
+        "s3": _s3,
+        "secretsmanager": _secretsmanager,
     }
     if asked.service not in services:
         raise UnknownRequestError(f"what {asked.service}:{asked.action} is about is not known")
@@ -386,3 +390,66 @@ def _ecs(asked: Asked) -> Iterator[Need]:
     cluster = asked.text("cluster").rpartition("/")[2] or "default"
     for each in asked.fields.get(several) or []:
         yield Need(action, asked.arn(f"{kind}/{cluster}/{each.rpartition('/')[2]}"), asked.account)
+
+
+# Amazon S3, AWS Secrets Manager
+
+
+def s3_operation(method: str, path: str, query: str) -> tuple[str, dict[str, str]]:
+    """Return the permission that a request of S3 needs, and its bucket and key.
+
+    Service Authorization Reference, "Actions, resources, and condition keys for Amazon S3"; what is not here
+    is not guessed at: it comes back as method and path.
+    """
+    bucket, _, key = path.strip("/").partition("/")
+    asked = {each.partition("=")[0] for each in query.split("&") if each} - _S3_PLAIN
+    found = _S3_ACTIONS.get((method, bool(key))) if bucket and not asked else None
+    return found or f"{method} {path}", {"Bucket": unquote(bucket), "Key": unquote(key)}
+
+
+_S3_PLAIN = {
+    *(
+        "x-id",
+        "list-type",
+        "prefix",
+        "delimiter",
+        "max-keys",
+        "continuation-token",
+        "encoding-type",
+    ),
+    *("marker", "start-after", "fetch-owner"),
+}
+_S3_ACTIONS = {
+    ("GET", False): "ListBucket",
+    ("HEAD", False): "ListBucket",
+    ("GET", True): "GetObject",
+    ("HEAD", True): "GetObject",
+    ("PUT", True): "PutObject",
+    ("DELETE", True): "DeleteObject",
+}
+
+
+def _s3(asked: Asked) -> Iterator[Need]:
+    bucket, key = asked.text("Bucket"), asked.text("Key")
+    if asked.action not in _S3_ACTIONS.values():
+        raise UnknownRequestError(f"what s3:{asked.action} is about is not known")
+    partition = get_partition(asked.region)
+    arn = f"arn:{partition}:s3:::{bucket}"
+    owner, held = asked.account, None
+    for account, backends in s3_backends.items():
+        if bucket in backends[partition].buckets:
+            owner, held = account, backends[partition].buckets[bucket]
+    policies: tuple[str, ...] = ()
+    if held is not None and held.policy:
+        policies = (held.policy.decode() if isinstance(held.policy, bytes) else held.policy,)
+    resource = f"{arn}/{key}" if key and asked.action != "ListBucket" else arn
+    yield Need(f"s3:{asked.action}", resource, owner, {}, policies)
+
+
+def _secretsmanager(asked: Asked) -> Iterator[Need]:
+    given = asked.text("SecretId")
+    arn = given
+    if not given.startswith("arn:"):
+        held = secretsmanager_backends[asked.account][asked.region].secrets.get(given)
+        arn = held.arn if held else asked.arn(f"secret:{given}-??????")
+    yield Need(f"secretsmanager:{asked.action}", arn, asked.account)

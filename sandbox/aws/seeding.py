@@ -5,6 +5,7 @@ Owns making them in moto's IAM and STS as AWS would have them. A session is deci
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from moto.iam.models import iam_backends
@@ -64,4 +65,24 @@ def session_of(
         "aws_access_key_id": assumed.access_key_id,
         "aws_secret_access_key": assumed.secret_access_key,
         "aws_session_token": assumed.session_token,
+    }
+
+
+def session_of_service(role: str, service: str, region: str) -> dict[str, str]:
+    """Return a session of a role for a service of AWS, which its trust has to name. Raises PermissionError."""
+    _, partition, _, _, account, _ = role.split(":", 5)
+    held = next(
+        (each for each in iam_backends[account][partition].roles.values() if each.arn == role), None
+    )
+    trust = json.loads(held.assume_role_policy_document) if held else {"Statement": []}
+    trusted = [
+        each["Principal"].get("Service") for each in trust["Statement"] if each["Effect"] == "Allow"
+    ]
+    if service not in trusted:
+        raise PermissionError(f"{service} cannot assume {role}")
+    assumed = sts_backends[account][partition].assume_role(region, service, role, "", 3600, "")
+    return {
+        "AWS_ACCESS_KEY_ID": assumed.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": assumed.secret_access_key,
+        "AWS_SESSION_TOKEN": assumed.session_token,
     }

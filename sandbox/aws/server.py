@@ -34,8 +34,9 @@ from moto.moto_server.werkzeug_app import (
 )
 from werkzeug.serving import ThreadedWSGIServer
 
+from sandbox.aws import function_urls, members
 from sandbox.aws.embedded import ApiCall, Journal, Refusal, Refusals
-from sandbox.aws.needs import Asked, UnknownRequestError, rest_operation
+from sandbox.aws.needs import Asked, UnknownRequestError, rest_operation, s3_operation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -156,6 +157,12 @@ class _Application:
             return _refused(environ, start_response, refused)
         if judged.identity and request.action == "GetCallerIdentity":
             return _identity(start_response, judged.identity)
+        if request.asked.service == "organizations":
+            fields, who = request.asked.fields, judged.account
+            status, told = members.answer(
+                self._authorisation.organisation, who, request.action, fields
+            )
+            return _json(start_response, status, told)
         # Moto carries it out in this account, whoever has the key.
         environ["HTTP_X_MOTO_ACCOUNT_ID"] = judged.account
         answer: Iterable[bytes] = self._moto(environ, start_response)
@@ -169,6 +176,19 @@ class _Application:
             case "DELETE", "/_sandbox/calls":
                 self._journal.clear()
                 return _json(start_response, HTTPStatus.OK, [])
+            case method, path if path.startswith(function_urls.PATH):
+                length = int(environ.get("CONTENT_LENGTH") or 0)
+                body = environ["wsgi.input"].read(length)
+                headers = {
+                    key.removeprefix("HTTP_").replace("_", "-").lower(): str(value)
+                    for key, value in environ.items()
+                    if key.startswith("HTTP_")
+                }
+                code, said = function_urls.called(method, path, headers, body)
+                start_response(
+                    f"{code} {HTTPStatus(code).phrase}", [("Content-Length", str(len(said)))]
+                )
+                return [said]
             case method, path:
                 problem = {
                     "message": f"{method} {path} is not served: GET or DELETE /_sandbox/calls"
@@ -224,6 +244,10 @@ def _refused(
 ) -> list[bytes]:
     """Answer with an error in the protocol of the service: JSON, or the XML of query services."""
     status = HTTPStatus(refusal.status)
+    signed = _CREDENTIAL.search(environ.get("HTTP_AUTHORIZATION", ""))
+    if signed and signed["service"] == "s3":
+        said = f"<Code>{refusal.code}</Code><Message>{escape(refusal.message)}</Message>"
+        return _xml(start_response, status, f"<Error>{said}</Error>")
     if not _is_form(environ):
         problem = {"__type": refusal.code, "message": refusal.message}
         return _json(start_response, status, problem, [("x-amzn-ErrorType", refusal.code)])
@@ -286,7 +310,11 @@ def _read(environ: WSGIEnvironment) -> _Request:
         service, region = UNSIGNED_ACTIONS.get(action, ("unknown", "unknown"))
         key = ""
     operation = action
-    if not action and service != "unknown":
+    if service == "s3":
+        operation, fields = s3_operation(
+            environ["REQUEST_METHOD"], environ["PATH_INFO"], environ.get("QUERY_STRING", "")
+        )
+    elif not action and service != "unknown":
         operation, parts = rest_operation(service, environ["REQUEST_METHOD"], environ["PATH_INFO"])
         fields = {**fields, **parts}
     return _Request(

@@ -112,6 +112,9 @@ class Actions:
     immutable: bool = False
     _variables: dict[int, Held] = field(default_factory=lambda: defaultdict(dict))
     _environments: dict[int, dict[str, Document]] = field(default_factory=lambda: defaultdict(dict))
+    _branches: dict[tuple[int, str], list[Document]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
     _of_environments: dict[tuple[int, str], Held] = field(default_factory=lambda: defaultdict(dict))
     _subjects: dict[int, Document] = field(default_factory=dict)
     _ids: itertools.count[int] = field(default_factory=lambda: itertools.count(700_001))
@@ -235,6 +238,31 @@ class Actions:
             del self._environments[asked.repository.id][environment.casefold()]
             self._of_environments.pop((asked.repository.id, environment.casefold()), None)
         return Told(None, 204)
+
+    def branch_policies(self, asked: Asked, environment: str) -> Told:
+        """List the names of branches that may deploy to an environment."""
+        self._environment(asked, environment)
+        rows = self._branches[asked.repository.id, environment.casefold()]
+        return Told({"total_count": len(rows), "branch_policies": list(rows)})
+
+    def new_branch_policy(self, asked: Asked, environment: str) -> Told:
+        """Let a branch deploy; only where the environment has a list of its own.
+
+        "REST API endpoints for deployment branch policies": else 404, and 303 for a name that is there.
+        """
+        held = self._environment(asked, environment)
+        if not (held["deployment_branch_policy"] or {}).get("custom_branch_policies"):
+            raise missing()
+        name = asked.request.said().get("name")
+        if not isinstance(name, str) or not name:
+            raise invalid("name is a text")
+        with self._lock:
+            rows = self._branches[asked.repository.id, environment.casefold()]
+            if any(row["name"] == name for row in rows):
+                raise RefusedError(303, "Response if the same branch name pattern already exists")
+            row = {"id": next(self._ids), "name": name, "type": "branch"}
+            rows.append(row)
+        return Told(row)
 
     def _environment(self, asked: Asked, name: str) -> Document:
         held = self._environments[asked.repository.id].get(name.casefold())
@@ -402,6 +430,7 @@ def of_repositories(actions: Actions) -> tuple[Endpoint, ...]:
     """Return the endpoints of a repository."""
     variables, one = "/actions/variables", f"/actions/variables/{_VARIABLE}"
     inside, inner = f"{_ENVIRONMENT}/variables", f"{_ENVIRONMENT}/variables/{_VARIABLE}"
+    branches = f"{_ENVIRONMENT}/deployment-branch-policies"
     subject = "/actions/oidc/customization/sub"
     read, write = _ENVIRONMENT_VARIABLES_READ, _ENVIRONMENT_VARIABLES_WRITE
     return (
@@ -414,6 +443,8 @@ def of_repositories(actions: Actions) -> tuple[Endpoint, ...]:
         Endpoint("GET", _ENVIRONMENT, actions.environment, _ENVIRONMENTS_READ),
         Endpoint("PUT", _ENVIRONMENT, actions.set_environment, _ENVIRONMENTS_WRITE),
         Endpoint("DELETE", _ENVIRONMENT, actions.end_environment, _ENVIRONMENTS_WRITE),
+        Endpoint("GET", branches, actions.branch_policies, _ENVIRONMENTS_READ),
+        Endpoint("POST", branches, actions.new_branch_policy, _ENVIRONMENTS_WRITE),
         Endpoint("GET", inside, actions.variables, read),
         Endpoint("POST", inside, actions.new_variable, write),
         Endpoint("GET", inner, actions.variable, read),

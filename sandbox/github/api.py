@@ -18,7 +18,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from sandbox.github import actions, documents, hooks, rulesets
+from sandbox.github import actions, apps, documents, hooks, rulesets, runs
 from sandbox.github.exchange import (
     PREFIX,
     Asked,
@@ -61,12 +61,14 @@ class Api:
     """The endpoints. ``base`` is the site's URL with its closing slash. Safe in many threads."""
 
     organisation: Organisation
-    tokens: Iterable[Token]
+    tokens: list[Token]
     base: str
     writing: Writing = field(init=False)
     actions: actions.Actions = field(init=False)
     rulesets: rulesets.Rulesets = field(init=False)
     hooks: hooks.Hooks = field(init=False)
+    apps: apps.Apps = field(init=False)
+    runs: runs.Runs = field(init=False)
     _ids: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
     _used: Counter[tuple[str, int]] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -75,7 +77,9 @@ class Api:
         self.writing = Writing(self.organisation)
         self.actions = actions.Actions(self.organisation, self.base)
         self.rulesets = rulesets.Rulesets(self.organisation, self.base)
-        self.hooks = hooks.Hooks(self.organisation, self.base)
+        self.apps = apps.Apps(self.organisation, self.tokens, self.base)
+        self.runs = runs.Runs()
+        self.hooks = hooks.Hooks(self.organisation, self.base, self.runs.start)
         self._of_repositories = (
             Endpoint("GET", "", self._repository),
             Endpoint("PATCH", "", self._changed, UPDATE, of_archived=True),
@@ -84,6 +88,7 @@ class Api:
             *actions.of_repositories(self.actions),
             *rulesets.of_repositories(self.rulesets),
             *hooks.of_repositories(self.hooks),
+            *runs.of_repositories(self.runs),
         )
         self._of_organisation = (
             Endpoint("GET", "", self._organization),
@@ -92,6 +97,8 @@ class Api:
             *actions.of_organisation(self.actions),
             *rulesets.of_organisation(self.rulesets),
             *hooks.of_organisation(self.hooks),
+            *apps.of_organisation(self.apps),
+            Endpoint("GET", r"/teams/(?P<team>[\w-]+)", self._team),
         )
         self._others = (
             Endpoint("GET", "/installation/repositories", self._installed),
@@ -101,6 +108,8 @@ class Api:
 
     def answer(self, request: Request, *, token: Token | None = None) -> Reply:
         """Answer a request, as the bearer of its own token or of another one."""
+        if reply := self._by_an_app(request):
+            return reply
         bearer = token or self._bearer(request)
         if bearer is None:
             return self.refusal(request, 401, "Bad credentials")
@@ -110,6 +119,20 @@ class Api:
             return self.refusal(request, error.status, error.message, error.documentation)
         except OrganisationError as error:
             return self.refusal(request, 422, str(error))
+
+    def _by_an_app(self, request: Request) -> Reply | None:
+        """Answer what an app asks by its own signature, or whoever has a manifest's code."""
+        for how, endpoint in apps.signed(self.apps):
+            found = re.fullmatch(endpoint.pattern, request.path)
+            is_jwt = request.authorization.count(".") == 2  # noqa: PLR2004 - the parts of a JWT
+            if not found or endpoint.method != request.method or (how == "signed" and not is_jwt):
+                continue
+            try:
+                told = endpoint.tell(Asked(request, ANONYMOUS), **found.groupdict())
+            except RefusedError as error:
+                return self.refusal(request, error.status, error.message, error.documentation)
+            return self._reply(request, ANONYMOUS, told.document, told.status)
+        return None
 
     def refusal(
         self, request: Request, status: int, message: str, documentation: str = documents.DOCS
@@ -267,6 +290,13 @@ class Api:
         self.writing.delete(asked.repository)
         self.actions.forget(asked.repository)
         return Told(None, 204)
+
+    def _team(self, asked: Asked, team: str) -> Told:
+        number = sum(map(ord, team))
+        slug = {"id": number, "slug": team, "name": team}
+        if asked.token.kind == "anonymous":
+            raise missing()
+        return Told(slug)
 
     def _tree(self, asked: Asked) -> Told:
         if not asked.repository.files:

@@ -38,6 +38,8 @@ from sandbox.github.exchange import (
 from sandbox.github.tokens import Need
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sandbox.github.organisation import Organisation, Repository
 
 TIMEOUT = 10
@@ -71,6 +73,7 @@ class Hooks:
 
     organisation: Organisation
     base: str
+    started: Callable[[str], object] = lambda _: None
     _hooks: dict[int, Document] = field(default_factory=dict)
     _secrets: dict[int, str] = field(default_factory=dict)
     _deliveries: dict[int, list[Document]] = field(default_factory=dict)
@@ -190,6 +193,7 @@ class Hooks:
                     "token": asked.token.kind,
                 }
             )
+        self.started("repository_dispatch")
         return Told(None, 204)
 
     def dispatches(self) -> list[Document]:

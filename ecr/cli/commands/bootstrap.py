@@ -1,18 +1,21 @@
 """Write whatever must exist before the first deployment: CloudFormation templates, and scripts for GitHub.
 
 Owns how it is asked for and written. Reads the stack's file, and what an earlier run has left in the
-folder, to say what differs. Asks neither AWS nor GitHub, and changes nothing there: a person runs what
-it writes.
+folder, to say what differs. Asks neither AWS nor GitHub and changes nothing there, but with --apply: then
+AWS CloudFormation makes what the templates say, by the credentials of the environment.
 """
 
 import argparse
 import json
+import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
 from difflib import unified_diff
 from pathlib import Path
 
+from ecr.aws.session import Aws
+from ecr.bootstrap.apply import Wanted, apply
 from ecr.bootstrap.github import app_key_script, app_page, github_script
 from ecr.bootstrap.roles import planned_accounts, writes_variables
 from ecr.bootstrap.templates import LONGEST, accounts_template, artifacts_template
@@ -20,6 +23,7 @@ from ecr.cli.options import refuse_unused_options
 from ecr.cli.pipeline_options import add_pipeline_options, pipeline_of
 from ecr.engine.stack_file import checked, read_stack_file, read_text
 from ecr.errors import EstateError, UsageError
+from ecr.github.http import api_address
 from ecr.plan.architectures import artifacts_registry
 
 _REVIEWER = re.compile(r"(team|user):[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,98}[A-Za-z0-9_])?")
@@ -51,6 +55,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--output", type=Path, metavar="FOLDER", help="write files there, instead of printing them"
     )
     parser.add_argument(
+        "--apply",
+        action="store_true",
+        help="have CloudFormation make what the templates say, with the credentials of an administrator of "
+        "the artifacts account; what differs is changed, and a run that was broken off goes on",
+    )
+    parser.add_argument(
         "--json",
         action="store_true",
         help="print one JSON object of all files' texts by their names",
@@ -60,17 +70,30 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the documents, or write them and say what differs from those that are there."""
     refuse_unused_options(
-        (options.json and options.output, "--json: --output writes files; give one of the two")
+        (options.json and options.output, "--json: --output writes files; give one of the two"),
+        (
+            options.json and options.apply,
+            "--json: --apply prints what is done; give one of the two",
+        ),
     )
-    files = _files(options)
+    files, wanted = _files(options)
     if options.json:
         sys.stdout.write(_json(files))
         return 0
-    if options.output is None:
+    if options.output is not None:
+        _write(files, options.output)
+    elif not options.apply:
         for name, text in files.items():
             sys.stdout.write(f"# {name}\n{text}\n")
-        return 0
-    folder: Path = options.output
+    if options.apply:
+        for line in apply(Aws(), wanted):
+            sys.stdout.write(f"{line}\n")
+            sys.stdout.flush()
+    return 0
+
+
+def _write(files: Mapping[str, str], folder: Path) -> None:
+    """Write the files, and say of each what becomes of it."""
     held = {name: _held(folder / name) for name in files}
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
@@ -82,11 +105,10 @@ def run(options: argparse.Namespace) -> int:
     for name in sorted({*_ALL} - files.keys()):
         if (folder / name).exists():
             sys.stdout.write(f"{name}: is left from before, and is for nothing any more\n")
-    return 0
 
 
-def _files(options: argparse.Namespace) -> dict[str, str]:
-    """Return the text of each file by its name, in the order in which they are used."""
+def _files(options: argparse.Namespace) -> tuple[dict[str, str], Wanted]:
+    """Return the text of each file by its name, in the order in which they are used, and what is to stand."""
     settings = checked(read_stack_file(options.settings))
     pipeline = pipeline_of(options, settings)
     _check_reviewers(options.reviewer)
@@ -94,11 +116,17 @@ def _files(options: argparse.Namespace) -> dict[str, str]:
     registry = artifacts_registry(settings)
     two_apps = writes_variables(settings)
     artifacts = artifacts_template(
-        first, registry, pipeline, provider=not options.provider_exists, two_apps=two_apps
+        first,
+        registry,
+        pipeline,
+        provider=not options.provider_exists,
+        two_apps=two_apps,
+        api=api_address(settings.github.base_url or os.environ.get("GITHUB_BASE_URL")).rstrip("/"),
     )
     files = {_TEMPLATE: _json(artifacts)}
-    if others:
-        files[_ACCOUNTS] = _json(accounts_template(others))
+    others_template = accounts_template(others) if others else None
+    if others_template:
+        files[_ACCOUNTS] = _json(others_template)
     too_long = [name for name, text in files.items() if len(text.encode()) > LONGEST]
     if too_long:
         raise EstateError(
@@ -108,7 +136,14 @@ def _files(options: argparse.Namespace) -> dict[str, str]:
     files["app.html"] = app_page(settings, pipeline, two_apps=two_apps)
     files["app-key.sh"] = app_key_script(registry)
     files["github.sh"] = github_script(registry, pipeline, options.reviewer, two_apps=two_apps)
-    return files
+    wanted = Wanted(
+        registry,
+        artifacts,
+        settings.aws_organisation,
+        tuple(each.account for each in others),
+        others_template,
+    )
+    return files, wanted
 
 
 def _check_reviewers(reviewers: list[str]) -> None:
