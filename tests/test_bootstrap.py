@@ -14,8 +14,6 @@ import yaml
 from botocore.exceptions import ClientError
 from cryptography.hazmat.primitives import hashes, keywrap, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from moto.iam.models import iam_backends
-from moto.kms.models import kms_backends
 
 from ecr.bootstrap.roles import Pipeline, Role, planned_accounts
 from ecr.bootstrap.templates import SESSION
@@ -229,39 +227,14 @@ def client(aws: EmbeddedAws, service: str, keys: Any) -> Any:
 
 
 def deployed(aws: EmbeddedAws, out: Path, accounts: tuple[str, ...]) -> None:
-    """Make the stacks of the templates, each as its account's administrator.
-
-    What moto's CloudFormation does not make, the embedded AWS is given as the template says it.
-    """
+    """Make the stacks of the templates, each as its account's administrator."""
     for account in accounts:
         name = "artifacts" if account == ARTIFACTS else "accounts"
-        body = template(out, name)
-        for key, resource in list(body["Resources"].items()):
-            if resource["Type"] == "AWS::IAM::OIDCProvider":
-                properties = resource["Properties"]
-                assert properties["Url"] == f"https://{ISSUER}"
-                aws.put_provider(PROVIDER, properties["ClientIdList"][0])
-            elif resource["Type"] != "AWS::S3::BucketPolicy":
-                continue
-            del body["Resources"][key]
-        for resource in body["Resources"].values():
-            after = set(resource.get("DependsOn", ())) & body["Resources"].keys()
-            resource["DependsOn"] = sorted(after)
         client(aws, "cloudformation", credentials_of(account)).create_stack(
             StackName="ecr-estate",
-            TemplateBody=json.dumps(body),
+            TemplateBody=json.dumps(template(out, name), separators=(",", ":")),
             Capabilities=["CAPABILITY_NAMED_IAM"],
         )
-        as_texts(account)
-
-
-def as_texts(account: str) -> None:
-    """Write as texts, as AWS keeps them, the documents that moto's CloudFormation keeps as maps."""
-    for key in kms_backends[account][REGION].keys.values():
-        key.policy = json.dumps(key.policy)
-    for role in iam_backends[account]["aws"].roles.values():
-        for name, document in role.policies.items():
-            role.policies[name] = json.dumps(document)
 
 
 @pytest.fixture(scope="module")
@@ -536,6 +509,10 @@ esac
 GH = """printf '%s\\n' "$*" >> "$LOG"
 [ "${*: -1}" = - ] || [ "$5" = - ] || [ "$6" = - ] && cat >> "$LOG"
 case "$*" in
+*permissions.admin*) echo "${ADMIN-true}" ;;
+"api orgs/sandbox-org/hooks") [ -z "${NO_HOOKS-}" ] || exit 1 ;;
+*"/hooks?"*) echo "$HOOK" ;;
+*installations*) echo "$INSTALLED" ;;
 *rulesets*--jq*) echo "$RULESET" ;;
 *branch-policies*--jq*) echo "$POLICY" ;;
 *teams/platform*) echo 11 ;;
@@ -544,9 +521,19 @@ esac
 """
 
 
+AWS = """case "$*" in
+*describe-key*) echo 1234 ;;
+*list-resource-tags*) echo Iv23li ;;
+*describe-stacks*) echo https://example.lambda-url.eu-west-1.on.aws/ ;;
+*get-secret-value*) echo a-secret ;;
+esac
+"""
+
+
 def github(tmp_path: Path, **environment: str) -> tuple[int, str]:
     """Run github.sh with a `gh` that writes down what it is asked; its code, and what was asked."""
     program(tmp_path / "bin", "gh", GH)
+    program(tmp_path / "bin", "aws", AWS)
     log = tmp_path / "log"
     log.write_text("")
     script = bootstrapped(tmp_path) / "github.sh"
@@ -555,6 +542,8 @@ def github(tmp_path: Path, **environment: str) -> tuple[int, str]:
         "LOG": str(log),
         "RULESET": "",
         "POLICY": "",
+        "HOOK": "",
+        "INSTALLED": "5",
         "ID": str(ID),
         **dict.fromkeys(("APP", "INSTALLATION", "PREVIEW_APP", "PREVIEW_INSTALLATION"), "1"),
         **environment,
@@ -580,10 +569,39 @@ def test_the_repository_is_set_up_with_reviewers_a_ruleset_and_the_guides_variab
 
 
 def test_what_stands_already_is_changed_and_not_made_twice(tmp_path: Path) -> None:
-    code, asked = github(tmp_path, RULESET="5", POLICY="main")
+    code, asked = github(tmp_path, RULESET="5", POLICY="main", HOOK="7")
     assert code == 0
     assert "--method PUT repos/sandbox-org/ecr-estate/rulesets/5" in asked
+    assert "--method PATCH orgs/sandbox-org/hooks/7" in asked
     assert "--method POST" not in asked
+
+
+def test_the_webhook_is_made_with_its_secret_which_no_argument_has(tmp_path: Path) -> None:
+    code, asked = github(tmp_path)
+    assert code == 0
+    _, _, after = asked.partition("api --method POST orgs/sandbox-org/hooks --input -")
+    said = json.loads(after[after.index("{") : after.rindex("}") + 1])
+    assert said["config"]["secret"] == "a-secret"
+    assert (said["events"], said["config"]["content_type"]) == (["repository"], "json")
+    assert not any("a-secret" in line for line in asked.splitlines() if line.startswith("api"))
+
+
+@pytest.mark.parametrize("missing", [{"ADMIN": "false"}, {"NO_HOOKS": "1"}, {"INSTALLED": ""}])
+def test_without_a_right_or_an_installation_nothing_is_changed(
+    tmp_path: Path, missing: dict[str, str]
+) -> None:
+    code, asked = github(tmp_path, **missing)
+    assert code != 0
+    assert "--method" not in asked
+    assert "variable set" not in asked
+
+
+def test_without_the_webhook_none_is_made(tmp_path: Path) -> None:
+    out = bootstrapped(tmp_path, "--without-webhook")
+    resources = template(out, "artifacts")["Resources"]
+    assert not any(each["Type"].startswith("AWS::Lambda") for each in resources.values())
+    assert "dispatch" not in (out / "app.html").read_text()
+    assert "webhook=''" in (out / "github.sh").read_text()
 
 
 def test_another_repository_of_the_name_is_left_alone(tmp_path: Path) -> None:
@@ -592,10 +610,12 @@ def test_another_repository_of_the_name_is_left_alone(tmp_path: Path) -> None:
     assert "--method" not in asked
 
 
-def test_without_the_app_nothing_is_asked(tmp_path: Path) -> None:
-    code, asked = github(tmp_path, APP="")
-    assert code != 0
-    assert asked == ""
+def test_the_apps_are_found_by_the_tags_of_their_keys(tmp_path: Path) -> None:
+    none = dict.fromkeys(("APP", "INSTALLATION", "PREVIEW_APP", "PREVIEW_INSTALLATION"), "")
+    code, asked = github(tmp_path, **none)
+    assert code == 0
+    assert "ECR_ESTATE_APP --repo sandbox-org/ecr-estate --body Iv23li" in asked
+    assert "ECR_ESTATE_APP_INSTALLATION --repo sandbox-org/ecr-estate --body 5" in asked
 
 
 def test_an_account_has_one_policy_for_each_role_and_every_role_the_boundary(

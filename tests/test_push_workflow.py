@@ -122,3 +122,78 @@ def test_the_image_is_pushed_once_under_the_commits_sha(tmp_path: Path, *, pushe
     assert said.count(f"{built} --tag {REPOSITORY}:{SHA} --push .") == (0 if pushed else 1)
     assert said.endswith(f"docker logout {host}\n")
     assert output.read_text() == f"image={REPOSITORY}@{DIGEST}\n"
+
+
+WAITING = """\
+echo "aws $1 $2" >> "$LOG"
+n=$(grep -c "aws $1 $2" "$LOG")
+case "$1 $2" in
+  "sts assume-role-with-web-identity")
+    if [ "$n" -le "$ROLE_TRIES" ]; then echo "An error occurred (AccessDenied): Not authorized" >&2; exit 254; fi
+    printf 'AKIA\\tsecret\\ttoken\\n' ;;
+  "ecr batch-check-layer-availability")
+    if [ "$n" -le "$REPOSITORY_TRIES" ]; then
+      echo "An error occurred (RepositoryNotFoundException): none" >&2; exit 254
+    fi ;;
+esac
+"""
+ROLE = "arn:aws:iam::111122223333:role/ecr-push/push-ledger-1"
+
+
+def waited(folder: Path, **more: str) -> tuple[subprocess.CompletedProcess[str], str]:
+    put_command(folder, "aws", WAITING)
+    put_command(folder, "curl", 'echo \'{"value": "a-token"}\'')
+    put_command(folder, "sleep", ":")
+    (step,) = [each for each in job()["steps"] if each.get("name", "").startswith("Wait for")]
+    log = folder / "log"
+    log.touch()
+    given = {
+        "PATH": f"{folder}:/usr/bin:/bin",
+        "LOG": str(log),
+        "ROLE": ROLE,
+        "REPOSITORY": REPOSITORY,
+        "REGION": "eu-west-1",
+        "MINUTES": "10",
+        "ROLE_TRIES": "0",
+        "REPOSITORY_TRIES": "0",
+        "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "any",
+        "ACTIONS_ID_TOKEN_REQUEST_URL": "https://example.com/?a=b",
+        **more,
+    }
+    done = subprocess.run(
+        ["/bin/bash", "-c", step["run"]],
+        env=given,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done, log.read_text()
+
+
+def test_a_new_repository_waits_for_its_role_and_its_image_repository_with_a_word(
+    tmp_path: Path,
+) -> None:
+    done, log = waited(tmp_path, ROLE_TRIES="2", REPOSITORY_TRIES="1")
+    assert done.returncode == 0, done.stderr
+    assert [line.split(":")[0] for line in done.stdout.splitlines()] == [
+        "Waiting for the role push-ledger-1",
+        "Waiting for the role push-ledger-1",
+        "Waiting for the image repository payments/ledger",
+    ]
+    assert log.count("aws sts") == 4
+
+
+def test_where_nothing_comes_the_wait_ends_with_what_is_missing(tmp_path: Path) -> None:
+    done, _ = waited(tmp_path, ROLE_TRIES="99", MINUTES="0")
+    assert done.returncode == 1
+    assert "After 0 minutes the role push-ledger-1 is still not there" in done.stderr
+    assert "Not authorized" in done.stderr
+
+
+def test_without_variables_it_says_when_to_run_it_again(tmp_path: Path) -> None:
+    done, log = waited(tmp_path, ROLE="")
+    assert done.returncode == 1
+    assert "ECR_PUSH_ROLE" in done.stderr
+    assert "run this again" in done.stderr
+    assert log == ""

@@ -287,6 +287,10 @@ def _maker(make: Callable[[_Place, str, dict[str, Any]], Made], key: str) -> typ
 
     class Kind:
         @staticmethod
+        def has_cfn_attr(_: str) -> bool:
+            return True  # what is made says which it has
+
+        @staticmethod
         def create_from_cloudformation_json(
             name: str,
             document: dict[str, Any],

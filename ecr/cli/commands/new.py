@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from ecr import __version__
+from ecr.bootstrap.roles import PUSH_BOUNDARY
 from ecr.engine.stack_file import checked
 from ecr.errors import EstateError, UsageError
 from ecr.registry.registry import Registry
@@ -121,6 +122,9 @@ def settings_of(answers: Mapping[str, str], lambda_accounts: list[str]) -> dict[
         "artifacts": {"account": account, "region": region, "role": _role(ours)},
         "awsOrganisation": answers["aws_organisation"],
         "previewRole": READER,
+        "pushRoles": {
+            "permissionsBoundary": f"arn:{ours.partition}:iam::{account}:policy/{PUSH_BOUNDARY}"
+        },
     }
     regions: dict[str, list[str]] = {}
     roles: dict[str, str] = {}
