@@ -25,10 +25,11 @@ from moto.cloudformation.exceptions import ValidationError
 from moto.cloudformation.responses import CloudFormationResponse
 from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult
+from moto.iam.access_control import PermissionResult
 from moto.iam.models import iam_backends
 from moto.kms.models import kms_backends
 from moto.logs.models import logs_backends
-from moto.s3.models import s3_backends
+from moto.s3.models import FakeBucket, s3_backends
 from moto.secretsmanager.models import secretsmanager_backends
 from moto.utilities.utils import get_partition
 
@@ -339,8 +340,13 @@ def made_by_templates(organisation: Organisation) -> Iterator[None]:
         changed.enter_context(patch.object(models.StackInstances, "create_instances", instances))
         changed.enter_context(patch.object(models.StackSet, "update", _updated))
         changed.enter_context(patch.object(models.Stack, "create_resources", _created))
-        operation = _operation(models.StackSet._create_operation)  # noqa: SLF001 - moto offers no other way
-        changed.enter_context(patch.object(models.StackSet, "_create_operation", operation))
+        # Whether a request is let through is decided before; moto's S3 would not look at conditions.
+        permitted = patch.object(
+            FakeBucket, "get_permission", lambda *_: PermissionResult.PERMITTED
+        )
+        changed.enter_context(permitted)
+        told = _operation(models.StackSet._create_operation)  # noqa: SLF001 - moto offers no other way
+        changed.enter_context(patch.object(models.StackSet, "_create_operation", told))
         changed.enter_context(
             patch.object(CloudFormationResponse, "list_stack_set_operation_results", _results)
         )
@@ -399,7 +405,7 @@ def _done_or_undone(stack: Any, kind: str, act: Callable[[], object]) -> bool:  
     try:
         act()
     except TakenError as taken:
-        for key, made in list(resources._parsed_resources.items()):  # noqa: SLF001 - as above
+        for key, made in reversed(list(resources._parsed_resources.items())):  # noqa: SLF001 - as above
             if key not in before and isinstance(made, Made):
                 made.remove()
         resources._parsed_resources = before  # noqa: SLF001 - as above
