@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import secrets
 import string
+import warnings
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -486,8 +487,10 @@ def _updated(  # noqa: PLR0917 - moto's
     del description, tags, admin_role, execution_role
     self.template = self.instances.template = template or self.template
     self.instances.reasons = {}
-    for instance in self.stack_instances:
-        instance.stack.update(self.template, parameters=parameters or {})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # moto warns of what a condition has left out
+        for instance in self.stack_instances:
+            instance.stack.update(self.template, parameters=parameters or {})
     operation: dict[str, Any] = self._create_operation(
         operation_id=operation_id,
         action="UPDATE",
