@@ -112,9 +112,9 @@ class Authorisation:
             return Judgement(identity.account, identity.caller.name, "malformed", None, identity)
         judged = self._judged(identity, self._needs(asked, identity), asked)
         if not judged.denial and self._identities.strict:
-            unknown = unknown_principal(asked)
-            if unknown:
-                said = f'Invalid principal in policy: "AWS":"{unknown}"'
+            stranger = unknown_principal(asked)
+            if stranger:
+                said = f'Invalid principal in policy: "AWS":"{stranger}"'
                 denial = Denial("MalformedPolicyDocument", said, _BAD)
                 return replace(judged, denial=denial)
         return judged

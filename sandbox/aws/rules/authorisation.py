@@ -409,4 +409,4 @@ def a_permission_that_ended(stage: Stage) -> Callable[[], object]:
     ecr = _ecr(stage, _allow("ecr:DescribeRepositories", Condition=until))
     ecr.describe_repositories()
     stage.world.clock.move(seconds=40 * 60)
-    return ecr.describe_repositories
+    return lambda: ecr.describe_repositories(maxResults=1)
