@@ -20,7 +20,7 @@ from ecr.bootstrap.templates import Template
 from ecr.errors import EstateError
 from ecr.registry.registry import Registry
 
-STACK = "ecr-estate"
+BOOTSTRAP_STACK = "ecr-estate"
 """What the stack and the StackSet are called."""
 
 _CAPABILITIES = ("CAPABILITY_NAMED_IAM",)
@@ -53,10 +53,10 @@ class Wanted:
     others_template: Template | None = None
 
 
-def apply(access: Aws, wanted: Wanted) -> Iterator[str]:
+def make_by_templates(access: Aws, wanted: Wanted) -> Iterator[str]:
     """Make it, and yield a line for each thing that was done. Raises EstateError before, or where AWS stops."""
     cloudformation = access.client("cloudformation", wanted.registry)
-    with aws_errors_as(f"making the stack {STACK} of account {wanted.registry.account}"):
+    with aws_errors_as(f"making the stack {BOOTSTRAP_STACK} of account {wanted.registry.account}"):
         call_as, root = _look(access, cloudformation, wanted)
         yield from _stack(cloudformation, _body(wanted.template))
         if wanted.others_template is not None:
@@ -147,7 +147,7 @@ def _held(cloudformation: Any) -> set[str]:  # noqa: ANN401 - boto3's client
     state = _state(cloudformation)
     if state is None or state == "REVIEW_IN_PROGRESS":
         return set()
-    pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=STACK)
+    pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=BOOTSTRAP_STACK)
     return {
         each["LogicalResourceId"]
         for page in pages
@@ -233,7 +233,7 @@ def _body(template: Template) -> str:
 
 def _state(cloudformation: Any) -> str | None:  # noqa: ANN401 - boto3's client
     try:
-        (stack,) = cloudformation.describe_stacks(StackName=STACK)["Stacks"]
+        (stack,) = cloudformation.describe_stacks(StackName=BOOTSTRAP_STACK)["Stacks"]
     except cloudformation.exceptions.ClientError as error:
         if error.response["Error"]["Code"] != "ValidationError":
             raise
@@ -247,23 +247,25 @@ def _stack(cloudformation: Any, body: str) -> Iterator[str]:  # noqa: ANN401 - b
     if state and state.endswith("_IN_PROGRESS") and state != "REVIEW_IN_PROGRESS":
         raise EstateError(
             "Nothing was made.",
-            [f"the stack {STACK} is {state}: somebody else is at it; run the command again later"],
+            [
+                f"the stack {BOOTSTRAP_STACK} is {state}: somebody else is at it; run the command again later"
+            ],
         )
     if state in _BROKEN:
-        yield f"stack {STACK}: is {state} from an earlier try, and is made anew"
-        cloudformation.delete_stack(StackName=STACK)
+        yield f"stack {BOOTSTRAP_STACK}: is {state} from an earlier try, and is made anew"
+        cloudformation.delete_stack(StackName=BOOTSTRAP_STACK)
         _until(lambda: _state(cloudformation) in {None, "DELETE_COMPLETE"})
         state = None
     new = state in {None, "REVIEW_IN_PROGRESS"}
     name = f"bootstrap-{time.time_ns()}"
     cloudformation.create_change_set(
-        StackName=STACK,
+        StackName=BOOTSTRAP_STACK,
         ChangeSetName=name,
         ChangeSetType="CREATE" if new else "UPDATE",
         TemplateBody=body,
         Capabilities=list(_CAPABILITIES),
     )
-    asked = {"StackName": STACK, "ChangeSetName": name}
+    asked = {"StackName": BOOTSTRAP_STACK, "ChangeSetName": name}
     found = _waited(lambda: cloudformation.describe_change_set(**asked), "Status")
     if found["Status"] == "FAILED":
         cloudformation.delete_change_set(**asked)
@@ -272,22 +274,26 @@ def _stack(cloudformation: Any, body: str) -> Iterator[str]:  # noqa: ANN401 - b
                 "AWS CloudFormation takes no such template.",
                 [found.get("StatusReason", "no reason")],
             )
-        yield f"stack {STACK}: as it was"
+        yield f"stack {BOOTSTRAP_STACK}: as it was"
         return
     for each in found["Changes"]:
         change = each["ResourceChange"]
-        yield f"stack {STACK}: {change['Action'].lower()} {change['LogicalResourceId']} ({change['ResourceType']})"
+        yield f"stack {BOOTSTRAP_STACK}: {change['Action'].lower()} {change['LogicalResourceId']} ({change['ResourceType']})"
     cloudformation.execute_change_set(**asked)
     _until(lambda: not str(_state(cloudformation)).endswith("_IN_PROGRESS"))
     ended = str(_state(cloudformation))
     if ended not in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
-        raise EstateError(f"The stack {STACK} is {ended}.", list(_reasons(cloudformation)))
-    yield f"stack {STACK}: is {ended}"
+        raise EstateError(
+            f"The stack {BOOTSTRAP_STACK} is {ended}.", list(_reasons(cloudformation))
+        )
+    yield f"stack {BOOTSTRAP_STACK}: is {ended}"
 
 
 def _reasons(cloudformation: Any) -> Iterator[str]:  # noqa: ANN401 - boto3's client
     """Yield why a stack has failed, by its latest events; each with the remedy that is always right."""
-    pages = cloudformation.get_paginator("describe_stack_events").paginate(StackName=STACK)
+    pages = cloudformation.get_paginator("describe_stack_events").paginate(
+        StackName=BOOTSTRAP_STACK
+    )
     for page in pages:
         for event in page["StackEvents"]:
             reason = event.get("ResourceStatusReason", "")
@@ -309,7 +315,7 @@ class _StackSet:
         held = self._held()
         if held is None:
             self.cloudformation.create_stack_set(
-                StackSetName=STACK,
+                StackSetName=BOOTSTRAP_STACK,
                 Description="ecr-estate: the roles of the accounts that hold images",
                 TemplateBody=body,
                 PermissionModel="SERVICE_MANAGED",
@@ -317,23 +323,23 @@ class _StackSet:
                 Capabilities=list(_CAPABILITIES),
                 CallAs=self.call_as,
             )
-            yield f"StackSet {STACK}: made"
+            yield f"StackSet {BOOTSTRAP_STACK}: made"
         elif json.loads(held) != json.loads(body):
             answer = self.cloudformation.update_stack_set(
-                StackSetName=STACK,
+                StackSetName=BOOTSTRAP_STACK,
                 TemplateBody=body,
                 Capabilities=list(_CAPABILITIES),
                 CallAs=self.call_as,
             )
             self._wait(answer["OperationId"])
-            yield f"StackSet {STACK}: changed"
+            yield f"StackSet {BOOTSTRAP_STACK}: changed"
         else:
-            yield f"StackSet {STACK}: as it was"
+            yield f"StackSet {BOOTSTRAP_STACK}: as it was"
         there = self._accounts()
         missing = [each for each in accounts if each not in there]
         if missing:
             answer = self.cloudformation.create_stack_instances(
-                StackSetName=STACK,
+                StackSetName=BOOTSTRAP_STACK,
                 DeploymentTargets={
                     "OrganizationalUnitIds": [root],
                     "Accounts": missing,
@@ -347,16 +353,18 @@ class _StackSet:
                 CallAs=self.call_as,
             )
             self._wait(answer["OperationId"])
-            yield from (f"StackSet {STACK}: made in account {each}" for each in missing)
+            yield from (f"StackSet {BOOTSTRAP_STACK}: made in account {each}" for each in missing)
         for each in sorted(there - {*accounts}):
             yield (
-                f"StackSet {STACK}: is in account {each}, which has left the settings; when nothing of the "
+                f"StackSet {BOOTSTRAP_STACK}: is in account {each}, which has left the settings; when nothing of the "
                 "estate is there any more, delete that instance"
             )
 
     def _held(self) -> str | None:
         try:
-            found = self.cloudformation.describe_stack_set(StackSetName=STACK, CallAs=self.call_as)
+            found = self.cloudformation.describe_stack_set(
+                StackSetName=BOOTSTRAP_STACK, CallAs=self.call_as
+            )
         except self.cloudformation.exceptions.StackSetNotFoundException:
             return None
         body: str = found["StackSet"]["TemplateBody"]
@@ -364,11 +372,11 @@ class _StackSet:
 
     def _accounts(self) -> set[str]:
         pages = self.cloudformation.get_paginator("list_stack_instances")
-        listed = pages.paginate(StackSetName=STACK, CallAs=self.call_as)
+        listed = pages.paginate(StackSetName=BOOTSTRAP_STACK, CallAs=self.call_as)
         return {each["Account"] for page in listed for each in page["Summaries"]}
 
     def _wait(self, operation: str) -> None:
-        asked = {"StackSetName": STACK, "OperationId": operation, "CallAs": self.call_as}
+        asked = {"StackSetName": BOOTSTRAP_STACK, "OperationId": operation, "CallAs": self.call_as}
         describe = self.cloudformation.describe_stack_set_operation
         found = _waited(lambda: describe(**asked)["StackSetOperation"], "Status")
         listed = self.cloudformation.get_paginator("list_stack_set_operation_results").paginate(
@@ -383,7 +391,7 @@ class _StackSet:
         ]
         if failed or found["Status"] != "SUCCEEDED":
             said = failed or [f"its operation {operation} is {found['Status']}"]
-            raise EstateError(f"The StackSet {STACK} is not in every account.", said)
+            raise EstateError(f"The StackSet {BOOTSTRAP_STACK} is not in every account.", said)
 
 
 def _waited(look: Callable[[], Any], key: str) -> Any:  # noqa: ANN401 - an answer of boto3

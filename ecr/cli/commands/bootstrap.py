@@ -15,7 +15,7 @@ from difflib import unified_diff
 from pathlib import Path
 
 from ecr.aws.session import Aws
-from ecr.bootstrap.apply import Wanted, apply
+from ecr.bootstrap.apply import Wanted, make_by_templates
 from ecr.bootstrap.github import app_key_script, app_page, github_script
 from ecr.bootstrap.roles import planned_accounts, writes_variables
 from ecr.bootstrap.templates import LONGEST, accounts_template, artifacts_template
@@ -86,7 +86,7 @@ def run(options: argparse.Namespace) -> int:
         for name, text in files.items():
             sys.stdout.write(f"# {name}\n{text}\n")
     if options.apply:
-        for line in apply(Aws(), wanted):
+        for line in make_by_templates(Aws(), wanted):
             sys.stdout.write(f"{line}\n")
             sys.stdout.flush()
     return 0
