@@ -24,6 +24,7 @@ from sandbox.trials.listings import goes_on, stops
 from sandbox.trials.trial import (
     ARTIFACTS,
     LAMBDA,
+    QUIET,
     REPLICAS,
     Act,
     Ground,
@@ -94,10 +95,11 @@ def _finish(stage: Stage, said: str) -> Run:
     return Run(checked.code, f"{said}\n{checked.output}\n{'' if checked.code else FINISHED}")
 
 
-def up_twice(stage: Stage, *, fails: bool | None = None) -> Run:
+def up_twice(stage: Stage, *, fails: bool | None = None, refresh: bool = False) -> Run:
     """Deploy while something is wrong, deploy again without it, and check that nothing is left to do.
 
-    ``fails`` is whether the first must fail, None for either.
+    ``fails`` is whether the first must fail, None for either. ``refresh`` is for what a provider takes for
+    done though it was refused half-way, as those at night do.
     """
     first = stage.up()
     if fails is not None and fails != bool(first.code):
@@ -106,7 +108,7 @@ def up_twice(stage: Stage, *, fails: bool | None = None) -> Run:
     stage.session.aws.network.clear()
     stage.session.github.faults.clear()
     stage.look()
-    second = stage.up()
+    second = stage.session.up("--skip-preview", *(("--refresh",) if refresh else ()), *QUIET)
     if second.code:
         return second
     return _finish(stage, f"{first.output}\n{second.output}")
@@ -237,11 +239,11 @@ def _denied(
 
     return Trial(
         group=group,
-        fault=f"{action} is denied, until the next deployment",
+        fault=f"{action} is denied, until the next deployment with --refresh",
         ground=ground,
         expect=goes_on(FINISHED, changes=None),
         strike=strike,
-        deploy=partial(up_twice, fails=True),
+        deploy=partial(up_twice, fails=True, refresh=True),
         spoils=not ground.deployed,
     )
 
