@@ -7,6 +7,7 @@ from contextlib import closing
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 from githubkit_schemas.latest.models import (
     ActionsVariable,
@@ -123,3 +124,34 @@ def test_a_token_that_sees_public_repositories_only_changes_nothing(
     assert asked(github, "POST", REPOS, NEW, PUBLIC_ONLY)[0] == 403
     asked(github, "POST", REPOS, NEW)
     assert asked(github, "DELETE", API, token=PUBLIC_ONLY)[0] == 404
+
+
+def test_something_is_done_at_a_request_when_github_has_acted_and_nobody_knows() -> None:
+    organisation = Organisation("acme")
+    api = organisation.add("api")
+    path = "repos/acme/api/actions/variables"
+    with EmbeddedGitHub(organisation) as github:
+        held = github.api.actions.held(api)
+        seen: list[set[str]] = []
+        headers = {"Authorization": f"Bearer {github.token}"}
+        with github.at_call(
+            2, lambda: seen.append(set(held)), method="POST", path="/actions/variables$"
+        ):
+            httpx.get(f"{github.url}api/v3/{path}", headers=headers)
+            for name in ("ONE", "TWO", "THREE"):
+                body = {"name": name, "value": "x"}
+                httpx.post(f"{github.url}api/v3/{path}", headers=headers, json=body)
+    assert seen == [{"ONE", "TWO"}]
+
+
+def test_a_fault_may_be_of_one_method_alone() -> None:
+    organisation = Organisation("acme")
+    api = organisation.add("api")
+    with EmbeddedGitHub(organisation) as github:
+        address = f"{github.url}api/v3/repos/acme/api/actions/variables"
+        headers = {"Authorization": f"Bearer {github.token}"}
+        github.faults.arm("connection-reset", path="/actions/variables$", method="POST")
+        assert httpx.get(address, headers=headers).status_code == 200
+        with pytest.raises(httpx.TransportError):
+            httpx.post(address, headers=headers, json={"name": "ONE", "value": "x"})
+        assert github.api.actions.held(api) == {"ONE": "x"}, "GitHub has acted"
