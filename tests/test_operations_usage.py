@@ -4,10 +4,12 @@ import csv
 import hashlib
 import io
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from ecr.aws.images import creations_of, policy_of
 from ecr.cli.commands import usage
@@ -18,9 +20,17 @@ from ecr.plan.lifecycle import lifecycle_document
 from ecr.settings.models import Lifecycle
 from ecr.settings.prices import GB, Prices
 from ecr.usage.measure import Measured
-from ecr.usage.report import Costed, Whose, costed, figures_by, findings, owners_by_location
+from ecr.usage.report import (
+    Costed,
+    Whose,
+    costed,
+    figures_by,
+    findings,
+    owners_by_location,
+    proposed_settings,
+)
 from tests.builders import outputs_file, stack_file
-from tests.live import LAMBDA, REGION, REGISTRY, ROLE, Live, live
+from tests.live import ARTIFACTS, LAMBDA, REGION, REGISTRY, ROLE, Live, live
 
 __all__ = ["live"]
 
@@ -389,3 +399,44 @@ def test_an_option_that_would_have_no_effect_is_refused(
 ) -> None:
     assert main(["usage", "--registry", REGISTRY, *arguments]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_what_was_found_becomes_a_change_of_settings_to_review() -> None:
+    rows = [
+        costed_row("dead", Whose("dead", "", "kept", "placement"), images=2),
+        costed_row("hollow", Whose("hollow", "", "active", "placement", repository="Hollow")),
+        costed_row("idle", Whose("idle", "", "active", "placement"), images=1),
+        costed_row("foreign", Whose("", "", "", ""), days=1),
+        costed_row("busy", Whose("busy", "", "active", "placement"), days=1, images=1),
+    ]
+    found = findings(rows, months=6, now=NOW)
+    github = {"organisation": "acme", "selection": {"exclude": ["docs-*"], "forks": True}}
+    changed, reasons = proposed_settings(rows, found, {"github": github, "retire": ["older"]})
+    assert changed == {
+        "github": {
+            "organisation": "acme",
+            "selection": {"exclude": ["docs-*", "Hollow"], "forks": True},
+        },
+        "retire": ["older", "dead"],
+        "adopted": ["foreign"],
+    }
+    assert any(each.startswith("idle: archive: nobody pushed") for each in reasons)
+    assert not any(each.startswith("busy") for each in reasons)
+
+
+def test_a_proposal_is_a_stack_files_yaml_that_the_settings_take(
+    live: Live, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    live.ecr().create_repository(repositoryName="dead")
+    live.aws.registry(ARTIFACTS, REGION).repositories["dead"].created_at -= timedelta(days=400)
+    entry = Entry("dead", "dead", "kept", "2026-11-27", {f"{REGISTRY}/dead": "kept"})
+    file = outputs_file(
+        tmp_path, ledger=Ledger({1: entry}).to_output(), report={"registries": [REGISTRY]}
+    )
+    settings_file = stack_file(tmp_path)
+    asked = ["usage", "--outputs", str(file), "--role-name", ROLE, "--propose"]
+    assert main(asked) == 2
+    assert main([*asked, "--settings", settings_file]) == 0
+    shown = capsys.readouterr().out
+    assert "# dead: retire: it has been empty for 6 months" in shown
+    assert yaml.safe_load(shown) == {"config": {"ecr-estate:retire": ["dead"]}}

@@ -37,7 +37,7 @@ class Whose(NamedTuple):
     """What a ledger knows of an image repository.
 
     ``part`` is what the architecture made it for: placement or replica, with its stage where it has one.
-    ``state`` is that of its service, "" for an image repository that no ledger has.
+    ``repository`` is the name of its service's repository on GitHub, ``state`` that of its service, "" for an image repository that no ledger has.
     """
 
     service: str
@@ -45,6 +45,7 @@ class Whose(NamedTuple):
     state: str
     part: str
     regions: frozenset[str] = frozenset()
+    repository: str = ""
 
 
 UNKNOWN = Whose("", "", "", "of other hands")
@@ -118,6 +119,7 @@ def owners_by_location(ledgers: Iterable[Ledger], stages: Sequence[str]) -> dict
                         entry.state,
                         f"{part} of {stage}" if stage else part,
                         regions,
+                        entry.repository,
                     )
     return found
 
@@ -319,6 +321,49 @@ def _idle(
     else:
         made = finding(kind, "ask", f"{what}: ask whoever made it")
     return made
+
+
+def proposed_settings(
+    rows: Iterable[Costed], found: Iterable[UsageFinding], stack: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[str]]:
+    """Return the settings that would follow from what was found, and the reason of each change.
+
+    ``stack`` are the settings of the stack's file, unchecked: what their lists have stays, and comes first. What
+    an operator can only do on GitHub, or by asking somebody, is among the reasons and changes nothing.
+    """
+    held: dict[str, list[Costed]] = defaultdict(list)
+    for row in rows:
+        held[row.unit].append(row)
+    exclude: list[str] = []
+    retire: list[str] = []
+    adopt: list[str] = []
+    reasons = []
+    for each in found:
+        its = held[each.who]
+        names = sorted({row.measured.name for row in its})
+        reasons.append(f"{each.who}: {each.step}: {each.text}")
+        if each.step == "exclude":
+            exclude.append(its[0].whose.repository)
+        elif each.step == "retire":
+            retire += names
+        elif each.step == "adopt":
+            adopt += names
+    changed: dict[str, Any] = {}
+    if exclude:
+        github = dict(stack.get("github") or {})
+        selection = dict(github.get("selection") or {})
+        selection["exclude"] = _joined(selection.get("exclude"), exclude)
+        changed["github"] = {**github, "selection": selection}
+    if retire:
+        changed["retire"] = _joined(stack.get("retire"), retire)
+    if adopt:
+        changed["adopted"] = _joined(stack.get("adopted"), adopt)
+    return changed, reasons
+
+
+def _joined(before: object, more: Iterable[str]) -> list[str]:
+    held = list(before) if isinstance(before, list) else []
+    return list(dict.fromkeys((*held, *sorted(more))))
 
 
 def report_json(

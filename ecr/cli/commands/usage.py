@@ -18,17 +18,20 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
 from ecr.aws.images import creations_of, each_detail, manifests_of, policy_of
 from ecr.aws.session import Aws, aws_errors_as, is_refusal
 from ecr.cli.options import int_between, refuse_unused_options
 from ecr.cli.progress import progress_line
 from ecr.cli.registries import add_registry_options, selected_registries
-from ecr.cli.table import table
+from ecr.cli.table import printable, table
 from ecr.engine.outputs import Outputs
 from ecr.engine.stack_file import checked, read_stack_file, read_text
-from ecr.errors import EstateError
+from ecr.errors import EstateError, UsageError
 from ecr.lifecycle.policy import Policy, parse_policy
 from ecr.registry.registry import Registry
+from ecr.settings.load import PROJECT
 from ecr.settings.prices import GB, Prices
 from ecr.usage.journal import Journal
 from ecr.usage.measure import Measured, measure, shown_date
@@ -42,6 +45,7 @@ from ecr.usage.report import (
     figures_by,
     findings,
     owners_by_location,
+    proposed_settings,
     report_json,
 )
 
@@ -98,6 +102,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     printed = parser.add_mutually_exclusive_group()
     printed.add_argument("--json", action="store_true", help="print the whole report as JSON")
     printed.add_argument("--csv", action="store_true", help="print the lines as CSV")
+    printed.add_argument(
+        "--propose",
+        action="store_true",
+        help="print the settings that follow from what was found, for a person to review; needs --settings",
+    )
     parser.add_argument(
         "--output",
         type=Path,
@@ -108,6 +117,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Measure, reckon, and print."""
+    if options.propose and not (options.settings and options.outputs):
+        raise UsageError(
+            "Settings cannot be proposed without those that are.",
+            [
+                "--propose: give --settings with the stack's file, and --outputs with the stack's outputs"
+            ],
+        )
     refuse_unused_options(
         (
             options.by == "platform" and not options.layers,
@@ -147,6 +163,8 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         json.dump(report(), sys.stdout, indent=2)
         sys.stdout.write("\n")
+    elif options.propose:
+        _print_proposal(*proposed_settings(rows, found, read_stack_file(options.settings)))
     elif options.csv:
         _print_csv(options.by, figures)
     else:
@@ -324,6 +342,17 @@ def _print_csv(by: str, figures: Sequence[Figure]) -> None:
                 *(f"{one:.4f}" for one in money),
             )
         )
+
+
+def _print_proposal(changed: Mapping[str, Any], reasons: Sequence[str]) -> None:
+    """Print the keys that would change, as the stack's file has them, below the reasons as comments."""
+    for each in reasons:
+        sys.stdout.write(f"# {printable(each)}\n")
+    values = {f"{PROJECT}:{key}": value for key, value in changed.items()}
+    if values:
+        sys.stdout.write(yaml.safe_dump({"config": values}, sort_keys=False))
+    else:
+        sys.stdout.write("# no setting would change\n")
 
 
 def _say_what_it_rests_on(rows: Sequence[Costed], prices: Prices, *, layers: bool) -> None:
