@@ -63,7 +63,7 @@
   const months = (held) => {
     const most = Math.max(...held) || 1;
     const height = 120;
-    const wide = 44;
+    const wide = 56;
     const picture = drawn("svg", {
       viewBox: `0 0 ${held.length * wide} ${height + 40}`,
       role: "img",
