@@ -25,6 +25,7 @@ from moto.ecr.exceptions import (
 )
 
 from sandbox.aws import (
+    delivery,
     lifecycle_documents,
     lifecycle_evaluation,
     policy_documents,
@@ -77,18 +78,18 @@ class Registry(LayerKeeper):
 
     def send(self, kind: str, **detail: object) -> None:
         """Send an event (Amazon ECR User Guide, "Amazon ECR events and EventBridge")."""
-        self.world.events.append(
-            {
-                "version": "0",
-                "source": "aws.ecr",
-                "detail-type": kind,
-                "account": self.account_id,
-                "region": self.region_name,
-                "time": datetime.fromtimestamp(self.now(), UTC).isoformat(),
-                "resources": [],
-                "detail": detail,
-            }
-        )
+        event = {
+            "version": "0",
+            "source": "aws.ecr",
+            "detail-type": kind,
+            "account": self.account_id,
+            "region": self.region_name,
+            "time": datetime.fromtimestamp(self.now(), UTC).isoformat(),
+            "resources": [],
+            "detail": detail,
+        }
+        self.world.events.append(event)
+        self.world.deliveries.extend(delivery.deliveries(event))
 
     # Image repositories
 

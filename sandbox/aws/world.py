@@ -114,14 +114,26 @@ class Delays:
     eligible_for_scans: float = 14 * DAY
 
 
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What became of an event at one target of a rule; ``refused`` says why it got nothing, "" where it did."""
+
+    rule: str
+    target: str
+    message: str
+    refused: str
+
+
 @dataclass(slots=True)
 class World:
     """What one embedded AWS has of time, quotas, delays and events.
 
-    `events` are those that ECR sent to EventBridge, oldest first, in the form that EventBridge has.
+    `events` are those that ECR sent to EventBridge, oldest first, in the form that EventBridge has, and
+    `deliveries` what the rules there made of them.
     """
 
     clock: Clock = field(default_factory=Clock)
     quotas: Quotas = field(default_factory=Quotas)
     delays: Delays = field(default_factory=Delays)
     events: list[dict[str, Any]] = field(default_factory=list)
+    deliveries: list[Delivery] = field(default_factory=list)

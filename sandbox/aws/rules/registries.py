@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from sandbox.aws.findings import let_scans_find, put_findings
@@ -318,6 +319,49 @@ def failed_replication_is_an_event(stage: Stage) -> bool:
         if each["detail-type"] == "ECR Replication Action"
     ]
     return failed == ["FAILED"]
+
+
+def _alerted(stage: Stage, *, policy: str, key: str = "") -> list[tuple[bool, str]]:
+    """Let a replication fail before a rule with a topic: what was told, and whether it was refused."""
+    sns, events = stage.client("sns"), stage.client("events")
+    topic = sns.create_topic(Name="alerts")["TopicArn"]
+    allowed = {"Sid": "Own", "Effect": "Allow", "Action": "sns:Publish", "Resource": topic}
+    principal = {"Service": "events.amazonaws.com"} if policy == "events" else {"AWS": OTHER}
+    document = {"Version": "2012-10-17", "Statement": [{**allowed, "Principal": principal}]}
+    sns.set_topic_attributes(
+        TopicArn=topic, AttributeName="Policy", AttributeValue=json.dumps(document)
+    )
+    if key:
+        sns.set_topic_attributes(TopicArn=topic, AttributeName="KmsMasterKeyId", AttributeValue=key)
+    pattern = {"source": ["aws.ecr"], "detail": {"result": ["FAILED"]}}
+    events.put_rule(Name="failed", EventPattern=json.dumps(pattern))
+    events.put_targets(Rule="failed", Targets=[{"Id": "topic", "Arn": topic}])
+    stage.replicate((OTHER, REGION))
+    stage.repository()
+    stage.push("v1")
+    return [(bool(each.refused), each.message) for each in stage.world.deliveries]
+
+
+@holds(
+    Page.EVENTBRIDGE, "a rule tells a topic of an event that its pattern matches, and of no other"
+)
+def event_reaches_its_topic(stage: Stage) -> bool:
+    told = _alerted(stage, policy="events")
+    return [refused for refused, _ in told] == [False] and '"FAILED"' in told[0][1]
+
+
+@holds(Page.EVENTBRIDGE, "a topic whose policy does not name EventBridge is told nothing by a rule")
+def event_to_a_topic_that_does_not_let_it(stage: Stage) -> bool:
+    return [refused for refused, _ in _alerted(stage, policy="others")] == [True]
+
+
+@holds(
+    Page.ENCRYPTED_TOPICS,
+    "an encrypted topic is told nothing by a rule where its key's policy does not let EventBridge use it",
+)
+def event_to_a_topic_whose_key_does_not_let_it(stage: Stage) -> bool:
+    key = stage.client("kms").create_key()["KeyMetadata"]["KeyId"]
+    return [refused for refused, _ in _alerted(stage, policy="events", key=key)] == [True]
 
 
 @holds(Page.REPLICATION, "what no prefix matches is not replicated")

@@ -92,6 +92,14 @@ class Page(CitedPage):
     DELETING = ("Deleting an image in Amazon ECR", f"{_GUIDE}delete_image.html")
     DELETIONS = ("Replicating image deletions in Amazon ECR", f"{_GUIDE}replication-delete.html")
     EVENTS = ("Amazon ECR events and EventBridge", f"{_GUIDE}ecr-eventbridge.html")
+    EVENTBRIDGE = (
+        "Using resource-based policies for Amazon EventBridge",
+        "https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html",
+    )
+    ENCRYPTED_TOPICS = (
+        "Managing Amazon SNS encryption keys and costs",
+        "https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html",
+    )
     EXCLUSIONS = ("Pull-time update exclusions", f"{_GUIDE}pull-time-update-exclusions.html")
     IAM_PRINCIPAL = (
         "AWS JSON policy elements: Principal",
