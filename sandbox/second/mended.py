@@ -244,7 +244,7 @@ MENDED: dict[str, Callable[[Fields, str, str], str]] = {
         asked.get("resourceArn")
         or (
             f"arn:aws:ecr:{region}:{account}:repository/{asked.get('repositoryName') or '*'}"
-            if asked.get("repositoryName") or "repositoryNames" in asked
+            if asked.get("repositoryName") or asked["Action"] == "DescribeRepositories"
             else ""
         )
     ),
@@ -292,13 +292,14 @@ def mend() -> None:
         return answer
 
     def arn(service: str, *request: Any) -> str:  # noqa: ANN401 - as theirs is
-        body, query, *place = request[3:]
+        headers, body, query, *place = request[2:]
         mended = MENDED.get(service)
         asked = {
             key: value[0] if isinstance(value, list) else value for key, value in query.items()
         }
         if body.startswith(b"{"):
             asked |= json.loads(body)
+            asked["Action"] = headers.get("x-amz-target", "").rpartition(".")[2]
         return (mended(asked, *place) if mended else "") or str(arns(service, *request))
 
     def principal(token: str, provider: str, role: str) -> tuple[str, Fields]:
