@@ -102,14 +102,19 @@ async def observe_beside(
     is found then.
     """
     state = once(state)
-    registries, exclusions, deletions, roles, audiences, alerts, keys = await asyncio.gather(
+    once_for_registries = asyncio.gather(
         read_settings(ask, state, settings, ledger),
         read_exclusions(ask, state, settings, ledger),
         read_deletions(ask, settings, ledger),
+    )
+    others = asyncio.gather(
         read_roles(ask, state, settings),
         read_audiences(ask, state, settings),
         read_alerts(ask, state, settings, ledger, every=every),
         read_keys(ask, settings),
+    )
+    (registries, exclusions, deletions), (roles, audiences, alerts, keys) = await asyncio.gather(
+        once_for_registries, others
     )
     return replace(
         observed,
