@@ -217,7 +217,7 @@ class _Day:
         self.say(f"repository {ORGANISATION}/{name} is created, and GitHub calls the webhook")
         self.run_waiting()
         outputs = self.outputs()
-        role, address = outputs["pushRoles"][name], outputs["imageRepositories"][name]["url"]
+        role, address = outputs["pushRoles"][name], outputs["imageRepositories"][name][0]
         claims = self._claims(name, repository.id, "ref:refs/heads/main")
         session = self.aws.session_of(role, claims, region=REGION)
         keys = self._keys(session) | distribution.variables
@@ -271,13 +271,14 @@ class _Day:
             words,
             env={**environment, "PATH": path},
             cwd=directory,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            capture_output=True,
             text=True,
             check=False,
         )
         if done.returncode:
-            raise FirstDayError(f"{shlex.join(words)} ended with {done.returncode}:\n{done.stdout}")
+            raise FirstDayError(
+                f"{shlex.join(words)} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+            )
         return done.stdout
 
     @property
