@@ -231,7 +231,7 @@ def answering(
 
     ``state`` is what the engine's state holds, by URN, and ``variables`` what repositories have.
     """
-    api = Api(organisation, (CLASSIC,), "http://127.0.0.1/")
+    api = Api(organisation, [CLASSIC], "http://127.0.0.1/")
     for name, held in (variables or {}).items():
         api.actions.held(organisation.get(name)).update(held)
 

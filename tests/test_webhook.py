@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -36,7 +37,7 @@ class Standing:
         self.github.organisation.add(name)
         return str(self.deliveries()[-1]["response"]["payload"])
 
-    def deliveries(self) -> list[dict[str, object]]:
+    def deliveries(self) -> list[dict[str, Any]]:
         hooks = self.github.api.hooks
         rows: list[dict[str, object]] = hooks._deliveries[self.hook]
         return rows
@@ -96,7 +97,7 @@ def key_of_app(aws: EmbeddedAws, der: bytes, client_id: str) -> None:
     number = kms.describe_key(KeyId="alias/ecr-estate-dispatch")["KeyMetadata"]["KeyId"]
     kms.tag_resource(KeyId=number, Tags=[{"TagKey": "client-id", "TagValue": client_id}])
     held = kms_backends[ARTIFACTS][REGION].keys[number]
-    held.private_key.private_key = load_der_private_key(der, None)
+    vars(held.private_key)["private_key"] = load_der_private_key(der, None)
     held.key_state = "Enabled"
 
 
@@ -161,7 +162,7 @@ def test_nobody_else_starts_a_deployment(standing: Standing, signature: str) -> 
 
 def test_what_changes_nothing_starts_nothing(standing: Standing) -> None:
     standing.github.api.hooks.happened("edited", standing.github.organisation.get("ecr-estate"))
-    assert standing.deliveries()[-1]["response"]["payload"] == "nothing to do"  # type: ignore[index]
+    assert standing.deliveries()[-1]["response"]["payload"] == "nothing to do"
     assert standing.github.api.runs.all() == []
 
 

@@ -51,7 +51,7 @@ def differing(where: str, ours: dict[str, str], theirs: dict[str, str]) -> Itera
 
 
 def test_every_resource_type_is_that_of_the_released_sdk(schema: dict[str, Any]) -> None:
-    found = []
+    found: list[str] = []
     for token, ours in schema["resources"].items():
         theirs = AWS.resource(token)
         assert theirs, f"the SDK has no {token}"
@@ -66,7 +66,7 @@ def test_every_resource_type_is_that_of_the_released_sdk(schema: dict[str, Any])
 
 
 def test_every_function_is_that_of_the_released_sdk(schema: dict[str, Any]) -> None:
-    found = []
+    found: list[str] = []
     for token, ours in schema["functions"].items():
         if not token.startswith("aws:"):
             continue  # what the bridge itself has of every provider
@@ -88,7 +88,7 @@ def test_every_object_type_is_that_of_the_released_sdk(schema: dict[str, Any]) -
     for each in schema["resources"].values():
         given |= set(referred(each["inputProperties"]))
         answered |= set(referred(each["properties"]))
-    found = []
+    found: list[str] = []
     for tokens, of_inputs in ((given, True), (answered - given, False)):
         for token in sorted(tokens):
             ours = schema["types"][token]
@@ -167,7 +167,7 @@ class Project:
         (folder / "state").mkdir()
         (folder / "Pulumi.yaml").write_text("name: providers\nruntime: python\n")
         (folder / "__main__.py").write_text(PROGRAM)
-        keys = {key.upper(): value for key, value in credentials_of(ACCOUNT).items()}
+        keys = {key.upper(): str(value) for key, value in credentials_of(ACCOUNT).items()}
         self.variables = {
             **toolchain.environment,
             **keys,
