@@ -31,7 +31,7 @@ remedy, and nothing is changed. What contradicts another value is listed with th
 
 [A JSON Schema](settings.schema.json) says the same to editors and other tools. The stack files of the
 program's repository name it in their first line, for editors that have the YAML language server; a copy
-that belongs to the program at hand is written by `ecr-estate settings --schema`.
+that belongs to the installed program is written by `ecr-estate settings --schema`.
 
 Only one setting stands outside the namespace: `{GITHUB_TOKEN}`, the GitHub provider's token, for
 where the environment has no `GITHUB_TOKEN`. It must be stored with `pulumi config set --secret`.
