@@ -167,7 +167,8 @@ def by_registry(*words: str) -> Callable[[str], list[str]]:
 
 def audit_reads() -> list[str]:
     statements = printed("docs/operations/audit.md", "Images")["Statement"]
-    return [action for each in statements for action in each["Action"]]
+    given = [each["Action"] for each in statements]
+    return [action for each in given for action in (each if isinstance(each, list) else [each])]
 
 
 COMMANDS = {
