@@ -10,7 +10,7 @@ Sources: Amazon EventBridge User Guide, "Using resource-based policies for Amazo
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from moto.events.models import events_backends
 from moto.kms.models import kms_backends
@@ -22,6 +22,8 @@ from sandbox.aws.world import Delivery
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from moto.events.utils import EventMessageType
+
 _SERVICE = "events.amazonaws.com"
 
 
@@ -29,7 +31,9 @@ def deliveries(event: dict[str, Any]) -> Iterator[Delivery]:
     """Yield what becomes of an event at each target of each rule that matches; publish what is let."""
     bus = events_backends[event["account"]][event["region"]].event_buses["default"]
     for rule in bus.rules.values():
-        if rule.state != "ENABLED" or not rule.event_pattern.matches_event(event):
+        if rule.state != "ENABLED" or not rule.event_pattern.matches_event(
+            cast("EventMessageType", event)
+        ):
             continue
         for target in rule.targets:
             arn, text = target["Arn"], _message(target, event)
