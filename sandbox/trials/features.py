@@ -896,7 +896,7 @@ def _lifecycle_trials() -> Iterator[Trial]:
 
 def _everything() -> Iterator[Trial]:
     group = "Everything at once"
-    for point in (30, 45, 60):
+    for point in (20, 32, 44):
         more = _all(_add(f"batch-{point}"), _set(tags={"round": str(point)}))
         yield _killed(group, WITH_ALL, "*", point=point, change=more, checkpoints=False)
     yield _state_lost(group, ", with every feature on", WITH_ALL)
