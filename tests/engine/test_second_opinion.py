@@ -83,9 +83,14 @@ def test_the_printed_roles_are_enough_to_deploy_to_preview_to_refresh_and_to_ret
     as_deployer(session)
     must(session.up("--skip-preview"))
     assert names(aws) == {"api", "web"} == names(aws, LAMBDA[0])
-    as_reader(session)
+    as_deployer(session)
     must(session.preview("--expect-no-changes"))
-    must(session.preview("--refresh", "--expect-no-changes"))
+    # With the role that reads the providers differ by that role, and nothing else does.
+    as_reader(session)
+    for arguments in ((), ("--refresh",)):
+        shown = must(session.preview(*arguments))
+        assert "2 to update" in shown
+        assert shown.count("[diff: ~assumeRoles]") == 2
     session.configure({**SETTINGS, "retire": ["api"]})
     as_deployer(session)
     must(session.up("--refresh", "--skip-preview"))
