@@ -5,16 +5,19 @@
 (() => {
   document.querySelector(".md-search")?.setAttribute("aria-label", "Search");
   for (const [toggle, name] of [["__drawer", "Menu"], ["__search", "Open the search"]]) {
-    const button = document.querySelector(`.md-header__button[for="${toggle}"]`);
+    const label = document.querySelector(`label.md-header__button[for="${toggle}"]`);
     const box = document.getElementById(toggle);
-    if (!button || !box) continue;
+    if (!label || !box) continue;
+    // A label takes no key, and may have no role: a button stands in its place, which looks like it.
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = label.className;
+    button.setAttribute("for", toggle); // by which the theme shows it at some widths only
+    button.setAttribute("aria-label", name);
+    button.append(...label.childNodes);
+    button.addEventListener("click", () => box.click());
+    label.replaceWith(button);
     const state = () => button.setAttribute("aria-expanded", String(box.checked));
-    for (const [key, value] of [["role", "button"], ["tabindex", "0"], ["aria-label", name]]) button.setAttribute(key, value);
-    button.addEventListener("keydown", (event) => {
-      if (event.key !== " ") return; // the theme itself takes Enter on a label
-      event.preventDefault();
-      button.click();
-    });
     box.addEventListener("change", state);
     state();
   }
