@@ -173,8 +173,8 @@ def _killed(
     what = "an update" if ground.deployed else "the first up"
     return Trial(
         group=group,
-        fault=f"engine killed in {what}, after {action}"
-        f"{f' number {point}' if point > 1 else ''}{'' if checkpoints else ', without checkpoints'}",
+        fault=f"engine killed in {what}, after {'call' if action == '*' else action}"
+        f"{f' {point}' if point > 1 else ''}{'' if checkpoints else ', without checkpoints'}",
         ground=ground,
         expect=Expectation("went on", "commands recovered the stack"),
         strike=change,
