@@ -44,10 +44,12 @@
       };
     },
   );
+  // What was selected once and is kept has its row among the services.
+  const placed = new Set(rows.map((row) => row.id));
   const outside = [
     ...leftOut.map(([id, repository, reason]) => ({ id, repository, reason, what: "left out" })),
     ...unselected.map(([id, repository, reason]) => ({ id, repository, reason, what: "deselected" })),
-  ].map((each) => ({
+  ].filter((each) => !placed.has(each.id)).map((each) => ({
     ...each,
     exact: new Set([String(each.id), each.repository.toLowerCase()]),
     text: `${each.id}\n${each.repository}\n${each.reason}\n${each.what}`.toLowerCase(),
