@@ -83,23 +83,23 @@ def test_keys_encrypt_every_registry_and_are_looked_at_before_anything_is_made(
     settings = {"lambdaReplicas": ONE_LAMBDA_ACCOUNT, "images": {"kmsKeys": arns}}
     session.configure(settings)
     theirs = arns["/".join(LAMBDA)]
-    kms(session, LAMBDA[0]).disable_key(KeyId=theirs)
+    kms(session, LAMBDA[0]).disable_key(KeyId=theirs.rpartition("/")[2])
     refused = session.up("--skip-preview")
     assert refused.code != 0
     assert "is in the state Disabled" in refused.output
     assert held(session).repositories == {}
-    kms(session, LAMBDA[0]).enable_key(KeyId=theirs)
+    kms(session, LAMBDA[0]).enable_key(KeyId=theirs.rpartition("/")[2])
     deploy(session)
     unchanged(session)
     for place in places:
         encryption = held(session, place).repositories["api"]["encryptionConfiguration"]
         assert encryption == {"encryptionType": "KMS", "kmsKey": arns["/".join(place)]}
     # A key that is disabled later stops nobody, and is told of.
-    kms(session, LAMBDA[0]).disable_key(KeyId=theirs)
+    kms(session, LAMBDA[0]).disable_key(KeyId=theirs.rpartition("/")[2])
     told = session.preview()
     assert told.code == 0, told.output
     assert "no image of this registry can be pulled" in told.output
-    kms(session, LAMBDA[0]).enable_key(KeyId=theirs)
+    kms(session, LAMBDA[0]).enable_key(KeyId=theirs.rpartition("/")[2])
     lose_the_state(session)
     deploy(session)
     # Without the setting what stands keeps its key, and what is new has none.
