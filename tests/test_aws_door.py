@@ -27,19 +27,25 @@ ASKS_AWS = {
     "admission": ["--registry", HERE.key],
     "adopt": [],
     "audit": ["--registry", HERE.key],
+    "bootstrap": [
+        *("--settings", "Pulumi.test.yaml", "--repository", "acme/estate", "--repository-id", "1"),
+        *("--operators", f"arn:aws:iam::{ARTIFACTS}:role/operators"),
+        *("--reviewer", "team:platform", "--output", "bootstrap", "--apply"),
+    ],
     "doctor": [
         *("--settings", "Pulumi.test.yaml", "--repository", "acme/estate", "--repository-id", "1"),
         *("--operators", f"arn:aws:iam::{ARTIFACTS}:role/operators", "--role-name", ""),
     ],
+    "empty": ["old", "--outputs", "outputs.json"],
     "promote": ["api", "--from", "dev", "--to", "prod", "--tag", "v1", "--outputs", "outputs.json"],
     "replicas": ["--outputs", "outputs.json"],
     "rescan": ["--registry", HERE.key],
     "simulate": ["--registry", HERE.key],
+    "usage": ["--outputs", "outputs.json"],
 }
 """Every command that asks AWS, with options by which it does; the files are those of `folder`."""
 
 ASKS_NOTHING_OF_AWS = {
-    "bootstrap",
     "compare",
     "dockerfiles",
     "drift",
@@ -68,7 +74,16 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     outputs_file(
         tmp_path,
         ledger=Ledger(
-            {1: Entry(repository="api", service="api", state="active", since="2026-11-22")}
+            {
+                1: Entry(repository="api", service="api", state="active", since="2026-11-22"),
+                2: Entry(
+                    repository="old",
+                    service="old",
+                    state="kept",
+                    since="2026-11-22",
+                    placements={f"{HERE.key}/old": "kept"},
+                ),
+            }
         ).to_output(),
         imageRepositories={"api": [f"{HERE.host}/api-dev", f"{THERE.host}/api-prod"]},
         replicas={"api": [f"{THERE.host}/api"]},
@@ -135,7 +150,8 @@ def refused(capsys: pytest.CaptureFixture[str]) -> Refused:
         assert main([name, *(options or ASKS_AWS[name])]) == 1
         printed, told = capsys.readouterr()
         problem, *offences = told.rstrip("\n").splitlines()
-        assert printed == ""
+        # Files are written before anybody is asked; nothing else is said on standard output.
+        assert all(line.endswith((": written", ": as it was")) for line in printed.splitlines())
         assert problem.endswith(".")
         assert offences
         assert all(line.startswith("  - ") for line in offences), told

@@ -34,6 +34,7 @@ INLINE = {
     "Check what is given",
     "Look at the gate",
     "Install what promotes",
+    "Wait for the role and the image repository",
     "Promote",
     "Build and push",
 }
@@ -49,6 +50,7 @@ BY_MAKE = {
         "docs",
         "second-opinion",
         "engine",
+        "first-day",
         "install-deploy",
         "lowest",
         "rest",
