@@ -91,9 +91,11 @@ def test_the_printed_roles_are_enough_to_deploy_to_preview_to_refresh_and_to_ret
         shown = must(session.preview(*arguments))
         assert "2 to update" in shown
         assert shown.count("[diff: ~assumeRoles]") == 2
-    session.configure({**SETTINGS, "retire": ["api"]})
     as_deployer(session)
+    session.github.organisation.delete("api")
     must(session.up("--refresh", "--skip-preview"))
+    session.configure({**SETTINGS, "retire": ["api"]})
+    must(session.up("--skip-preview"))
     assert names(aws) == {"api", "web"}
     must(session.up("--skip-preview"))
     assert names(aws) == {"web"}
