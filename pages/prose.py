@@ -3,7 +3,8 @@
 Owns the bounds. Reads the pages below docs/ and the README, and changes none. The measure of
 readability is a guide: long sentences are counted, a short list of words has plainer ones, and taste
 is left to people. A page is refused only where it is beyond the bound or has such a word, and a page of practice, a record, a guide or a runbook also where
-it names no source with the day on which it was read. Sources older than a year are listed.
+it names no source. A source has the day on which it was read, or says that nobody has read it again; the
+latter are counted, and sources older than a year are listed.
 """
 
 import argparse
@@ -67,6 +68,10 @@ WRITTEN = {
 }  # fmt: skip
 """Pages that are written from the code."""
 
+UNREAD = "not read again since this page was written"
+"""What a source says in the place of a day, where nobody can say when it was read."""
+
+_NAMED = re.compile(rf"\]\((https?://[^)]+)\), (?:[^\n]*, )?{UNREAD}$", re.MULTILINE)
 _READ = re.compile(r"\]\((https?://[^)]+)\), (?:[^\n]*, )?read (\d{4}-\d\d-\d\d)$", re.MULTILINE)
 _LEFT_OUT = re.compile(
     r"^---\n.*?\n---\n|```.*?```|<pre.*?</pre>|<!--.*?-->|^## Sources\n.*|^#.*?$|^\*\*Status:.*?$|^--8<--.*?$",
@@ -122,10 +127,17 @@ def sources(page: str) -> dict[str, date]:
     return {url: date.fromisoformat(day) for url, day in _READ.findall(listed)}
 
 
-def undated(page: str) -> list[str]:
-    """Return the lines under Sources that name an address and no day."""
+def unread(page: str) -> list[str]:
+    """Return the addresses that a page names as its sources and that nobody has read again."""
     _, _, listed = page.partition("\n## Sources\n")
-    return [line for line in listed.splitlines() if "](http" in line and not _READ.search(line)]
+    return _NAMED.findall(listed)
+
+
+def undated(page: str) -> list[str]:
+    """Return the lines under Sources that name an address, and neither a day nor that it was not read."""
+    _, _, listed = page.partition("\n## Sources\n")
+    lines = [line for line in listed.splitlines() if "](http" in line]
+    return [line for line in lines if not _READ.search(line) and not _NAMED.search(line)]
 
 
 def pages_of(docs: Path) -> dict[str, str]:
@@ -139,7 +151,7 @@ def pages_of(docs: Path) -> dict[str, str]:
 
 
 def offences(texts: dict[str, str]) -> list[str]:
-    """Return a line for each page that is beyond the bound, or that has no dated source."""
+    """Return a line for each page that is beyond the bound, or that has no source."""
     found = []
     for name, text in texts.items():
         read = reading(text)
@@ -148,12 +160,19 @@ def offences(texts: dict[str, str]) -> list[str]:
                 f"{name}: {read.mean:.1f} words a sentence, {len(read.long)} of {read.sentences} "
                 f"sentences have {LONG} words or more; see python -m pages.prose --page {name}"
             )
-        if name.startswith(SOURCED) and name not in UNSOURCED and not sources(text):
+        if (
+            name.startswith(SOURCED)
+            and name not in UNSOURCED
+            and not sources(text) | dict.fromkeys(unread(text))
+        ):
             found.append(
                 f"{name}: names no source; add '## Sources', each with the day it was read"
             )
         found += [f"{name}: {each!r}: write {PHRASES[each]!r}" for each in odd_words(text)]
-        found += [f"{name}: {line.strip()}: add ', read YYYY-MM-DD'" for line in undated(text)]
+        found += [
+            f"{name}: {line.strip()}: add ', read YYYY-MM-DD' or ', {UNREAD}'"
+            for line in undated(text)
+        ]
     return found
 
 
@@ -187,6 +206,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     old = stale(texts, datetime.now(UTC).date())
     if old:
         print("\n".join(["Pages with sources that are older than a year:", *old]))
+    waiting = {url for text in texts.values() for url in unread(text)}
+    if waiting:
+        print(f"{len(waiting)} sources are to be read")
     wrong = offences(texts)
     if wrong:
         print("\n".join(["Pages that are to be mended:", *wrong]), file=sys.stderr)

@@ -4,7 +4,17 @@ from datetime import date
 
 import pytest
 
-from pages.prose import main, odd_words, offences, reading, sentences, stale, undated
+from pages.prose import (
+    UNREAD,
+    main,
+    odd_words,
+    offences,
+    reading,
+    sentences,
+    stale,
+    undated,
+    unread,
+)
 
 SOURCES = "\n## Sources\n\n- [A page](https://example.com/a), read 2026-11-27\n"
 
@@ -34,6 +44,22 @@ def test_a_page_that_states_facts_names_its_sources_with_the_day() -> None:
     assert "names no source" in missing
     undated_line = "- [A page](https://example.com/a)"
     assert undated(f"\n## Sources\n\n{undated_line}\n") == [undated_line]
+
+
+def test_a_source_that_nobody_has_read_again_says_so_and_is_counted_and_not_refused() -> None:
+    line = f"- [A page](https://example.com/a), as others quote it, {UNREAD}"
+    page = f"One is here now.\n\n## Sources\n\n{line}\n"
+    assert unread(page) == ["https://example.com/a"]
+    assert offences({"guides/a.md": page}) == []
+    assert stale({"guides/a.md": page}, date(2099, 1, 1)) == []
+    assert unread(SOURCES) == []
+    refused = offences({"guides/a.md": page.replace(UNREAD, "not read")})
+    assert refused[-1].endswith(f"add ', read YYYY-MM-DD' or ', {UNREAD}'")
+
+
+def test_the_sources_that_are_to_be_read_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    main([])
+    assert "sources are to be read" in capsys.readouterr().out
 
 
 def test_a_source_that_was_read_more_than_a_year_ago_is_listed() -> None:
