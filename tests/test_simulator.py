@@ -1,5 +1,6 @@
 """The simulator: Amazon's own examples, the laws of the evaluation, and the days to come."""
 
+import io
 import json
 import subprocess
 import sys
@@ -560,13 +561,15 @@ def test_images_are_read_alike_wherever_the_text_is_cut(
     monkeypatch: pytest.MonkeyPatch, piece: int
 ) -> None:
     monkeypatch.setattr(images_text, "_PIECE", piece)
+    monkeypatch.setattr(images_text, "_BLOCK", piece)
     details = [{**DETAIL, "imageDigest": f"sha256:{number}"} for number in range(20)]
     for indent in (None, 4):
         printed = json.dumps({"imageDetails": details}, indent=indent)
         (read,) = read_images(printed.splitlines(keepends=True), "it").values()
         assert [each.digest for each in read] == [each["imageDigest"] for each in details]
-        (read,) = read_images(iter(printed), "it, a character at a time").values()
-        assert len(read) == 20
+        for text in (iter(printed), io.StringIO(printed)):
+            (again,) = read_images(text, "it, some characters at a time").values()
+            assert again == read
     assert read_images(['{"imageDetails": []}'], "it") == {}
 
 

@@ -16,10 +16,14 @@ from ecr.errors import EstateError
 from ecr.images.image import Image, as_text, image_of
 
 _PIECE = 65_536
-"""Lines that are read at once, of some thirty characters each as the command line prints them."""
+"""Lines that are joined at once, of some thirty characters each as the command line prints them."""
+
+_BLOCK = 2_000_000
+"""Characters that are read at once where the text is a file."""
 
 _OPENING = re.compile(r'\s*\{\s*"imageDetails"\s*:\s*\[')
 _SPACE = re.compile(r"[ \t\r\n]*")
+_COMMA = re.compile(r"[ \t\r\n]*,[ \t\r\n]*")
 
 
 def read_images(text: Iterable[str], source: str) -> dict[str, list[Image]]:
@@ -56,7 +60,7 @@ def _read_all(text: Iterable[str], source: str) -> dict[str, list[Image]]:
                 _read_one(line, f"line {number}", source, found)
         return dict(found)
     try:
-        for number, detail in enumerate(_details(chain([first], lines)), 1):
+        for number, detail in enumerate(_details(chain([first], _pieces(text, lines))), 1):
             _read_one(detail, f"image {number}", source, found)
     except (_NoDocumentError, RecursionError):
         raise EstateError(
@@ -86,31 +90,41 @@ class _NoDocumentError(Exception):
     """A text that is not what the command line prints."""
 
 
-def _details(lines: Iterator[str]) -> Iterator[Any]:
+def _pieces(text: Iterable[str], lines: Iterator[str]) -> Iterator[str]:
+    """Yield what is left of a text: a file's by blocks, for it is not cut into lines then."""
+    read = getattr(text, "read", None)
+    while piece := read(_BLOCK) if read else "".join(islice(lines, _PIECE)):
+        yield piece
+
+
+def _details(pieces: Iterator[str]) -> Iterator[Any]:
     """Yield the entries of a document's imageDetails. Raises _NoDocumentError."""
-    held = "".join(islice(lines, _PIECE))
+    held = "".join(islice(pieces, 2))
     opening = _OPENING.match(held)
     if not opening:
         # Keys may stand in any order: then it is read whole.
-        yield from _whole(held + "".join(lines))
+        yield from _whole(held + "".join(pieces))
         return
-    rest = _Rest(held, opening.end(), lines)
+    rest = _Rest(held, opening.end(), pieces)
     if rest.next() != "]":
         yield rest.value()
-        while rest.next() == ",":
+        while True:
+            yield from rest.whole_values()
+            if rest.next() != ",":
+                break
             rest.place += 1
             yield rest.value()
     if rest.next() != "]":
         raise _NoDocumentError
-    if _whole('{"imageDetails": [' + rest.held[rest.place :] + "".join(lines)):
+    if _whole('{"imageDetails": [' + rest.held[rest.place :] + "".join(pieces)):
         raise _NoDocumentError
 
 
 class _Rest:
     """What is left of a text, of which a piece is held: from ``place`` on it is yet to be read."""
 
-    def __init__(self, held: str, place: int, lines: Iterator[str]) -> None:
-        self.held, self.place, self._lines = held, place, lines
+    def __init__(self, held: str, place: int, pieces: Iterator[str]) -> None:
+        self.held, self.place, self._pieces = held, place, pieces
         self._decode = json.JSONDecoder().raw_decode
 
     def next(self) -> str:
@@ -118,26 +132,35 @@ class _Rest:
         while True:
             found = _SPACE.match(self.held, self.place)
             self.place = found.end() if found else self.place
-            if self.place < len(self.held) or not self._more(_PIECE):
+            if self.place < len(self.held) or not self._more(1):
                 return self.held[self.place : self.place + 1]
+
+    def whole_values(self) -> Iterator[Any]:
+        """Yield the values that follow, each after its comma, as long as they are held whole."""
+        while comma := _COMMA.match(self.held, self.place):
+            try:
+                value, self.place = self._decode(self.held, comma.end())
+            except ValueError:
+                return
+            yield value
 
     def value(self) -> Any:  # noqa: ANN401 - JSON that somebody wrote
         """Return the next value, and go behind it. Raises _NoDocumentError."""
         self.next()
-        size = _PIECE
+        count = 1
         while True:
             try:
                 value, self.place = self._decode(self.held, self.place)
             except ValueError:
                 # It may only be cut off. What is really wrong is found by reading ever more at once.
-                if not self._more(size):
+                if not self._more(count):
                     raise _NoDocumentError from None
-                size *= 2
+                count *= 2
             else:
                 return value
 
-    def _more(self, size: int) -> bool:
-        more = "".join(islice(self._lines, size))
+    def _more(self, count: int) -> bool:
+        more = "".join(islice(self._pieces, count))
         self.held, self.place = self.held[self.place :] + more, 0
         return bool(more)
 
