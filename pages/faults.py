@@ -26,7 +26,7 @@ def summary(page: str) -> str:
     begin, end = markers("faults")
     tables = page.partition(begin)[2].partition(end)[0]
     rows, tried, well = [], 0, 0
-    for group in tables.split("\n### ")[1:]:
+    for group in tables.split("\n## ")[1:]:
         name, _, rest = group.partition("\n")
         head, *faults = (_cells(line) for line in rest.splitlines() if line.startswith("| "))
         lost, unmanaged = head.index("image repositories lost"), head.index("unmanaged")

@@ -7,10 +7,10 @@ HEAD = "| fault | what the program said | exit | image repositories lost | unman
 
 def test_the_summary_counts_each_group_and_says_the_pass_rate_first() -> None:
     page = (
-        "<!-- faults:begin -->\n\n### Listing\n\n"
+        "<!-- faults:begin -->\n\n## Listing\n\n"
         + HEAD
         + "| one | said \\| so | stopped | 0 | 0 |\n"
-        "| two | said | went on | 0 | 1 |\n\n### AWS\n\n"
+        "| two | said | went on | 0 | 1 |\n\n## AWS\n\n"
         + HEAD
         + "| one | said | went on | 0 | 0 |\n"
         "\n<!-- faults:end -->\n"

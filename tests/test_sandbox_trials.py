@@ -176,7 +176,7 @@ def test_trials_are_chosen_by_group_or_fault() -> None:
 
 def test_the_page_has_a_table_a_group_and_nothing_in_it_is_read_as_markdown() -> None:
     text = page([finding(said="a | b <c>"), finding(group="Crash", changed=3)])
-    assert re.findall(r"^### (.*)$", text, re.MULTILINE) == ["Listing", "Crash"]
+    assert re.findall(r"^## (.*)$", text, re.MULTILINE) == ["Listing", "Crash"]
     assert r"a \| b \<c\>" in text
     assert "| 0 | 0 | 0 | 3 |" in text
 

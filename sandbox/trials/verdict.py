@@ -129,7 +129,7 @@ def page(findings: Iterable[Finding]) -> str:
     lines = []
     for group, members in groups.items():
         lines += [
-            f"### {group}",
+            f"## {group}",
             "",
             f"| {' | '.join(HEADINGS)} |",
             "|---|---|---|---:|---:|---:|---:|",
