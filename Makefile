@@ -81,7 +81,8 @@ conformance: $(INSTALLED) ## Run the acceptance tests of the upstream AWS provid
 lowest: $(INSTALLED) ## Run the unit tests on the lowest versions of the program's dependencies
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all: \
 	  --upgrade --target $(LOWEST) -r lowest.lock
-	PYTHONPATH=$(LOWEST) $(BIN)/python -m pytest -n auto -q -rs -m "$(UNIT)"
+	PYTHONPATH=$(LOWEST) $(BIN)/python -m pytest -n auto -q -rs -m "$(UNIT)" \
+	  --deselect tests/test_pages.py::test_the_reference_is_fresh # it is written from what is locked
 
 browser: $(INSTALLED) ## Bring what the browser tests need: Chromium, and parts that come by npm
 	$(BIN)/python -m pages.browser
