@@ -1,4 +1,4 @@
-"""AWS KMS as far as moto lacks it: keys whose material is imported.
+"""AWS KMS as far as moto lacks it: keys whose material is imported, and the use that keys have by default.
 
 Owns the import: the wrapping key, the unwrapping, and that a key can do nothing before. Reads moto's KMS, which
 it changes as long as a context lasts.
@@ -100,6 +100,9 @@ def imported_keys() -> Iterator[None]:
         for name in ("sign", "encrypt", "decrypt", "verify"):
             before = getattr(KmsResponse, name)
             changed.enter_context(patch.object(KmsResponse, name, _if_enabled(before)))
+        changed.enter_context(
+            patch.object(KmsResponse, "create_key", _with_a_use(KmsResponse.create_key))
+        )
         yield
 
 
@@ -134,3 +137,15 @@ def _if_enabled(before: Callable[[Any], str]) -> Callable[[Any], str]:
         return before(self)
 
     return operation
+
+
+def _with_a_use(before: Callable[[Any], str]) -> Callable[[Any], str]:
+    """Give a key the use that it has where none is asked for: see CreateKey, "KeyUsage"."""
+
+    def create_key(self: Any) -> str:  # noqa: ANN401 - moto's response
+        made = json.loads(before(self))["KeyMetadata"]
+        key = self.kms_backend.keys[made["KeyId"]]
+        key.key_usage = key.key_usage or "ENCRYPT_DECRYPT"
+        return json.dumps(key.to_dict())
+
+    return create_key
