@@ -202,7 +202,7 @@ def build_plan(
             *(each.note for each in standing if each.kind != "push role"),
             *observed.notes,
             *owner_notes,
-            *check_keys(image_repositories, observed),
+            *check_keys(image_repositories, ledger, observed),
             *exclusions_left_alone(registries, settings),
         ),
         standing=standing,

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from ecr.errors import EstateError
+from ecr.ledger.ledger import Ledger
 from ecr.plan.architectures import artifacts_registry
 from ecr.plan.model import ImageRepository, Observed, StandingKey
 from ecr.registry.registry import Registry
@@ -31,16 +32,24 @@ def chosen_keys(registries: Iterable[Registry], settings: Settings) -> dict[Regi
     return {each: key for each in registries if (key := encryption_key(each, settings))}
 
 
-def check_keys(image_repositories: Iterable[ImageRepository], observed: Observed) -> Iterator[str]:
+def check_keys(
+    image_repositories: Iterable[ImageRepository], ledger: Ledger, observed: Observed
+) -> Iterator[str]:
     """Yield what an operator should hear of the keys.
 
     Raises EstateError for keys that cannot encrypt what would be made under them now.
     """
+    stand = {
+        location
+        for entry in ledger.entries.values()
+        for location in (*entry.placements, *entry.replicas)
+        if location not in observed.absent
+    }
     new: Counter[Registry] = Counter(
         each.placement.registry
         for each in image_repositories
         if each.kms_key
-        and each.placement.location not in observed.managed
+        and each.placement.location not in stand
         and each.placement.location not in observed.unknown
     )
     offences = []
