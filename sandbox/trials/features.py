@@ -32,6 +32,8 @@ from sandbox.trials.trial import (
     Trial,
     changing,
     github,
+    having_set,
+    in_turn,
     nothing,
 )
 from sandbox.trials.verdict import Expectation
@@ -335,21 +337,9 @@ def _add(name: str) -> Act:
     return act
 
 
-def _set(**settings: Any) -> Act:  # noqa: ANN401 - a setting is whatever it is
-    return lambda stage: stage.configure(**settings)
-
-
-def _all(*acts: Act) -> Act:
-    def act(stage: Stage) -> None:
-        for each in acts:
-            each(stage)
-
-    return act
-
-
 def _within(branch: str) -> Act:
     """Let every role trust another branch, which changes each."""
-    return _set(pushRoles={**PUSH, "branches": [branch]})
+    return having_set(pushRoles={**PUSH, "branches": [branch]})
 
 
 def _role_by_hand(path: str, case: Callable[[str], str] = str) -> Act:
@@ -411,7 +401,7 @@ def _push_roles() -> Iterator[Trial]:
             (variables, VARIABLE),
         ):
             word = action.split()[0].lower()
-            change = _all(_add(f"{word}-{index}"), _within(f"{word}-{index}"))
+            change = in_turn(_add(f"{word}-{index}"), _within(f"{word}-{index}"))
             yield _killed(group, WITH_PUSH, action, change=change, checkpoints=checkpoints)
     yield _lost(roles, WITH_PUSH, "iam", "CreateRole", change=_add("lost-role"))
     yield _lost(roles, WITH_PUSH, "iam", "PutRolePolicy", change=_add("lost-policy"))
@@ -428,7 +418,7 @@ def _push_roles() -> Iterator[Trial]:
             fault=f"engine killed when a repository has gone, after {action}",
             ground=WITH_PUSH,
             expect=Expectation("went on", "commands recovered the stack"),
-            prepare=_all(_add(f"gone-{action}"), Stage.must_up),
+            prepare=in_turn(_add(f"gone-{action}"), Stage.must_up),
             strike=partial(_delete, f"gone-{action}"),
             deploy=partial(crash_and_recover, point=1, action=action),
             spoils=False,
@@ -538,7 +528,7 @@ def _batch_keeps_its_region(stage: Stage) -> Iterator[str]:
 
 
 def _severities(*severities: str) -> Act:
-    return _set(alerts={"severities": list(severities)})
+    return having_set(alerts={"severities": list(severities)})
 
 
 def _topic_by_hand(stage: Stage) -> None:
@@ -717,7 +707,7 @@ def _registry_trials() -> Iterator[Trial]:
     }
     for setting, hand in (
         *hands.items(),
-        ("policy, replication and scanning", _all(*hands.values())),
+        ("policy, replication and scanning", in_turn(*hands.values())),
     ):
         yield _taken(
             group,
@@ -732,9 +722,9 @@ def _registry_trials() -> Iterator[Trial]:
         group,
         "the registry's policy and replication are by other hands, and are adopted",
         NEW_REPLICAS,
-        _all(
+        in_turn(
             *hands.values(),
-            _set(registries={"adopted": ["/".join(ARTIFACTS)]}),
+            having_set(registries={"adopted": ["/".join(ARTIFACTS)]}),
         ),
         FINISHED,
         due=lambda _: every,
@@ -743,7 +733,7 @@ def _registry_trials() -> Iterator[Trial]:
         group,
         "the registry's policy, replication and scanning are left unmanaged",
         NEW_REPLICAS,
-        _remembered(*hands.values(), _set(registries={"unmanaged": list(hands)})),
+        _remembered(*hands.values(), having_set(registries={"unmanaged": list(hands)})),
         FINISHED,
         due=lambda _: every,
         check=_as_before,
@@ -759,17 +749,17 @@ def _registry_trials() -> Iterator[Trial]:
         ("PutReplicationConfiguration", {"lambdaReplicas": _FEWER}),
         ("PutRegistryPolicy", {"access": {"readers": ["555555555555"]}}),
     ):
-        yield _killed(group, WITH_REPLICAS, action, change=_set(**settings))
+        yield _killed(group, WITH_REPLICAS, action, change=having_set(**settings))
     for action, settings in (
         ("PutRegistryScanningConfiguration", {"scanning": filters}),
         ("PutRegistryPolicy", {"access": {"readers": ["555555555555"]}}),
     ):
-        yield _lost(group, WITH_REPLICAS, "ecr", action, change=_set(**settings))
+        yield _lost(group, WITH_REPLICAS, "ecr", action, change=having_set(**settings))
     for action, settings in (
         ("PutRegistryScanningConfiguration", {"scanning": {"filters": ["b*"]}}),
         ("PutRegistryPolicy", {"access": {"readers": ["666666666666"]}}),
     ):
-        yield _denied(group, WITH_REPLICAS, "ecr", action, change=_set(**settings))
+        yield _denied(group, WITH_REPLICAS, "ecr", action, change=having_set(**settings))
     replicas = "Replicas"
     for action in ("CreateRepository", "SetRepositoryPolicy"):
         name = action.lower()
@@ -813,23 +803,23 @@ def _namespace_trials() -> Iterator[Trial]:
         due=lambda _: _places("api"),
         foreign=_places("payments/web"),
     )
-    change = _all(_add("batch"), _set(namespaces=more))
+    change = in_turn(_add("batch"), having_set(namespaces=more))
     yield _killed(group, NEW_NAMESPACES, "CreateRepository", checkpoints=False)
     yield _killed(group, WITH_NAMESPACES, "CreateRepository", change=change, checkpoints=False)
     yield _killed(
         group,
         WITH_NAMESPACES,
         "PutRegistryPolicy",
-        change=_set(namespaces={**more, "known": {"payments": {"readers": []}, "shops": {}}}),
+        change=having_set(namespaces={**more, "known": {"payments": {"readers": []}, "shops": {}}}),
     )
     yield _taken(
         group,
         "a repository names a namespace that the settings do not know",
         WITH_NAMESPACES,
-        _all(
+        in_turn(
             _add_to_nowhere,
             _add("batch"),
-            _set(namespaces={**NAMESPACES, "property": "team"}),
+            having_set(namespaces={**NAMESPACES, "property": "team"}),
         ),
         "nowhere",
         due=lambda _: _places("api", "payments/web", "batch"),
@@ -841,7 +831,7 @@ def _namespace_trials() -> Iterator[Trial]:
 
 
 def _keep(images: int) -> Act:
-    return _set(lifecycle={"keepImages": images})
+    return having_set(lifecycle={"keepImages": images})
 
 
 def _refuse(action: str, code: str, times: int | None) -> Act:
@@ -867,22 +857,22 @@ def _lifecycle_trials() -> Iterator[Trial]:
 
     yield trial(
         "ECR refuses a lifecycle policy",
-        _all(_keep(7), _refuse(preview, "InvalidParameterException", None)),
+        in_turn(_keep(7), _refuse(preview, "InvalidParameterException", None)),
         stops("refused by the embedded AWS"),
     )
     yield trial(
         "every image repository that could try a lifecycle policy is busy",
-        _all(_keep(7), _refuse(preview, busy, None)),
+        in_turn(_keep(7), _refuse(preview, busy, None)),
         stops("refused by the embedded AWS"),
     )
     yield trial(
         "GetLifecyclePolicy is denied before anything is planned",
-        _all(_keep(7), _refuse("GetLifecyclePolicy", "AccessDeniedException", None)),
+        in_turn(_keep(7), _refuse("GetLifecyclePolicy", "AccessDeniedException", None)),
         stops("AccessDenied"),
     )
     yield trial(
         "one image repository that could try a lifecycle policy is busy",
-        _all(_keep(7), _refuse(preview, busy, 1)),
+        in_turn(_keep(7), _refuse(preview, busy, 1)),
         goes_on(changes=None),
     )
     for index, action in enumerate(("DeleteLifecyclePolicy", "PutLifecyclePolicy")):
@@ -897,7 +887,7 @@ def _lifecycle_trials() -> Iterator[Trial]:
 def _everything() -> Iterator[Trial]:
     group = "Everything at once"
     for point in (20, 32, 44):
-        more = _all(_add(f"batch-{point}"), _set(tags={"round": str(point)}))
+        more = in_turn(_add(f"batch-{point}"), having_set(tags={"round": str(point)}))
         yield _killed(group, WITH_ALL, "*", point=point, change=more, checkpoints=False)
     yield _state_lost(group, ", with every feature on", WITH_ALL)
     yield replace(

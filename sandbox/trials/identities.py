@@ -11,7 +11,17 @@ from functools import partial
 from typing import Any
 
 from sandbox.trials.listings import goes_on, small_organisation, stops
-from sandbox.trials.trial import ARTIFACTS, REPLICAS, Act, Ground, Stage, Trial, github
+from sandbox.trials.trial import (
+    ARTIFACTS,
+    REPLICAS,
+    Act,
+    Ground,
+    Stage,
+    Trial,
+    github,
+    having_set,
+    in_turn,
+)
 from sandbox.trials.verdict import Expectation
 
 GROUP = "Identity"
@@ -48,18 +58,6 @@ def _event(change: str, *arguments: str) -> Act:
     return lambda stage: getattr(stage.organisation, change)(*arguments) and None
 
 
-def _set(**settings: Any) -> Act:  # noqa: ANN401 - a setting is whatever it is
-    return lambda stage: stage.configure(**settings)
-
-
-def _all(*acts: Act) -> Act:
-    def act(stage: Stage) -> None:
-        for each in acts:
-            each(stage)
-
-    return act
-
-
 def _deploy(stage: Stage) -> None:
     stage.must_up()
 
@@ -85,14 +83,14 @@ def _repositories() -> Iterator[Trial]:
     )
     yield _trial(
         "a repository is renamed, and a new one takes its name",
-        _all(_event("rename", "api", "gateway"), _event("add", "api")),
+        in_turn(_event("rename", "api", "gateway"), _event("add", "api")),
         goes_on("the image repository api belongs to gateway", changes=None),
         states={"api": "active"},
         check=same,
     )
     yield _trial(
         "two repositories swap their names",
-        _all(
+        in_turn(
             _event("rename", "api", "between"),
             _event("rename", "web", "api"),
             _event("rename", "between", "web"),
@@ -116,7 +114,7 @@ def _repositories() -> Iterator[Trial]:
     )
     yield _trial(
         "a repository is deleted and made again under its name",
-        _all(_event("delete", "api"), _event("add", "api")),
+        in_turn(_event("delete", "api"), _event("add", "api")),
         goes_on("the image repository api belongs to api; choose another"),
         states={"api": "kept"},
     )
@@ -130,7 +128,7 @@ def _repositories() -> Iterator[Trial]:
         "a repository is unarchived",
         _event("unarchive", "api"),
         goes_on(),
-        prepare=_all(_event("archive", "api"), _deploy),
+        prepare=in_turn(_event("archive", "api"), _deploy),
         states={"api": "active"},
     )
     yield _trial(
@@ -143,7 +141,7 @@ def _repositories() -> Iterator[Trial]:
         "a repository is transferred back",
         _event("transfer_back", "api"),
         goes_on(),
-        prepare=_all(_event("transfer_out", "api"), _deploy),
+        prepare=in_turn(_event("transfer_out", "api"), _deploy),
         states={"api": "active"},
     )
     yield _trial(
@@ -160,7 +158,7 @@ def _repositories() -> Iterator[Trial]:
     )
     yield _trial(
         "a repository is deselected by the settings",
-        _set(github=github(selection={"exclude": ["api"]})),
+        having_set(github=github(selection={"exclude": ["api"]})),
         goes_on("api is kept"),
         states={"api": "kept"},
     )
@@ -168,37 +166,37 @@ def _repositories() -> Iterator[Trial]:
 
 def _guards() -> Iterator[Trial]:
     four = ("api", "web", "worker", "cron")
-    vanish = _all(*(_event("delete", name) for name in four))
-    rename = _all(*(_event("rename", name, f"{name}-2") for name in four))
+    vanish = in_turn(*(_event("delete", name) for name in four))
+    rename = in_turn(*(_event("rename", name, f"{name}-2") for name in four))
     vanishing = goes_on("4 of 6 services would vanish at once, .* They are held")
     active = dict.fromkeys(four, "active")
     yield _trial("four of six services vanish", vanish, vanishing, states=active)
     yield _trial(
         "four of six services vanish, and a new repository comes",
-        _all(vanish, _event("add", "batch")),
+        in_turn(vanish, _event("add", "batch")),
         replace(vanishing, changes=2),  # its image repository and its lifecycle policy
         states={**active, "batch": "active"},
     )
     yield _trial(
         "four of six services vanish, where the settings are strict",
-        _all(vanish, _set(strict=True)),
+        in_turn(vanish, having_set(strict=True)),
         stops("4 of 6 services would vanish at once, .* nothing was changed"),
     )
     yield _trial(
         "four of six services vanish, as confirmed",
-        _all(vanish, _set(confirm={"vanished": 4})),
+        in_turn(vanish, having_set(confirm={"vanished": 4})),
         goes_on("api is kept"),
         states=dict.fromkeys(four, "kept"),
     )
     yield _trial(
         "four of six services vanish, and three are confirmed",
-        _all(vanish, _set(confirm={"vanished": 3})),
+        in_turn(vanish, having_set(confirm={"vanished": 3})),
         vanishing,
         states=active,
     )
     yield _trial(
         "every service but one is deselected by a typo in the settings",
-        _set(github=github(selection={"include": ["wrker", "api"]})),
+        having_set(github=github(selection={"include": ["wrker", "api"]})),
         goes_on("5 of 6 services would vanish at once, .* They are held"),
         states=active,
     )
@@ -210,39 +208,39 @@ def _guards() -> Iterator[Trial]:
     )
     yield _trial(
         "four of six are renamed, as confirmed",
-        _all(rename, _set(confirm={"renamed": 4})),
+        in_turn(rename, having_set(confirm={"renamed": 4})),
         goes_on("api is now called api-2", changes=None),
         states=active,
     )
     one = {**REPLICAS, "services": {"patterns": ["api"]}}
     yield _trial(
         "five of six replicas would end",
-        _set(lambdaReplicas=one),
+        having_set(lambdaReplicas=one),
         goes_on("5 of 6 replicas would no longer be filled at once, .* They are held"),
         check=_replicas_are_filled,
         ground=WITH_REPLICAS,
     )
     yield _trial(
         "five of six replicas end, as confirmed",
-        _set(lambdaReplicas=one, confirm={"unfilledReplicas": 5}),
+        having_set(lambdaReplicas=one, confirm={"unfilledReplicas": 5}),
         goes_on(changes=None),
         ground=WITH_REPLICAS,
     )
     yield _trial(
         "the settings lose a Lambda account",
-        _set(lambdaReplicas=None),
+        having_set(lambdaReplicas=None),
         stops("holds 6, .* the first; name its account"),
         ground=WITH_REPLICAS,
     )
     yield _trial(
         "the settings lose a Lambda account, and its replicas are confirmed to end",
-        _set(lambdaReplicas=None, confirm={"unfilledReplicas": 6}),
+        having_set(lambdaReplicas=None, confirm={"unfilledReplicas": 6}),
         stops("holds 6, .* the first; name its account"),
         ground=WITH_REPLICAS,
     )
     yield _trial(
         "the settings name another Region for the registry",
-        _set(
+        having_set(
             artifacts={
                 "account": ARTIFACTS[0],
                 "region": "us-east-1",
@@ -253,7 +251,7 @@ def _guards() -> Iterator[Trial]:
     )
     yield _trial(
         "the settings name a key, for image repositories that stand",
-        _set(images={"kmsKey": f"arn:aws:kms:{ARTIFACTS[1]}:{ARTIFACTS[0]}:key/one"}),
+        having_set(images={"kmsKey": f"arn:aws:kms:{ARTIFACTS[1]}:{ARTIFACTS[0]}:key/one"}),
         goes_on(changes=None),
     )
 
@@ -275,10 +273,10 @@ def retiring(stage: Stage) -> None:
 
 
 def _retirement() -> Iterator[Trial]:
-    kept = _all(_event("delete", "api"), _deploy)
+    kept = in_turn(_event("delete", "api"), _deploy)
     yield _trial(
         "retire, the first deployment",
-        _set(retire=["api"]),
+        having_set(retire=["api"]),
         goes_on("retire, first step: .* is no longer protected"),
         prepare=kept,
         states={"api": "retiring"},
@@ -299,26 +297,26 @@ def _retirement() -> Iterator[Trial]:
     )
     yield _trial(
         "retire, taken back between the deployments",
-        _set(retire=[]),
+        having_set(retire=[]),
         goes_on(),
         prepare=retiring,
         states={"api": "kept"},
     )
     yield _trial(
         "retire, of a service that is still selected",
-        _set(retire=["api"]),
+        having_set(retire=["api"]),
         goes_on("is not retired, for it is asked for"),
         states={"api": "active"},
     )
     yield _trial(
         "retire, of a service that vanishes in the same deployment",
-        _all(_event("delete", "api"), _set(retire=["api"])),
+        in_turn(_event("delete", "api"), having_set(retire=["api"])),
         goes_on("is not retired, for it is kept from now on"),
         states={"api": "kept"},
     )
     yield _trial(
         "retire, of a name that nothing has",
-        _set(retire=["apo"]),
+        having_set(retire=["apo"]),
         goes_on(),
         states={"api": "active"},
     )
@@ -356,7 +354,7 @@ def _decisions() -> Iterator[Trial]:
     )
     yield _trial(
         "another name is chosen for a service",
-        _set(names={"api": "platform/api"}),
+        having_set(names={"api": "platform/api"}),
         goes_on("api goes to platform/api from now on", changes=None),
         check=partial(
             _holds, names=("api", "audit", "billing", "cron", "platform/api", "web", "worker")
@@ -364,7 +362,7 @@ def _decisions() -> Iterator[Trial]:
     )
     yield _trial(
         "the name that is chosen for a service is another's",
-        _set(names={"api": "web"}),
+        having_set(names={"api": "web"}),
         goes_on("api stays api, for web belongs to web"),
         states={"api": "active", "web": "active"},
     )
@@ -386,7 +384,7 @@ def _hands() -> Iterator[Trial]:
     )
     yield _trial(
         "an image repository made by other hands is in the way, where the settings are strict",
-        _all(stand_in_the_way, _set(strict=True)),
+        in_turn(stand_in_the_way, having_set(strict=True)),
         Expectation("stopped", r"batch stands already, made by other hands; adopt it", changes=1),
         foreign=frozenset({foreign}),
     )
@@ -444,13 +442,13 @@ def _ledgers() -> Iterator[Trial]:
     )
     yield _trial(
         "the state is lost, and a repository renamed since",
-        _all(lose_the_state, _event("rename", "api", "gateway")),
+        in_turn(lose_the_state, _event("rename", "api", "gateway")),
         goes_on("api is now called gateway; its image repositories stay api", changes=None),
         states={"api": "active"},
     )
     yield _trial(
         "the state is lost with replicas, and a repository deleted since",
-        _all(lose_the_state, _event("delete", "api")),
+        in_turn(lose_the_state, _event("delete", "api")),
         goes_on(changes=None),
         ground=WITH_REPLICAS,
         states={"api": "kept"},

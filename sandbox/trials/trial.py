@@ -169,6 +169,21 @@ class Stage:
 Act = Callable[[Stage], None]
 
 
+def having_set(**settings: Any) -> Act:  # noqa: ANN401 - a setting is whatever it is
+    """Return what lays settings over those of the ground."""
+    return lambda stage: stage.configure(**settings)
+
+
+def in_turn(*acts: Act) -> Act:
+    """Return what does several things, one after the other."""
+
+    def act(stage: Stage) -> None:
+        for each in acts:
+            each(stage)
+
+    return act
+
+
 def nothing(_: Stage) -> None:
     """Do nothing."""
 
