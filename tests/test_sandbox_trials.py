@@ -1,7 +1,9 @@
 """The verdict on trials, the table, and the recovery that the runbook documents."""
 
+import json
 import re
 from collections import defaultdict
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 from sandbox.aws import ApiCall
 from sandbox.trials import __main__ as command
 from sandbox.trials import crashes, features
-from sandbox.trials.runs import every_trial
+from sandbox.trials.runs import every_trial, read_findings, run
 from sandbox.trials.trial import Trial, changing, chosen
 from sandbox.trials.verdict import (
     Expectation,
@@ -113,6 +115,18 @@ def test_one_thing_that_is_wrong_is_named_and_makes_the_code_1(
     findings = [finding(), finding(fault="bad", **wrong)]
     assert exit_code(findings) == 1
     assert list(complaints(findings)) == [f"Listing, bad: {said}"]
+
+
+def test_what_has_passed_is_kept_and_not_run_again(tmp_path: Path) -> None:
+    kept = tmp_path / "findings"
+    first, second = every_trial()[:2]
+    lines = [
+        asdict(finding(group=each.group, fault=each.fault, complaints=wrong))
+        for each, wrong in ((first, ["it hung"]), (first, []), (second, []))
+    ]
+    kept.write_text("".join(f"{json.dumps(each)}\n" for each in lines) + '{"group": "cut o')
+    assert [each.fault for each in run([first, second], 1, kept)] == [first.fault, second.fault]
+    assert all(each.passed for each in read_findings(kept))
 
 
 def test_no_trial_at_all_is_no_success() -> None:

@@ -7,6 +7,7 @@ must stop the deployment, or when a fault is not handled as it should be.
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
 
@@ -35,6 +36,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--jobs", type=int, default=2, metavar="N", help="run so many side by side (2)"
     )
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        metavar="FILE",
+        help="keep each finding in FILE as it comes, and leave out what has passed by it: "
+        "a run that was ended goes on",
+    )
     options = parser.parse_args(arguments)
     trials = list(chosen(every_trial(), options.only or ""))
     if options.list:
@@ -42,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if not trials:
         parser.error(f"no fault matches {options.only}; --list names them")
-    findings = run(trials, options.jobs)
+    findings = run(trials, options.jobs, options.keep)
     Console(width=None if sys.stdout.isatty() else 200).print(table(findings))
     for line in complaints(findings):
         say(line)

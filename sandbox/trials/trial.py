@@ -235,6 +235,11 @@ class Runner:
     def __exit__(self, *_: object) -> None:
         self._leave()
 
+    def end_processes(self) -> None:
+        """End what the session that stands has started."""
+        if self._session:
+            processes.end(self._session[1].mark)
+
     def run(self, trial: Trial) -> Finding:
         """Run one trial; one that cannot be run at all is a complaint."""
         began = time.monotonic()
