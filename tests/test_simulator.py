@@ -556,6 +556,17 @@ def test_what_is_no_image_is_reported_with_its_place(text: str, said: str) -> No
     assert said in refused.value.offences[0]
 
 
+def test_empty_lines_are_passed_over_and_a_wrong_one_is_told_far_down() -> None:
+    lines = [json.dumps({**DETAIL, "imageDigest": f"sha256:{number}"}) for number in range(2_000)]
+    spaced = [*lines[:700], "  ", *lines[700:], ""]
+    (read,) = read_images((f"{line}\n" for line in spaced), "it").values()
+    assert [each.digest for each in read] == [f"sha256:{number}" for number in range(2_000)]
+    for wrong in (f"{lines[1]},{lines[2]}", '{"imageDigest": "x"}', "[]"):
+        with pytest.raises(EstateError) as refused:
+            read_images([*spaced[:1_500], wrong, *lines[1_600:]], "it")
+        assert refused.value.offences[0].startswith("line 1501: ")
+
+
 @pytest.mark.parametrize("piece", [1, 2, 3, 7])
 def test_images_are_read_alike_wherever_the_text_is_cut(
     monkeypatch: pytest.MonkeyPatch, piece: int

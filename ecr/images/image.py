@@ -58,11 +58,31 @@ class Image(NamedTuple):
         return self.storage_class == "standard"
 
 
+_RARE = frozenset(
+    {
+        "imageStatus",
+        "parts",
+        "lastRecordedPullTime",
+        "lastArchivedAt",
+        "lastActivatedAt",
+        "subjectManifestDigest",
+        "imageManifestMediaType",
+    }
+)
+"""The keys of an entry that say more of an image than its digest, its push and its tags."""
+
+
 def image_of(detail: Mapping[str, Any]) -> Image:
     """Return the image of one entry of imageDetails; beyond ECR's keys it may have `parts`.
 
     Raises KeyError, TypeError, ValueError or OverflowError for an entry that is no image.
     """
+    if _RARE.isdisjoint(detail):
+        return Image(
+            as_text(detail["imageDigest"]),
+            _moment(detail["imagePushedAt"]),
+            _texts(detail.get("imageTags")),
+        )
     get = detail.get
     status = get("imageStatus")
     parts = get("parts")

@@ -15,6 +15,7 @@ O(n log n) for n images, and O(n) more for each day on which a rule that counts 
 """
 
 import re
+from array import array
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -200,7 +201,8 @@ class _Inventory:
             _AHEAD if each.pushed_at > now else _CLASSES.index(each.storage_class)
             for each in self.images
         )
-        self._first = [[-1] * size, [-1] * size]
+        # A policy has 50 rules at the most: a byte for each image is enough.
+        self._first = [array("b", [-1]) * size, array("b", [-1]) * size]
         self._members: dict[int, list[int]] = {}
         self._spared: dict[int, int] = {}
         self._position: dict[int, int] = {}
@@ -215,12 +217,14 @@ class _Inventory:
         self._special = came_back or restoring or self._unread
         self._moved = True
         self._relate()
+        tagged = [each for each, image in enumerate(self.images) if image.tags]
         for by, rule in enumerate(self._rules):
-            self._match(by, rule)
+            self._match(by, rule, tagged)
+        by_age = [not rule.by_count for rule in self._rules]
         for each, state in enumerate(self._state):
             if state == _AHEAD:
                 self._arrivals[self._day_after(self.images[each].pushed_at)].append(each)
-            else:
+            elif (by := self._first[state][each]) >= 0 and by_age[by]:
                 self._schedule(each)
 
     def _relate(self) -> None:
@@ -243,10 +247,16 @@ class _Inventory:
                 if part in index and index[part] != each:
                     self._lists[index[part]].append(each)
 
-    def _match(self, by: int, rule: Rule) -> None:
+    def _match(self, by: int, rule: Rule, tagged: list[int]) -> None:
         """Find the images that meet a rule's tagging requirement, and claim those still free."""
-        meets = requirement(rule)
-        matched = [each for each, image in enumerate(self.images) if meets(image.tags)]
+        images = self.images
+        if rule.tag_status == "any":
+            matched = list(range(len(images)))
+        elif rule.tag_status == "untagged":
+            matched = [each for each, image in enumerate(images) if not image.tags]
+        else:
+            meets = requirement(rule)
+            matched = [each for each in tagged if meets(images[each].tags)]
         first = self._first[_CLASSES.index(rule.storage_class)]
         for each in matched:
             if first[each] < 0:
