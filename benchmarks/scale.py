@@ -9,18 +9,17 @@ planned for real, without an engine. Writes docs/reference/scale.md; exits 1 whe
 
 import argparse
 import os
-import re
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 
 from benchmarks.__main__ import barest_environment, barest_project
+from benchmarks.measure import Took, measure
 from ecr.github.model import Inventory, Repository
 from ecr.ledger.ledger import Ledger
 from ecr.ledger.shards import Shard
@@ -49,25 +48,11 @@ RATIO = 1.10
 PATIENCE = 2.5
 """Times the program's own time after which the barest program is ended."""
 
-PEER = 300 / 25.3
-"""Services a second: OpenTofu 1.12.6, first `apply` of 300 services with the same AWS provider and the
-same embedded AWS on 2 cores, in one run in November 2026."""
-
 GROWTH = 1.3
 """What ten times the services may cost for each of them, as a multiple: linear, and noise."""
 
 SKIP = {"PULUMI_SKIP_CHECKPOINTS": "true"}
 OVERLAID = {"lambdaReplicas": None, "images": None, "registryPolicyScope": None}
-
-
-@dataclass(frozen=True, slots=True)
-class Took:
-    """What one command took: seconds, the peak of all its processes in MiB, and calls."""
-
-    seconds: float
-    memory: float
-    github: int
-    aws: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,50 +108,6 @@ def _say(line: str) -> None:
     print(f"scale: {line}", flush=True)
 
 
-@contextmanager
-def _peak(mark: str) -> Iterator[list[float]]:
-    """Watch the memory of all processes with a mark; the list's one number is the peak in MiB."""
-    peak = [0.0]
-    done = threading.Event()
-
-    def watch() -> None:
-        while not done.wait(0.25):
-            peak[0] = max(peak[0], sum(map(_resident, processes.marked(mark))))
-
-    watcher = threading.Thread(target=watch, name="memory")
-    watcher.start()
-    try:
-        yield peak
-    finally:
-        done.set()
-        watcher.join()
-
-
-def _resident(process: int) -> float:
-    try:
-        status = Path(f"/proc/{process}/status").read_text()
-    except OSError:
-        return 0.0
-    found = re.search(r"^VmRSS:\s+(\d+) kB", status, re.MULTILINE)
-    return int(found[1]) / 1024 if found else 0.0
-
-
-def _took(session: Session, *command: str, **variables: str) -> Took:
-    """Run the engine on the program."""
-    session.own_variables.update(variables)
-    session.aws.forget_calls()
-    github = len(session.github.calls())
-    began = time.perf_counter()
-    with _peak(session.mark) as peak:
-        done = session.pulumi(*command, "--suppress-outputs", "--suppress-progress")
-    seconds = time.perf_counter() - began
-    if done.code:
-        raise SystemExit(f"scale: pulumi {command[0]} failed ({done.code}):\n{done.output[-4000:]}")
-    session.own_variables.clear()
-    calls = len(session.aws.calls())
-    return Took(seconds, peak[0], len(session.github.calls()) - github, calls)
-
-
 def _measure(count: int, folder: Path) -> Size:
     toolchain = ensure_toolchain(_say)
     organisation = synthetic_organisation(count)
@@ -174,18 +115,18 @@ def _measure(count: int, folder: Path) -> Size:
         folder / "session", toolchain, organisation=organisation, settings=OVERLAID
     ) as session:
         _say(f"{count:,} services: preview")
-        preview = _took(session, "preview")
+        preview = measure(session, "preview")
         _say(f"{count:,} services: the barest program's preview")
         limit = PATIENCE * preview.seconds
         barest, ended = _barest(session, folder, count, limit)
         _say(f"{count:,} services: the same with this program's turns of the event loop")
         in_turns, _ = _barest(session, folder, count, limit, TURNS="true")
         _say(f"{count:,} services: first deployment, without checkpoints")
-        first = _took(session, "up", "--yes", "--skip-preview", **SKIP)
+        first = measure(session, "up", "--yes", "--skip-preview", **SKIP)
         state = session.directory / f"state/.pulumi/stacks/ecr-estate/{STACK}.json"
         size = state.stat().st_size / 2**20
         _say(f"{count:,} services: preview again")
-        again = _took(session, "preview", "--expect-no-changes")
+        again = measure(session, "preview", "--expect-no-changes")
     return Size(count, preview, first, again, size, barest, ended, in_turns)
 
 
@@ -226,7 +167,7 @@ def _checkpoints(folder: Path) -> dict[str, Took]:
             settings=OVERLAID,
         ) as session:
             _say(f"{CHECKPOINTED} services: first deployment, {what}")
-            taken[what] = _took(session, "up", "--yes", "--skip-preview", **variables)
+            taken[what] = measure(session, "up", "--yes", "--skip-preview", **variables)
     return taken
 
 
@@ -244,11 +185,6 @@ def _bounds(sizes: Sequence[Size]) -> Iterator[tuple[str, bool]]:
         )
         yield text, each.preview.github <= most
     small, large = sizes[0], sizes[-1]
-    text = (
-        f"a first deployment of {small.count:,} services makes {small.rate:.1f} a second (the peer: "
-        f"{PEER:.1f})"
-    )
-    yield text, small.rate > PEER
     for what, one, other in (
         ("preview", small.preview.seconds, large.preview.seconds),
         ("first deployment", small.first.seconds, large.first.seconds),

@@ -113,8 +113,7 @@
     service.append(made("strong", row.service));
     service.append(made("small", row.repository === row.service ? `id ${row.id}` : `${row.repository}, id ${row.id}`));
     const state = made("td", "", { "data-label": "State" });
-    const since = made("small", "since ");
-    since.append(made("span", row.since, { class: "estate-day" }));
+    const since = made("small", `since ${row.since}`, { class: "estate-day" });
     state.append(made("span", row.state, { class: `estate-state estate-${row.state}` }), since);
     if (row.reason) state.append(made("small", row.reason));
     line.append(service);

@@ -46,6 +46,17 @@
   };
   tellApart();
   new MutationObserver(tellApart).observe(document.body, { childList: true, subtree: true });
+  // On a phone a table of prose becomes a card for each row, where each cell says its column: see estate.css.
+  for (const table of document.querySelectorAll(".md-typeset table:not([class])")) {
+    const columns = [...table.querySelectorAll("thead th")].map((head) => head.textContent.trim());
+    if (columns.length < 3 || columns.length > 4) continue;
+    table.dataset.cards = "";
+    for (const row of table.tBodies[0]?.rows ?? []) {
+      [...row.cells].forEach((cell, column) => {
+        if (columns[column]) cell.dataset.label = columns[column];
+      });
+    }
+  }
   const scrollable = () => {
     for (const box of document.querySelectorAll(".md-typeset__scrollwrap, .estate-table, figure.diagram, .highlight code")) {
       if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;

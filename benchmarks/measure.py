@@ -1,0 +1,85 @@
+"""What a command took: its seconds, the memory of all its processes, and the calls that it made.
+
+Owns the measuring of one command. Reads /proc for the memory; a system without it shows 0.
+"""
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sandbox import processes
+from sandbox.session import Run, Session
+
+
+@dataclass(frozen=True, slots=True)
+class Took:
+    """What one command took: seconds, the peak of all its processes in MiB, and calls."""
+
+    seconds: float
+    memory: float
+    github: int
+    aws: int
+
+
+@contextmanager
+def _peak(mark: str) -> Iterator[list[float]]:
+    """Watch the memory of all processes with a mark; the list's one number is the peak in MiB."""
+    peak = [0.0]
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.25):
+            peak[0] = max(peak[0], sum(map(_resident, processes.marked(mark))))
+
+    watcher = threading.Thread(target=watch, name="memory")
+    watcher.start()
+    try:
+        yield peak
+    finally:
+        done.set()
+        watcher.join()
+
+
+def _resident(process: int) -> float:
+    try:
+        status = Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return 0.0
+    found = re.search(r"^VmRSS:\s+(\d+) kB", status, re.MULTILINE)
+    return int(found[1]) / 1024 if found else 0.0
+
+
+def measure(session: Session, *command: str, **variables: str) -> Took:
+    """Run the engine on the program to its end, and give what it took.
+
+    Raises SystemExit with what was said, where it fails.
+    """
+
+    def run() -> Run:
+        return session.pulumi(*command, "--suppress-outputs", "--suppress-progress")
+
+    session.own_variables.update(variables)
+    measured = measure_run(session, f"pulumi {command[0]}", run)
+    session.own_variables.clear()
+    return measured
+
+
+def measure_run(session: Session, name: str, run: Callable[[], Run]) -> Took:
+    """Do what runs a command in a session, and give what it took.
+
+    Raises SystemExit with what was said, where it fails.
+    """
+    session.aws.forget_calls()
+    github = len(session.github.calls())
+    began = time.perf_counter()
+    with _peak(session.mark) as peak:
+        done = run()
+    seconds = time.perf_counter() - began
+    if done.code:
+        raise SystemExit(f"bench: {name} failed ({done.code}):\n{done.output[-4000:]}")
+    calls = len(session.aws.calls())
+    return Took(seconds, peak[0], len(session.github.calls()) - github, calls)
