@@ -234,6 +234,15 @@ def test_what_is_asked_for_beside_a_call_is_asked_for_by_some_setting() -> None:
     everything = deploying(
         scanning={"type": "ENHANCED"},
         images={"kmsKey": f"arn:aws:kms:eu-west-1:{ARTIFACTS}:key/1"},
+        pullThroughCache={
+            "rules": [
+                {
+                    "prefix": "elsewhere",
+                    "upstream": f"{LAMBDA}.dkr.ecr.eu-west-1.amazonaws.com",
+                    "role": f"arn:aws:iam::{ARTIFACTS}:role/ecr-cache",
+                }
+            ]
+        },
         **with_replicas(),
     )
     assert everything >= UNCALLED

@@ -20,12 +20,14 @@ class RegistrySelection:
     """The registries that a command is to look at.
 
     ``placements`` and ``replicas`` map names to the registries that hold them; they are empty where
-    registries were given one by one.
+    registries were given one by one. ``caches`` are the prefixes of the estate's pull-through caches, by
+    "ACCOUNT/REGION", as far as the stacks' ledgers say.
     """
 
     registries: tuple[Registry, ...]
     placements: Mapping[str, tuple[Registry, ...]] = field(default_factory=dict)
     replicas: Mapping[str, tuple[Registry, ...]] = field(default_factory=dict)
+    caches: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 def add_registry_options(parser: argparse.ArgumentParser) -> None:
@@ -85,6 +87,7 @@ def selected_registries(options: argparse.Namespace) -> RegistrySelection:
         tuple(dict.fromkeys(chain.from_iterable(part.registries for part in parts))),
         {name: held for part in parts for name, held in part.placements.items()},
         {name: held for part in parts for name, held in part.replicas.items()},
+        {key: held for part in parts for key, held in part.caches.items() if held},
     )
     if not selection.registries:
         raise UsageError(
@@ -105,7 +108,10 @@ def registries_of(texts: Iterable[str]) -> tuple[Registry, ...]:
 def _estate_of(file: Path) -> RegistrySelection:
     outputs = Outputs.read(file)
     return RegistrySelection(
-        outputs.registries, _located(outputs.image_repositories), _located(outputs.replicas)
+        outputs.registries,
+        _located(outputs.image_repositories),
+        _located(outputs.replicas),
+        {each.key: outputs.ledger.caches(each.key) for each in outputs.registries},
     )
 
 

@@ -22,6 +22,7 @@ from ecr.github.listing import provider_fetch
 from ecr.github.model import Inventory
 from ecr.ledger.ledger import Ledger
 from ecr.plan.architectures import architecture_of, configured_registries
+from ecr.plan.caches import cached
 from ecr.plan.images import image_names
 from ecr.plan.model import Observed
 from ecr.plan.namespaces import possible_names
@@ -160,6 +161,9 @@ async def observe(
         for placement in place(image)
     }
     others = there - known
+    if settings.pull_through_cache.rules:
+        # What ECR makes for a cache is ECR's, and never in the way of anything.
+        others = {each for each in others if cached(Placement.at(each), settings) is None}
     everything = len(others) <= FEW or not ledger.owned
     own = {
         location

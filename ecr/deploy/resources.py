@@ -18,6 +18,7 @@ from ecr.plan.alerts import KEY_TAGS
 from ecr.plan.model import (
     PUSH_ROLE_PATH,
     AlertPlan,
+    CachePlan,
     EstatePlan,
     ImageRepository,
     PushRole,
@@ -124,6 +125,8 @@ def declare_registries(
             )
         for principal in plan.exclusions:
             _declare_exclusion(plan, principal, provider)
+        for cache in plan.caches:
+            _declare_cache(plan, cache, provider)
         if "scanning" not in plan.alone or "scanning" in plan.left:
             _declare_scanning(plan, _once(plan, "scanning", provider, "scanType", "rules"))
         if plan.own_replication or "replication" in plan.left:
@@ -161,6 +164,26 @@ def _declare_exclusion(plan: RegistryPlan, principal: str, provider: aws.Provide
             provider=provider,
             import_=f"{principal}@{plan.registry.region}"
             if principal in plan.found_exclusions
+            else None,
+        ),
+    )
+
+
+def _declare_cache(plan: RegistryPlan, cache: CachePlan, provider: aws.Provider) -> None:
+    aws.ecr.PullThroughCacheRule(
+        f"{plan.registry.key}/caches/{cache.prefix}",
+        region=plan.registry.region,
+        ecr_repository_prefix=cache.prefix,
+        upstream_registry_url=cache.upstream,
+        upstream_repository_prefix=cache.upstream_prefix,
+        credential_arn=cache.credentials,
+        custom_role_arn=cache.role,
+        opts=pulumi.ResourceOptions(
+            provider=provider,
+            # A registry has one rule for a prefix: the old must end before the new is made.
+            delete_before_replace=True,
+            import_=f"{cache.prefix}@{plan.registry.region}"
+            if cache.prefix in plan.found_caches
             else None,
         ),
     )

@@ -17,6 +17,7 @@ from ecr.engine.types import (
     ALERT_KEY,
     ALERT_RULE,
     ALERT_TOPIC,
+    CACHE_RULE,
     IDENTITY_PROVIDER,
     PULL_TIME_EXCLUSION,
     REGISTRY_POLICY,
@@ -29,11 +30,14 @@ from ecr.ledger.ledger import Ledger
 from ecr.plan.access.push_roles import provider_arn
 from ecr.plan.alerts import KEY_TAGS, RULES, topic_arn
 from ecr.plan.architectures import architecture_of, configured_registries, source_registries
+from ecr.plan.caches import caches_of
 from ecr.plan.keys import chosen_keys, standing_key
 from ecr.plan.model import (
+    CachePlan,
     DeletionRule,
     Observed,
     StandingAlerts,
+    StandingCaches,
     StandingExclusions,
     StandingKey,
     StandingSettings,
@@ -106,6 +110,7 @@ async def observe_beside(
         read_settings(ask, state, settings, ledger),
         read_exclusions(ask, state, settings, ledger),
         read_deletions(ask, settings, ledger),
+        read_caches(ask, state, settings, ledger),
     )
     others = asyncio.gather(
         read_roles(ask, state, settings),
@@ -113,14 +118,16 @@ async def observe_beside(
         read_alerts(ask, state, settings, ledger, every=every),
         read_keys(ask, settings),
     )
-    (registries, exclusions, deletions), (roles, audiences, alerts, keys) = await asyncio.gather(
-        once_for_registries, others
-    )
+    (
+        (registries, exclusions, deletions, caches),
+        (roles, audiences, alerts, keys),
+    ) = await asyncio.gather(once_for_registries, others)
     return replace(
         observed,
         registries=registries,
         exclusions=exclusions,
         deletions=deletions,
+        caches=caches,
         roles=roles,
         audiences=audiences,
         alerts=alerts,
@@ -220,6 +227,75 @@ async def read_exclusions(
         )
 
     return dict(zip(asked, await asyncio.gather(*map(look, asked)), strict=True))
+
+
+async def read_caches(
+    ask: Ask, state: ReadState, settings: Settings, ledger: Ledger
+) -> dict[Registry, StandingCaches]:
+    """Read the cache rules where some that are wanted are not known to be this stack's, and the secrets of all."""
+    if not ledger.shard.owns_registry_settings:
+        return {}
+    wanted = {
+        registry: rules
+        for registry in configured_registries(settings)
+        if (rules := caches_of(registry, settings))
+    }
+    if not wanted:
+        return {}
+    known = {registry: ledger.caches(registry.key) for registry in wanted}
+    new = any({each.prefix for each in rules} - known[at] for at, rules in wanted.items())
+    names = _names(await state(), CACHE_RULE) if new else set()
+
+    async def look(registry: Registry, rules: tuple[CachePlan, ...]) -> StandingCaches:
+        answer: Mapping[str, Any] | None = None
+        if {each.prefix for each in rules} - known[registry]:
+            answer = await ask("ecr", "describe_pull_through_cache_rules", registry, {})
+        secrets = dict.fromkeys(filter(None, (each.credentials for each in rules)))
+        why = await asyncio.gather(*(_why_no_secret(ask, registry, each) for each in secrets))
+        within = f"{registry.key}/caches/"
+        return StandingCaches(
+            {
+                each["ecrRepositoryPrefix"]: _cache(each)
+                for each in (answer or {}).get("pullThroughCacheRules", ())
+            },
+            frozenset(each.removeprefix(within) for each in names if each.startswith(within)),
+            {secret: said for secret, said in zip(secrets, why, strict=True) if said},
+        )
+
+    found = await asyncio.gather(*(look(*each) for each in wanted.items()))
+    return dict(zip(wanted, found, strict=True))
+
+
+def _cache(rule: Mapping[str, Any]) -> CachePlan:
+    """Return a cache rule as ECR describes it; ROOT there is every name of the upstream."""
+    within = rule.get("upstreamRepositoryPrefix")
+    return CachePlan(
+        rule["ecrRepositoryPrefix"],
+        rule["upstreamRegistryUrl"].removeprefix("https://"),
+        None if within == "ROOT" else within,
+        rule.get("credentialArn"),
+        rule.get("customRoleArn"),
+    )
+
+
+async def _why_no_secret(ask: Ask, registry: Registry, arn: str) -> str | None:
+    """Say why ECR could not use a secret; None where it could, or where the role may not look.
+
+    What is in the secret is never asked for.
+    """
+    try:
+        answer = await ask("secretsmanager", "describe_secret", registry, {"SecretId": arn})
+    except EstateError as error:
+        if is_refusal(error, "AccessDeniedException"):
+            return None
+        raise
+    if answer is None:
+        return "does not exist; make the secret, or correct its ARN"
+    return (
+        "is to be deleted; restore the secret, or name another"
+        if answer.get("DeletedDate")
+        else None
+    )
 
 
 async def read_deletions(ask: Ask, settings: Settings, ledger: Ledger) -> tuple[DeletionRule, ...]:

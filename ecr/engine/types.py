@@ -8,6 +8,7 @@ REPLICATION_CONFIGURATION = "aws:ecr/replicationConfiguration:ReplicationConfigu
 SCANNING = "aws:ecr/registryScanningConfiguration:RegistryScanningConfiguration"
 ACCOUNT_SETTING = "aws:ecr/accountSetting:AccountSetting"
 PULL_TIME_EXCLUSION = "aws:ecr/pullTimeUpdateExclusion:PullTimeUpdateExclusion"
+CACHE_RULE = "aws:ecr/pullThroughCacheRule:PullThroughCacheRule"
 IDENTITY_PROVIDER = "aws:iam/openIdConnectProvider:OpenIdConnectProvider"
 ALERT_KEY = "aws:kms/key:Key"
 ALERT_TOPIC = "aws:sns/topic:Topic"
@@ -24,6 +25,7 @@ TYPE_WORDS = {
     SCANNING: "scanning of",
     ACCOUNT_SETTING: "registry policy scope of",
     PULL_TIME_EXCLUSION: "exclusion from pull times",
+    CACHE_RULE: "cache rule",
     ROLE: "push role",
     "aws:iam/rolePolicy:RolePolicy": "policy of the push role",
     IDENTITY_PROVIDER: "identity provider",

@@ -21,6 +21,9 @@ LEDGER_SCHEMA = 1
 Hold = Literal["managed", "left"]
 """Whether a setting of a registry is this stack's, or only in the engine's state and left alone."""
 
+CACHES = "caches/"
+"""How what the ledger has of a registry begins where it is a pull-through cache; its prefix follows."""
+
 LedgerState = Literal["active", "kept", "retiring"]
 STATES: tuple[LedgerState, ...] = ("active", "kept", "retiring")
 
@@ -143,6 +146,11 @@ class Ledger:
             )
         )
         return tuple(dict.fromkeys((*self.active, *ending)))
+
+    def caches(self, registry: str) -> frozenset[str]:
+        """Return the prefixes of the pull-through caches that this stack has in a registry."""
+        held = (self.registries or {}).get(registry, {})
+        return frozenset(each.removeprefix(CACHES) for each in held if each.startswith(CACHES))
 
     @property
     def owned(self) -> Mapping[int, Entry]:

@@ -43,6 +43,7 @@ from ecr.plan.architectures import (
     source_registries,
     staged,
 )
+from ecr.plan.caches import caches_left_alone, check_caches, with_caches
 from ecr.plan.changes import changes_of
 from ecr.plan.identity import identify, made_by, recovered
 from ecr.plan.keys import check_keys, encryption_key
@@ -113,11 +114,12 @@ def build_plan(
     services, owner_notes = with_owners(settled.services, settings, observed)
     _one_owner_each(services)
     _all_reachable(services, configured_registries(settings))
+    cache_notes = tuple(check_caches(services, settings, ledger, observed))
     own = tuple(each for each in services if each.ours)
     image_repositories = tuple(_image_repositories(own, observed, settings, place, owner))
     rules, bleeds = _replication(services)
     registries = tuple(
-        settle_registry(each, settings, ledger, observed)
+        with_caches(settle_registry(each, settings, ledger, observed), settings, ledger, observed)
         for each in (_registries(settings, rules) if shard.owns_registry_settings else ())
     )
     push_roles = plan_push_roles(
@@ -204,6 +206,8 @@ def build_plan(
             *owner_notes,
             *check_keys(image_repositories, ledger, observed),
             *exclusions_left_alone(registries, settings),
+            *caches_left_alone(registries, settings, observed),
+            *cache_notes,
         ),
         standing=standing,
         deselected=Counter(inventory.deselected.values()),

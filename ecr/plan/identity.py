@@ -16,6 +16,7 @@ from ecr.errors import Guard
 from ecr.github.model import Inventory, Repository
 from ecr.ledger.ledger import Entry, Ledger
 from ecr.plan.architectures import Architecture, configured_registries, staged
+from ecr.plan.caches import cached
 from ecr.plan.images import image_names
 from ecr.plan.model import LeftOut, Observed
 from ecr.plan.namespaces import misplaced, namespace_of, placed_name
@@ -269,6 +270,7 @@ class _LocationIndex:
         self.place = place
         self._taken = taken
         self._entries = entries
+        self._settings = settings
         self._registries = [registry.key for registry in configured_registries(settings)]
         self._ids: dict[str, int] = {}
         for github_id, entry in entries.items():
@@ -296,6 +298,16 @@ class _LocationIndex:
             ),
             None,
         )
+
+    def cached(self, name: str) -> str | None:
+        """Say which cache has this name in whichever registry, or None."""
+        places = (
+            Placement(Registry.parse(key), each.name)
+            for each in self.place(name)
+            for key in self._registries
+        )
+        source = next(filter(None, (cached(each, self._settings) for each in places)), None)
+        return source and f"{name} is within the cache of {source} (pullThroughCache)"
 
     def _held_by(self, github_id: int) -> Container[str]:
         entry = self._entries.get(github_id)
@@ -328,7 +340,8 @@ def _rename(
         )
         if name is None or name == entry.service:
             continue
-        owner, refused = holders.other(name, github_id), _refusal(name, holders.place)
+        owner = holders.other(name, github_id)
+        refused = _refusal(name, holders.place) or holders.cached(name)
         stands = holders.stands(name, github_id)
         if owner or refused or stands:
             why = f"{name} belongs to {owner}" if owner else refused or f"{stands} {STANDS}"
@@ -361,6 +374,11 @@ def _admit(
         if refusal := _refusal(name, holders.place):
             left_out.append(
                 LeftOut(repository.id, repository.name, f"{refusal}; choose a shorter one")
+            )
+            continue
+        if within := holders.cached(name):
+            left_out.append(
+                LeftOut(repository.id, repository.name, f"{within}; choose another under `names`")
             )
             continue
         if owner := holders.other(name, repository.id):
@@ -442,7 +460,7 @@ def _image_refusal(
         return f"the image repository belongs to {owner}"
     if stands := holders.stands(name, github_id):
         return f"{stands} {STANDS}"
-    return _refusal(name, holders.place)
+    return _refusal(name, holders.place) or holders.cached(name)
 
 
 def _vanished(

@@ -42,6 +42,9 @@ EXCLUSIONS = 5
 PULL_TIME_EXCLUSIONS = 100
 """Exclusions from pull times (Amazon ECR User Guide, "Pull-time update exclusions")."""
 
+CACHE_RULES = 50
+"""Pull-through cache rules of a registry (Amazon ECR User Guide, "Amazon ECR service quotas")."""
+
 NEAR = 0.8
 """The part of a limit from which on a plan says that it is near."""
 
@@ -180,6 +183,13 @@ def _of_registries(registries: Iterable[RegistryPlan]) -> Iterator[_Use]:
             len({*plan.exclusions, *plan.other_exclusions}),
             PULL_TIME_EXCLUSIONS,
             "name fewer under registries.pullTimeExclusions",
+        )
+        yield _Use(
+            where,
+            "{} cache rules, those of other hands among them",
+            len(plan.caches) + len(plan.other_caches),
+            CACHE_RULES,
+            "list fewer under pullThroughCache.rules",
         )
 
 

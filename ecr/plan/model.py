@@ -49,6 +49,38 @@ class StandingExclusions:
 
 
 @dataclass(frozen=True, slots=True)
+class CachePlan:
+    """A pull-through cache rule: the prefix of the names in the registry, and where ECR fills them from.
+
+    ``upstream`` is a host, ``upstream_prefix`` how names begin there, None for all; ``credentials`` is the ARN
+    of a secret, and ``role`` that of the role by which ECR pulls from the ECR of another account.
+    """
+
+    prefix: str
+    upstream: str
+    upstream_prefix: str | None = None
+    credentials: str | None = None
+    role: str | None = None
+
+    @property
+    def source(self) -> str:
+        """Return where it caches from, as a person reads it."""
+        return "/".join(filter(None, (self.upstream, self.upstream_prefix)))
+
+
+@dataclass(frozen=True, slots=True)
+class StandingCaches:
+    """The cache rules of one registry by prefix, the prefixes of those that the engine's state holds, and secrets.
+
+    ``secrets`` says of secrets that ECR could not use why, by their ARNs.
+    """
+
+    now: Mapping[str, CachePlan] = field(default_factory=dict)
+    held: AbstractSet[str] = frozenset()
+    secrets: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class DeletionRule:
     """A replication rule that stands and replicates deletions. No prefix at all means every name."""
 
@@ -130,7 +162,8 @@ class Observed:
     id, where its push role is not in the state and GitHub says so; ``notes`` is what an operator should
     know of the reading. ``registries``
     are the settings of registries that the ledger does not call this stack's own, and ``exclusions``
-    those from pull times, where some that are wanted are not this stack's. ``deletions`` are replication
+    those from pull times, where some that are wanted are not this stack's. ``caches`` are the cache rules
+    of registries for which the settings have some. ``deletions`` are replication
     rules that stand and replicate deletions. ``roles`` are
     the paths, by name, of roles that are called as push roles are; ``audiences`` are those of GitHub's
     identity provider, None where there is none; ``alerts`` are by registry: all three only of what
@@ -147,6 +180,7 @@ class Observed:
     notes: tuple[str, ...] = ()
     registries: Mapping[Registry, StandingSettings] = field(default_factory=dict)
     exclusions: Mapping[Registry, StandingExclusions] = field(default_factory=dict)
+    caches: Mapping[Registry, StandingCaches] = field(default_factory=dict)
     deletions: tuple[DeletionRule, ...] = ()
     roles: Mapping[str, str] = field(default_factory=dict)
     audiences: tuple[str, ...] | None = None
@@ -223,7 +257,8 @@ class RegistryPlan:
     ``alone`` are settings that are left as they stand, ``left`` those among them that the engine's state
     holds, and ``waiting`` those of other hands that wait to be adopted. ``exclusions`` are the ARNs of
     those whose pulls leave no time, ``found_exclusions`` those among them that stand and are taken up, and
-    ``other_exclusions`` those of other hands, which are left alone.
+    ``other_exclusions`` those of other hands, which are left alone. ``caches``, ``found_caches`` and
+    ``other_caches`` are the same of the cache rules, the latter two by prefix.
     """
 
     registry: Registry
@@ -241,6 +276,9 @@ class RegistryPlan:
     exclusions: tuple[str, ...] = ()
     found_exclusions: AbstractSet[str] = frozenset()
     other_exclusions: AbstractSet[str] = frozenset()
+    caches: tuple[CachePlan, ...] = ()
+    found_caches: AbstractSet[str] = frozenset()
+    other_caches: AbstractSet[str] = frozenset()
 
     def scanning_rules(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Yield the scanning rules, each as its frequency and its filters."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from ecr.ledger.ledger import Hold, Ledger
 from ecr.plan.architectures import architecture_of, artifacts_registry, source_registries
+from ecr.plan.caches import cache_key
 from ecr.plan.model import (
     DeletionRule,
     ImageRepository,
@@ -206,6 +207,7 @@ def holds_after(plans: Iterable[RegistryPlan]) -> dict[str, dict[str, Hold]]:
                 if setting not in plan.alone
             },
             **{exclusion_key(each): "managed" for each in plan.exclusions},
+            **{cache_key(each.prefix): "managed" for each in plan.caches},
         }
         for plan in plans
     }

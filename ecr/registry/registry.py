@@ -5,6 +5,7 @@ nothing but the table of partitions. Nothing else in the program knows what a ho
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
@@ -93,6 +94,10 @@ class Placement:
     def location(self) -> str:
         """Return "ACCOUNT/REGION/NAME": the identity of the image repository in AWS and the engine."""
         return f"{self.registry.key}/{self.name}"
+
+    def is_below(self, prefixes: Iterable[str]) -> bool:
+        """Return whether its name is one of these prefixes, or begins with one before a slash."""
+        return any(self.name == each or self.name.startswith(f"{each}/") for each in prefixes)
 
     @classmethod
     def at(cls, location: str) -> Self:

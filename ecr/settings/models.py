@@ -15,10 +15,13 @@ from pydantic.alias_generators import to_camel, to_snake
 from ecr.images.image import StorageClass
 from ecr.lifecycle.policy import Action, CountType, Rule, TagStatus, check_rules
 from ecr.registry import regions
+from ecr.registry.registry import Registry
 from ecr.settings.checks import Contradiction, SettingPlace, SettingsModel, check, whole
 from ecr.settings.prices import Prices
 from ecr.settings.types import (
     AccountId,
+    CachePrefix,
+    CacheSecretArn,
     Count,
     Days,
     Distinct,
@@ -57,6 +60,7 @@ from ecr.settings.types import (
     StageName,
     StatementName,
     TagPattern,
+    UpstreamHost,
     Url,
     VariablesPrefix,
     Whole,
@@ -674,6 +678,84 @@ class Replication(SettingsModel):
     """Rules of one's own. They count among the ten of a registry."""
 
 
+OPEN_UPSTREAMS = ("public.ecr.aws", "quay.io", "registry.k8s.io")
+"""Registries that ECR caches without credentials (Amazon ECR User Guide, "Sync an upstream registry with an
+Amazon ECR private registry"); Amazon ECR itself goes by a role, and all others by a secret."""
+
+
+class CacheRule(SettingsModel):
+    """A prefix below which ECR makes image repositories itself, and fills them from another registry.
+
+    What it makes is of no service: the estate neither manages nor retires it.
+    """
+
+    prefix: CachePrefix
+    """How the names of the cached image repositories begin, before a `/`: no service or namespace may be
+    called so."""
+    upstream: UpstreamHost
+    """The registry that images come from, by its host."""
+    upstream_prefix: CachePrefix | None = None
+    """Of another ECR registry, how the names begin there, before a `/`; without the key every image can be
+    cached."""
+    credentials: CacheSecretArn | None = None
+    """The ARN of the secret with the upstream's user name and token, in the account and Region of the rule's
+    registry. ECR reads it by a role of its own, and this program never does."""
+    role: RoleArn | None = None
+    """Of the ECR of another account, the role of the rule's own account by which ECR pulls there."""
+    registry: RegistryKey | None = None
+    """The registry that has the cache, as ACCOUNT/REGION; without the key the artifacts registry."""
+
+    @property
+    def upstream_registry(self) -> Registry | None:
+        """Return the registry of an upstream that is an ECR; None of any other."""
+        return Registry.of_host(self.upstream)
+
+    @check
+    def _credentials_are_of_the_upstream(self) -> Iterator[Contradiction]:
+        private = ".dkr.ecr." in self.upstream
+        if private and self.upstream_registry is None:
+            yield Contradiction(
+                ("upstream",),
+                "is no host of ECR; write ACCOUNT.dkr.ecr.REGION.amazonaws.com, with the domain of its Region",
+            )
+        needed = not private and self.upstream not in OPEN_UPSTREAMS
+        if needed and self.credentials is None:
+            yield Contradiction(
+                ("credentials",),
+                f"is missing, and {self.upstream} gives ECR nothing without; name the ARN of a secret called "
+                "ecr-pullthroughcache/NAME",
+            )
+        if self.credentials and not needed:
+            by = "by a role" if private else "without credentials"
+            yield Contradiction(
+                ("credentials",), f"stands beside {self.upstream}, which ECR reads {by}; remove it"
+            )
+        if self.upstream_prefix and not private:
+            yield Contradiction(
+                ("upstream_prefix",), "is for the ECR of an account only; remove it"
+            )
+        if self.role and not private:
+            yield Contradiction(("role",), "is for the ECR of another account only; remove it")
+
+
+class PullThroughCache(SettingsModel):
+    """Caches of other registries, such as Docker Hub, or of the ECR of another account or Region."""
+
+    rules: Annotated[tuple[CacheRule, ...], Field(max_length=50)] = ()
+    """The caches. Whoever may pull from their registry may fill them by pulling."""
+
+    @check
+    def _each_prefix_once(self) -> Iterator[Contradiction]:
+        seen: dict[tuple[str | None, str], int] = {}
+        for index, each in whole(self.rules):
+            first = seen.setdefault((each.registry, each.prefix), index)
+            if first != index:
+                yield Contradiction(
+                    ("rules", index, "prefix"),
+                    f"is already rules[{first}] in this registry; choose another",
+                )
+
+
 class Confirm(SettingsModel):
     """What an operator has looked at and lets pass, once, by the number that the guard named."""
 
@@ -761,6 +843,8 @@ class Settings(SettingsModel):
     registries: Registries = Registries()
     """What stands once for a registry, and was made by other hands. Without the key it stays as it is
     wherever it is neither AWS's default nor what is planned, and everything else is deployed."""
+    pull_through_cache: PullThroughCache = PullThroughCache()
+    """Caches of other registries, which ECR fills at a pull."""
     prices: Prices = Prices()
     """What `ecr-estate usage` and `ecr-estate compare` reckon with. A deployment does not read it."""
     confirm: Confirm = Confirm()
@@ -880,6 +964,75 @@ class Settings(SettingsModel):
                     ("registries", "adopted", index),
                     f"is no registry of these settings; write one of {', '.join(sorted(known))}",
                 )
+
+    @check
+    def _caches_are_of_their_registries(self) -> Iterator[Contradiction]:
+        known, artifacts = (
+            set(self._known_registries()),
+            f"{self.artifacts.account}/{self.artifacts.region}",
+        )
+        for index, rule in whole(self.pull_through_cache.rules):
+            place = ("pull_through_cache", "rules", index)
+            account, _, region = (rule.registry or artifacts).partition("/")
+            if f"{account}/{region}" not in known:
+                yield Contradiction(
+                    (*place, "registry"),
+                    f"is no registry of these settings; write one of {', '.join(sorted(known))}",
+                )
+                continue
+            if rule.credentials and rule.credentials.split(":")[3:5] != [region, account]:
+                yield Contradiction(
+                    (*place, "credentials"),
+                    "is not in the account and Region of the rule's registry, where ECR looks for it; name a "
+                    f"secret of {account}/{region}",
+                )
+            if rule.role and rule.role.split(":")[4] != account:
+                yield Contradiction(
+                    (*place, "role"),
+                    f"is a role of another account than the rule's registry; name one of {account}",
+                )
+            yield from self._upstream_is_elsewhere(place, rule, account, region)
+
+    def _upstream_is_elsewhere(
+        self, place: SettingPlace, rule: CacheRule, account: str, region: str
+    ) -> Iterator[Contradiction]:
+        """Find caches of a registry in itself, and roles that are missing or of no use."""
+        upstream = rule.upstream_registry
+        if upstream is None:
+            return
+        if upstream == Registry(account, region):
+            yield Contradiction((*place, "upstream"), "is the rule's own registry; name another")
+        elif upstream.partition != regions.partition_of(region):
+            yield Contradiction(
+                (*place, "upstream"), f"is not in the partition of {region}; name another"
+            )
+        if upstream.account != account and rule.role is None:
+            yield Contradiction(
+                (*place, "role"),
+                f"is missing, and the ECR of {upstream.account} is read by one; name a role of {account}",
+            )
+        if upstream.account == account and rule.role:
+            yield Contradiction(
+                (*place, "role"), "is for the ECR of another account only; remove it"
+            )
+
+    @check
+    def _caches_are_beside_namespaces(self) -> Iterator[Contradiction]:
+        for index, rule in whole(self.pull_through_cache.rules):
+            if rule.prefix.partition("/")[0] in self.namespaces.known:
+                yield Contradiction(
+                    ("pull_through_cache", "rules", index, "prefix"),
+                    "is in a namespace of the estate; choose another",
+                )
+
+    @check
+    def _caches_are_opened_by_registry_policies(self) -> Iterator[Contradiction]:
+        if self.access.policy == "repository" and self.pull_through_cache.rules:
+            yield Contradiction(
+                ("pull_through_cache", "rules"),
+                "needs a registry policy, by which whoever may pull may fill a cache; write access.policy: "
+                "registry, or remove the rules",
+            )
 
     @check
     def _roles_are_of_their_accounts(self) -> Iterator[Contradiction]:
@@ -1004,6 +1157,14 @@ class Settings(SettingsModel):
             (("registries", "pull_time_exclusions", number), puller)
             for number, puller in enumerate(self.registries.pull_time_exclusions)
             if puller.startswith("arn:")
+        )
+
+    @check
+    def _caches_are_of_one_partition(self) -> Iterator[Contradiction]:
+        yield from self._of_other_partitions(
+            (("pull_through_cache", "rules", index, key), arn)
+            for index, rule in whole(self.pull_through_cache.rules)
+            for key, arn in (("credentials", rule.credentials), ("role", rule.role))
         )
 
     def _of_other_partitions(

@@ -350,6 +350,36 @@ ReplicationPrefix = Annotated[
         "use at least two lower-case letters, digits, `.`, `_`, `-` and `/`",
     ),
 ]
+CachePrefix = Annotated[
+    str,
+    Shape(
+        r"(?=.{2,30}$)(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*",
+        "a prefix of a cache",
+        "use 2 to 30 lower-case letters and digits, joined by single `-`, `_`, `.` or `/`",
+    ),
+]
+"""Amazon ECR API Reference, CreatePullThroughCacheRule, ecrRepositoryPrefix; ROOT, which would answer for
+every name that is misspelt, is left out."""
+UpstreamHost = Annotated[
+    str,
+    Shape(
+        r"public\.ecr\.aws|quay\.io|registry\.k8s\.io|registry-1\.docker\.io|ghcr\.io|registry\.gitlab\.com"
+        r"|cgr\.dev|[a-z0-9]{5,50}\.azurecr\.io|[0-9]{12}\.dkr\.ecr\.[a-z0-9-]+\.[a-z0-9.-]+",
+        "a registry that ECR caches",
+        "write public.ecr.aws, quay.io, registry.k8s.io, registry-1.docker.io, ghcr.io, registry.gitlab.com, "
+        "cgr.dev, NAME.azurecr.io or ACCOUNT.dkr.ecr.REGION.amazonaws.com",
+    ),
+]
+"""Amazon ECR API Reference, CreatePullThroughCacheRule, upstreamRegistryUrl."""
+CacheSecretArn = Annotated[
+    str,
+    Shape(
+        r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:ecr-pullthroughcache/[A-Za-z0-9/_+=.@-]{1,500}",
+        "the ARN of a secret of pull-through caches",
+        "write arn:aws:secretsmanager:REGION:ACCOUNT:secret:ecr-pullthroughcache/NAME",
+    ),
+]
+"""Amazon ECR API Reference, CreatePullThroughCacheRule, credentialArn."""
 RegistryKey = Annotated[
     str,
     Shape(

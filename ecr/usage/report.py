@@ -5,12 +5,14 @@ measurements, the stack's ledgers and the table of prices; asks nobody, and chan
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from ecr.ledger.ledger import Ledger
 from ecr.lifecycle.simulator import DAY
+from ecr.registry.registry import Placement
 from ecr.settings.prices import Prices
 from ecr.usage.measure import MONTHS_SHOWN, Measured, shown_date
 
@@ -49,6 +51,8 @@ class Whose(NamedTuple):
 
 
 UNKNOWN = Whose("", "", "", "of other hands")
+CACHED = Whose("", "", "cached", "cache")
+"""What ECR makes and fills by itself, for a pull-through cache of the estate: no service's, and nobody's to adopt."""
 
 
 class Figure(NamedTuple):
@@ -129,9 +133,11 @@ def costed(
     whose: Mapping[str, Whose],
     prices: Prices,
     scanned: Mapping[str, Sequence[str]],
+    caches: Mapping[str, Collection[str]] = MappingProxyType({}),
 ) -> list[Costed]:
     """Return what each costs a month. ``scanned`` are the filters of Amazon Inspector, by registry.
 
+    ``caches`` are the prefixes of the estate's pull-through caches, by registry.
     The archive has a price for a registry's first part and one for the rest: each has its share of both.
     """
     archives: dict[str, int] = defaultdict(int)
@@ -140,7 +146,8 @@ def costed(
     rate = {registry: prices.archive(held) / held for registry, held in archives.items() if held}
     rows = []
     for each in measured:
-        owner = whose.get(each.location, UNKNOWN)
+        within = Placement.at(each.location).is_below(caches.get(each.registry, ()))
+        owner = whose.get(each.location, CACHED if within else UNKNOWN)
         region = each.registry.partition("/")[2]
         copied = owner.part.startswith("replica") and region not in owner.regions
         enhanced = any(_selects(one, each.name) for one in scanned.get(each.registry, ()))
@@ -203,7 +210,8 @@ def _groups(row: Costed, by: Grouping) -> Iterator[tuple[str, float]]:
         return
     yield (
         {
-            "service": row.whose.service or f"{measured.location} (no service)",
+            "service": row.whose.service
+            or f"{measured.location} ({'cache' if row.whose == CACHED else 'no service'})",
             "owner": row.whose.owner or "nobody",
             "architecture": row.whose.part,
             "registry": measured.registry,
@@ -290,7 +298,7 @@ def _of_unit(
         yield finding(
             "unbounded", "ask", "it has no lifecycle policy, and so keeps every image for ever", 0.0
         )
-    if owned and not whose.owner:
+    if owned and not whose.owner and whose != CACHED:
         yield finding("unowned", "ask", "nobody owns it: give its repository the property", 0.0)
 
 
@@ -318,6 +326,8 @@ def _idle(
         made = finding(kind, "exclude", f"{what}: exclude its repository from the selection")
     elif whose.state == "active":
         made = finding(kind, "archive", f"{what}: archive its repository on GitHub")
+    elif whose == CACHED:
+        made = finding(kind, "ask", f"{what}: a pull fills it again, so that it can be deleted")
     else:
         made = finding(kind, "ask", f"{what}: ask whoever made it")
     return made

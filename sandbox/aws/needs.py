@@ -156,6 +156,10 @@ def _form_tags(fields: Mapping[str, Any]) -> dict[str, str]:
 
 # Amazon ECR
 
+_CACHE_SERVICE = "pullthroughcache.ecr.amazonaws.com"
+"""Whom the roles of caches trust (Amazon ECR User Guide, "Setting up permissions for cross-account ECR to ECR
+PTC")."""
+
 
 def _ecr(asked: Asked) -> Iterator[Need]:
     account = asked.text("registryId") or asked.account
@@ -180,6 +184,12 @@ def _ecr(asked: Asked) -> Iterator[Need]:
         if tags:
             yield _of_registry(asked, registry, "ecr:TagResource", name, keys)
         yield from _encryption(asked)
+    if asked.action == "CreatePullThroughCacheRule":
+        yield from _service_role(asked, _CACHE_SERVICE, "ECRPullThroughCache")
+    if "PullThroughCacheRule" in asked.action and (role := asked.text("customRoleArn")):
+        # IAM User Guide, "Grant a user permissions to pass a role to an AWS service".
+        passed: dict[str, Values] = {"iam:PassedToService": _CACHE_SERVICE}
+        yield Need("iam:PassRole", role, asked.account, passed)
     if asked.action == "PutReplicationConfiguration" and _replicates(asked.fields):
         yield from _service_role(asked, "replication.ecr.amazonaws.com", "ECRReplication")
     if asked.action == "PutRegistryScanningConfiguration" and asked.text("scanType") == "ENHANCED":

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from moto.secretsmanager.models import secretsmanager_backends
+
 from sandbox.aws import lifecycle_documents, policy_documents
 from sandbox.aws.refusals import EcrRefusal, invalid
 from sandbox.aws.wildcards import matches
@@ -190,12 +192,37 @@ class RegistrySettings:
             raise EcrRefusal("UnsupportedUpstreamRegistryException", f"{url} is not supported")
         if upstream in _WITH_CREDENTIALS and not wanted.get("credentialArn"):
             raise invalid("credentialArn", f"is needed for {url}")
+        if secret := wanted.get("credentialArn"):
+            self._check_secret(secret)
         other = upstream == "ecr" and not url.startswith(self._registry.account_id)
         if other and not wanted.get("customRoleArn"):
             raise invalid("customRoleArn", "is needed for a registry of another account")
         rule["upstreamRegistry"] = upstream
         self.cache_rules[prefix] = rule
         return rule
+
+    def _check_secret(self, arn: str) -> None:
+        """Refuse credentials that are nowhere, or in another account or Region than the rule.
+
+        Amazon ECR User Guide, "Creating a pull through cache rule in Amazon ECR", prerequisites; the names of
+        the refusals are those of CreatePullThroughCacheRule.
+        """
+        place = [self._registry.region_name, self._registry.account_id]
+        if arn.split(":")[3:5] != place:
+            raise invalid("credentialArn", f"must be of {place[1]} in {place[0]}")
+        backend = secretsmanager_backends[place[1]][place[0]]
+        held = next(
+            (
+                each
+                for each in backend.secrets.values()
+                if arn in (each.arn, each.arn.rpartition("-")[0])
+            ),
+            None,
+        )
+        if held is None:
+            raise EcrRefusal("SecretNotFoundException", f"There is no secret {arn}")
+        if held.is_deleted():
+            raise EcrRefusal("UnableToAccessSecretException", f"{arn} is marked for deletion")
 
     def cache_rule(self, prefix: str) -> dict[str, Any]:
         """Return the rule of a prefix."""
@@ -209,6 +236,8 @@ class RegistrySettings:
         rule = self.cache_rule(wanted["ecrRepositoryPrefix"])
         if not wanted.get("credentialArn") and not wanted.get("customRoleArn"):
             raise invalid("credentialArn", "or customRoleArn is what an update is about")
+        if secret := wanted.get("credentialArn"):
+            self._check_secret(secret)
         rule |= _given(wanted) | {"updatedAt": self._registry.now()}
         return rule
 

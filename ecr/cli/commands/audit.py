@@ -32,7 +32,12 @@ from ecr.aws.images import (
 from ecr.aws.session import Aws, aws_errors_as, is_refusal
 from ecr.cli.exit_codes import FOUND
 from ecr.cli.options import int_between, refuse_unused_options
-from ecr.cli.registries import add_registry_options, registries_of, selected_registries
+from ecr.cli.registries import (
+    RegistrySelection,
+    add_registry_options,
+    registries_of,
+    selected_registries,
+)
 from ecr.cli.table import table
 from ecr.errors import EstateError
 from ecr.images.image import Image
@@ -143,12 +148,12 @@ def run(options: argparse.Namespace) -> int:
     used = list(
         _uses(access, dict.fromkeys((*selection.registries, *elsewhere)), options.kubeconfig)
     )
-    findings, foreign = _audit(access, selection.registries, used, options.days)
+    findings, foreign = _audit(access, selection, used, options.days)
     pins = _pins(access, findings) if options.pin else []
     if options.yes:
         pins = _pinned(access, pins)
         if any(not each.refused for each in pins):
-            findings, _ = _audit(access, selection.registries, used, options.days)
+            findings, _ = _audit(access, selection, used, options.days)
     if options.json:
         _print_json(findings, pins, done=options.yes)
     else:
@@ -313,9 +318,10 @@ def _pods(kubeconfig: Path) -> Iterator[Use]:
 
 
 def _audit(
-    access: Aws, registries: Sequence[Registry], used: Iterable[Use], days: int
+    access: Aws, selection: RegistrySelection, used: Iterable[Use], days: int
 ) -> tuple[list[ImageInUse], int]:
     """Return a finding for each image in use, and how many uses are of other registries."""
+    registries = selection.registries
     places: dict[UsePlace, list[Use]] = defaultdict(list)
     rules = [rule for each in registries for rule in _deletion_rules(access, each)]
     foreign = 0
@@ -325,7 +331,7 @@ def _audit(
         else:
             foreign += 1
     findings = [
-        finding
+        _from_cache(finding, selection)
         for place, uses in sorted(places.items())
         for finding in _findings(
             access,
@@ -336,6 +342,22 @@ def _audit(
         )
     ]
     return findings, foreign
+
+
+def _from_cache(finding: ImageInUse, selection: RegistrySelection) -> ImageInUse:
+    """Return what becomes of an image; one that a cache holds is fetched again when it is pulled."""
+    registry = finding.place[0]
+    within = Placement(*finding.place).is_below(selection.caches.get(registry.key, ()))
+    if not within or finding.state not in ("gone", "goes"):
+        return finding
+    return replace(
+        finding,
+        state="safe",
+        reason=f"of a pull-through cache, which a pull fills again: {finding.reason}",
+        on=None,
+        doubt="as long as the registry that it is cached from has it",
+        pin_at=(),
+    )
 
 
 def _deletion_rules(access: Aws, registry: Registry) -> list[DeletionRule]:

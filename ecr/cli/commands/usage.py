@@ -144,7 +144,7 @@ def run(options: argparse.Namespace) -> int:
     access, now = Aws(options.role_name, connections=READERS), time.time()
     measured = _measured(access, selection.registries, options, now)
     scanned = {each.key: _enhanced(access, each) for each in selection.registries}
-    rows = costed(measured, whose, prices, scanned)
+    rows = costed(measured, whose, prices, scanned, selection.caches)
     found = findings(rows, months=options.months, now=now)
     report = partial(
         report_json,

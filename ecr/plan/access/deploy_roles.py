@@ -22,6 +22,7 @@ from ecr.plan.architectures import (
     configured_registries,
     source_registries,
 )
+from ecr.plan.caches import caches_of
 from ecr.plan.keys import chosen_keys
 from ecr.plan.model import PUSH_ROLE_PATH
 from ecr.plan.registry_settings import replicates
@@ -31,6 +32,7 @@ from ecr.settings.models import Settings
 UNCALLED = frozenset(
     {
         "iam:CreateServiceLinkedRole",
+        "iam:PassRole",
         "inspector2:Enable",
         "inspector2:ListAccountPermissions",
         "kms:CreateGrant",
@@ -38,8 +40,9 @@ UNCALLED = frozenset(
     }
 )
 """Permissions that AWS asks for beside a call, of which no call of that name is made: for replication's
-own role, for Amazon Inspector, and for encrypting with a key of one's own (Amazon ECR User Guide,
-"Using service-linked roles for Amazon ECR" and "Encryption at rest"; Amazon Inspector User Guide)."""
+own role and that of caches, for Amazon Inspector, for encrypting with a key of one's own, and for the roles that
+ECR is given (Amazon ECR User Guide, "Using service-linked roles for Amazon ECR" and "Encryption at rest"; Amazon
+Inspector User Guide; IAM User Guide, "Grant a user permissions to pass a role to an AWS service")."""
 
 
 EXCLUDING = ("ecr:DeregisterPullTimeUpdateExclusion", "ecr:RegisterPullTimeUpdateExclusion")
@@ -163,7 +166,31 @@ def _registry_parts(
         yield _Part(
             "Inspector", ("*",), (), ("inspector2:Enable", "inspector2:ListAccountPermissions")
         )
+    yield from _cache_parts(registries, settings)
     yield from _key_parts(registries, settings)
+
+
+def _cache_parts(registries: list[Registry], settings: Settings) -> Iterator[_Part]:
+    rules = [each for registry in registries for each in caches_of(registry, settings)]
+    if not rules:
+        return
+    yield _Part(
+        "Caches",
+        ("*",),
+        ("ecr:DescribePullThroughCacheRules",),
+        (
+            "ecr:CreatePullThroughCacheRule",
+            "ecr:DeletePullThroughCacheRule",
+            "ecr:UpdatePullThroughCacheRule",
+        ),
+    )
+    yield _service_role("CacheRoleOnce", "pullthroughcache.ecr.amazonaws.com", registries[0])
+    if secrets := sorted({each.credentials for each in rules if each.credentials}):
+        # An ARN may be written without the six letters that AWS adds to a secret's name.
+        named = tuple(form for each in secrets for form in (each, f"{each}-??????"))
+        yield _Part("CacheSecrets", named, ("secretsmanager:DescribeSecret",))
+    if roles := sorted({each.role for each in rules if each.role}):
+        yield _Part("CacheRoles", tuple(roles), (), ("iam:PassRole",))
 
 
 def _key_parts(registries: list[Registry], settings: Settings) -> Iterator[_Part]:

@@ -3,7 +3,8 @@
 Reads the settings and the plan's own names and accounts. Never names a principal wider than the
 sentence in the docstring, never everybody without a condition, and never ecr:GetAuthorizationToken,
 which ECR refuses in resource policies. Principals of the registry's own account are granted nothing
-here, but for pushers by name: their identity policies decide, so that each reads and writes its own.
+here, but for pushers by name and what fills a cache: their identity policies decide, so that each reads and
+writes its own.
 """
 
 from collections import defaultdict
@@ -11,7 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from ecr.plan.access.documents import Statement, allow, one_or_list, policy_text
-from ecr.plan.architectures import architecture_of, copy_registries
+from ecr.plan.architectures import architecture_of, copy_registries, source_registries
+from ecr.plan.caches import caches_of
 from ecr.plan.model import ImageRepository
 from ecr.plan.namespaces import namespace_of
 from ecr.registry.registry import Registry
@@ -19,6 +21,19 @@ from ecr.settings.models import Namespace, OwnStatement, Settings
 
 PULL = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 """What `docker pull` needs (Amazon ECR User Guide, "Repository policy examples")."""
+
+FILL = ("ecr:BatchImportUpstreamImage", "ecr:CreateRepository")
+"""What a pull needs that fills a pull-through cache (Amazon ECR User Guide, "IAM permissions required to sync an
+upstream registry with an Amazon ECR private registry")."""
+
+READ_BY_CACHES = (
+    "ecr:BatchGetImage",
+    "ecr:BatchImportUpstreamImage",
+    "ecr:GetDownloadUrlForLayer",
+    "ecr:GetImageCopyStatus",
+)
+"""What a cache in another account needs of the registry that it caches (Amazon ECR User Guide, "Setting up
+permissions for cross-account ECR to ECR PTC")."""
 
 LOOK = ("ecr:DescribeImages", "ecr:ListImages")
 """What finding a tag's digest needs."""
@@ -79,6 +94,7 @@ def source_policy(registry: Registry, settings: Settings, role: str | None) -> s
             statements.append(_on(first, _pushing(_sid(name), namespace)))
             if later:
                 statements.append(_on(later, _not_pushing(_sid(name), namespace)))
+    statements += [*_filling(registry, settings), *_cached_elsewhere(registry, settings)]
     statements += [_own(each, registry) for each in settings.access.statements]
     return policy_text(*statements, *_lock(registry, settings, role))
 
@@ -130,7 +146,10 @@ def replica_policy(
         else ()
     )
     return policy_text(
-        _on(destination.arn("*"), replication), *reading, *_lock(destination, settings, role)
+        _on(destination.arn("*"), replication),
+        *reading,
+        *_filling(destination, settings),
+        *_lock(destination, settings, role),
     )
 
 
@@ -223,27 +242,73 @@ def _pulling(
     sid: str, organisation: Condition | None, readers: Sequence[str], registry: Registry
 ) -> Iterator[Statement]:
     """Let the organisation and some readers of other accounts pull, and look, but change nothing."""
+    elsewhere = {"StringNotEquals": {"aws:PrincipalAccount": registry.account}}
+    for who, test in _readers(organisation, readers):
+        yield {
+            "Sid": f"{who}Pull{sid}",
+            "Effect": "Allow",
+            "Principal": "*",
+            "Action": [*PULL, *LOOK],
+            "Condition": {**test, **elsewhere},
+        }
+
+
+def _readers(
+    organisation: Condition | None, readers: Sequence[str]
+) -> Iterator[tuple[str, Condition]]:
+    """Yield the conditions that name the organisation and some readers, each with its name."""
     accounts, roles, paths = _kinds(readers)
     tests: dict[str, Condition | None] = {
-        f"OrganisationPull{sid}": organisation,
-        f"AccountsPull{sid}": {"StringEquals": {"aws:PrincipalAccount": accounts}}
-        if accounts
-        else None,
-        f"RolesPull{sid}": {"ArnEquals": {"aws:PrincipalArn": roles}} if roles else None,
-        f"PathsPull{sid}": {"ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": paths}}
-        if paths
-        else None,
+        "Organisation": organisation,
+        "Accounts": {"StringEquals": {"aws:PrincipalAccount": accounts}} if accounts else None,
+        "Roles": {"ArnEquals": {"aws:PrincipalArn": roles}} if roles else None,
+        "Paths": {"ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": paths}} if paths else None,
     }
-    elsewhere = {"StringNotEquals": {"aws:PrincipalAccount": registry.account}}
-    for name, test in tests.items():
-        if test:
-            yield {
-                "Sid": name,
-                "Effect": "Allow",
-                "Principal": "*",
-                "Action": [*PULL, *LOOK],
-                "Condition": {**test, **elsewhere},
-            }
+    yield from ((who, test) for who, test in tests.items() if test)
+
+
+def _filling(registry: Registry, settings: Settings) -> Iterator[Statement]:
+    """Let whoever may pull from a registry fill its caches by pulling, those of its own account too.
+
+    A registry that only Lambda reads is open to its own account. Whoever may fill a cache may also make an empty
+    image repository below its prefix: ECR knows one permission for both.
+    """
+    below = [registry.arn(f"{each.prefix}/*") for each in caches_of(registry, settings)]
+    if not below:
+        return
+    whole = registry in source_registries(settings) or registry in copy_registries(settings)
+    own: Condition = {"StringEquals": {"aws:PrincipalAccount": registry.account}}
+    who = (
+        _readers(_organisation(settings), settings.access.readers)
+        if whole
+        else iter([("Account", own)])
+    )
+    for name, test in who:
+        filling = {
+            "Sid": f"{name}Cache",
+            "Effect": "Allow",
+            "Principal": "*",
+            "Action": list(FILL),
+            "Condition": test,
+        }
+        yield _on(below, filling)
+
+
+def _cached_elsewhere(registry: Registry, settings: Settings) -> Iterator[Statement]:
+    """Let the roles by which ECR fills caches in other accounts of the settings read this registry."""
+    reached: dict[str, set[str]] = defaultdict(set)
+    for rule in settings.pull_through_cache.rules:
+        if rule.role and rule.upstream_registry == registry:
+            reached[f"{rule.upstream_prefix}/*" if rule.upstream_prefix else "*"].add(rule.role)
+    for number, (names, roles) in enumerate(sorted(reached.items()), 1):
+        reading = {
+            "Sid": f"CachedElsewhere{number}",
+            "Effect": "Allow",
+            "Principal": "*",
+            "Action": list(READ_BY_CACHES),
+            "Condition": {"ArnEquals": {"aws:PrincipalArn": one_or_list(sorted(roles))}},
+        }
+        yield _on(registry.arn(names), reading)
 
 
 def _readers_only(

@@ -128,6 +128,25 @@ def denied_by_the_repository(stage: Stage) -> Callable[[], object]:
     return lambda: ecr.list_images(repositoryName="api")
 
 
+def _cached(stage: Stage, ecr: Any) -> Callable[[], object]:
+    return lambda: ecr.create_pull_through_cache_rule(
+        ecrRepositoryPrefix="central",
+        upstreamRegistryUrl=f"{OTHER}.dkr.ecr.{REGION}.amazonaws.com",
+        customRoleArn=f"arn:aws:iam::{stage.account}:role/cache",
+    )
+
+
+@refuses(Page.CACHE_ROLE, "a cache rule by who may not have ECR make its own role", _DENIED)
+def cache_without_its_service_role(stage: Stage) -> Callable[[], object]:
+    return _cached(stage, _ecr(stage, _allow("ecr:*"), _allow("iam:PassRole")))
+
+
+@refuses(Page.PASS_ROLE, "a cache rule by who may not pass its role", _DENIED)
+def cache_without_passing_its_role(stage: Stage) -> Callable[[], object]:
+    ecr = _ecr(stage, _allow("ecr:*"), _allow("iam:CreateServiceLinkedRole"))
+    return _cached(stage, ecr)
+
+
 @refuses(Page.SCP, "what a service control policy denies an administrator", _DENIED)
 def denied_by_service_control(stage: Stage) -> Callable[[], object]:
     policy = _document(_allow("*"), _deny("ecr:CreateRepository"))

@@ -736,6 +736,26 @@ def docker_hub_without_credentials(stage: Stage) -> Callable[[], object]:
     return _cache(stage, "registry-1.docker.io")
 
 
+@refuses(Page.CACHE_RULE, "credentials of another Region than the cache rule's")
+def credentials_elsewhere(stage: Stage) -> Callable[[], object]:
+    arn = f"arn:aws:secretsmanager:{ELSEWHERE}:{stage.account}:secret:ecr-pullthroughcache/hub"
+    return _cache(stage, "registry-1.docker.io", credentialArn=arn)
+
+
+@refuses(_CACHE, "credentials that are nowhere", "SecretNotFoundException")
+def credentials_nowhere(stage: Stage) -> Callable[[], object]:
+    arn = f"arn:aws:secretsmanager:{REGION}:{stage.account}:secret:ecr-pullthroughcache/hub"
+    return _cache(stage, "registry-1.docker.io", credentialArn=arn)
+
+
+@refuses(_CACHE, "credentials that are marked for deletion", "UnableToAccessSecretException")
+def credentials_that_go(stage: Stage) -> Callable[[], object]:
+    secrets = stage.client("secretsmanager")
+    arn = secrets.create_secret(Name="ecr-pullthroughcache/hub", SecretString="{}")["ARN"]
+    secrets.delete_secret(SecretId=arn)
+    return _cache(stage, "registry-1.docker.io", credentialArn=arn)
+
+
 @refuses(Page.CACHE, "the ECR of another account without a role")
 def foreign_ecr_without_a_role(stage: Stage) -> Callable[[], object]:
     return _cache(stage, f"{OTHER}.dkr.ecr.{REGION}.amazonaws.com")

@@ -42,6 +42,14 @@ class Page(CitedPage):
         f"{_IAM}access_policies_boundaries.html",
     )
     BACKFILL = ("Replication backfill", f"{_GUIDE}replication-backfill.html")
+    CACHE_ROLE = (
+        "Amazon ECR service-linked role for pull through cache",
+        f"{_GUIDE}slr-pullthroughcache.html",
+    )
+    CACHE_RULE = (
+        "Creating a pull through cache rule in Amazon ECR",
+        f"{_GUIDE}pull-through-cache-creating-rule.html",
+    )
     CACHE = (
         "Sync an upstream registry with an Amazon ECR private registry",
         f"{_GUIDE}pull-through-cache.html",
@@ -132,6 +140,10 @@ class Page(CitedPage):
     LIFECYCLE_RULES = (
         "Automate the cleanup of images by using lifecycle policies in Amazon ECR",
         f"{_GUIDE}LifecyclePolicies.html",
+    )
+    PASS_ROLE = (
+        "Grant a user permissions to pass a role to an AWS service",
+        "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html",
     )
     QUOTAS = ("Amazon ECR service quotas", f"{_GUIDE}service-quotas.html")
     REGISTRY_POLICY = (
