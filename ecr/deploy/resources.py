@@ -239,7 +239,7 @@ def _declare_replication(
 
 
 def declare_alerts(plan: AlertPlan, provider: aws.Provider) -> None:
-    """Register the topic of one registry's alerts, with its key, and the rules that publish to it."""
+    """Register the topic of one registry's alerts, its key, whom it tells, and the rules that publish to it."""
     key, region = f"{plan.registry.key}/alerts", plan.registry.region
     options = pulumi.ResourceOptions(provider=provider)
     encryption = aws.kms.Key(
@@ -267,6 +267,18 @@ def declare_alerts(plan: AlertPlan, provider: aws.Provider) -> None:
     policy = aws.sns.TopicPolicy(
         key, region=region, arn=topic.arn, policy=plan.topic_policy, opts=options
     )
+    for subscriber in plan.subscribers:
+        aws.sns.TopicSubscription(
+            f"{key}/{subscriber.name}",
+            region=region,
+            topic=topic.arn,
+            protocol=subscriber.protocol,
+            # The path of an address may be all that keeps strangers from writing to a channel.
+            endpoint=pulumi.Output.secret(subscriber.endpoint)
+            if subscriber.protocol == "https"
+            else subscriber.endpoint,
+            opts=options,
+        )
     for planned in plan.rules:
         rule = aws.cloudwatch.EventRule(
             f"{plan.registry.key}/{planned.name}",

@@ -24,11 +24,12 @@ from ecr.engine.types import (
     REPLICATION_CONFIGURATION,
     ROLE,
     SCANNING,
+    SUBSCRIPTION,
 )
 from ecr.errors import EstateError
 from ecr.ledger.ledger import Ledger
 from ecr.plan.access.push_roles import provider_arn
-from ecr.plan.alerts import KEY_TAGS, RULES, topic_arn
+from ecr.plan.alerts import CONFIRMED_BY_HAND, KEY_TAGS, RULES, subscribers, topic_arn
 from ecr.plan.architectures import architecture_of, configured_registries, source_registries
 from ecr.plan.caches import caches_of
 from ecr.plan.keys import chosen_keys, standing_key
@@ -41,6 +42,7 @@ from ecr.plan.model import (
     StandingExclusions,
     StandingKey,
     StandingSettings,
+    Subscriber,
 )
 from ecr.plan.registry_settings import (
     SCOPE,
@@ -117,10 +119,11 @@ async def observe_beside(
         read_audiences(ask, state, settings),
         read_alerts(ask, state, settings, ledger, every=every),
         read_keys(ask, settings),
+        read_unconfirmed(ask, state, settings, ledger),
     )
     (
         (registries, exclusions, deletions, caches),
-        (roles, audiences, alerts, keys),
+        (roles, audiences, alerts, keys, unconfirmed),
     ) = await asyncio.gather(once_for_registries, others)
     return replace(
         observed,
@@ -132,6 +135,7 @@ async def observe_beside(
         audiences=audiences,
         alerts=alerts,
         keys=keys,
+        unconfirmed=unconfirmed,
     )
 
 
@@ -385,6 +389,48 @@ async def read_alerts(
         or not {f"{registry.key}/{rule}" for rule in RULES} <= rules
     ]
     return dict(zip(asked, await asyncio.gather(*map(look, asked)), strict=True))
+
+
+async def read_unconfirmed(
+    ask: Ask, state: ReadState, settings: Settings, ledger: Ledger
+) -> dict[Registry, tuple[Subscriber, ...]]:
+    """Return those whom alerts are to tell and who have not confirmed it, where the state does not say they have."""
+    alerts = settings.alerts
+    if alerts is None or not ledger.shard.owns_registry_settings:
+        return {}
+    wanted = {
+        registry: told
+        for registry in configured_registries(settings)
+        if (
+            told := [
+                each for each in subscribers(registry, alerts) if each.protocol in CONFIRMED_BY_HAND
+            ]
+        )
+    }
+    if not wanted:
+        return {}
+    confirmed = {
+        urn.rpartition("::")[2]
+        for urn, each in (await state()).items()
+        if each["type"] == SUBSCRIPTION
+        and (each.get("outputs") or {}).get("pendingConfirmation") is False
+    }
+
+    async def look(registry: Registry, told: list[Subscriber]) -> tuple[Subscriber, ...]:
+        unknown = [each for each in told if f"{registry.key}/alerts/{each.name}" not in confirmed]
+        if not unknown:
+            return ()
+        topic = {"TopicArn": topic_arn(registry)}
+        answer = await ask("sns", "list_subscriptions_by_topic", registry, topic)
+        done = {
+            (each["Protocol"], each["Endpoint"])
+            for each in (answer or {}).get("Subscriptions", ())
+            if each["SubscriptionArn"].startswith("arn:")
+        }
+        return tuple(each for each in unknown if (each.protocol, each.endpoint) not in done)
+
+    found = await asyncio.gather(*(look(*each) for each in wanted.items()))
+    return dict(zip(wanted, found, strict=True))
 
 
 _SUBSCRIPTIONS = ("SubscriptionsConfirmed", "SubscriptionsPending")

@@ -13,6 +13,7 @@ IDENTITY_PROVIDER = "aws:iam/openIdConnectProvider:OpenIdConnectProvider"
 ALERT_KEY = "aws:kms/key:Key"
 ALERT_TOPIC = "aws:sns/topic:Topic"
 ALERT_RULE = "aws:cloudwatch/eventRule:EventRule"
+SUBSCRIPTION = "aws:sns/topicSubscription:TopicSubscription"
 STACK = "pulumi:pulumi:Stack"
 VARIABLE = "github:index/actionsVariable:ActionsVariable"
 
@@ -29,6 +30,7 @@ TYPE_WORDS = {
     ROLE: "push role",
     "aws:iam/rolePolicy:RolePolicy": "policy of the push role",
     IDENTITY_PROVIDER: "identity provider",
+    SUBSCRIPTION: "subscription",
     VARIABLE: "variable on GitHub",
 }
 """What the resources of each type are called in front of their names."""

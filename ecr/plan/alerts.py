@@ -3,7 +3,7 @@
 Owns the event patterns, the messages and the documents of topic and key. Events are matched by what
 really sends them: basic scanning is aws.ecr, enhanced scanning is Amazon Inspector and never aws.ecr.
 Both are listened to, whatever the settings say of scanning, for an administrator of Amazon Inspector
-switches it for a whole organisation. Subscribes nobody: who is told is not the estate's to know.
+switches it for a whole organisation. Subscribes whom the settings name, and nobody by default.
 
 Sources: Amazon ECR User Guide, "Amazon ECR events and EventBridge"; Amazon Inspector User Guide,
 "Amazon EventBridge schema for Amazon Inspector events".
@@ -16,7 +16,15 @@ from types import MappingProxyType
 from typing import Any
 
 from ecr.plan.access.documents import policy_text
-from ecr.plan.model import AlertPlan, AlertRule, Bleed, RegistryPlan, Standing, StandingAlerts
+from ecr.plan.model import (
+    AlertPlan,
+    AlertRule,
+    Bleed,
+    RegistryPlan,
+    Standing,
+    StandingAlerts,
+    Subscriber,
+)
 from ecr.registry.registry import Registry
 from ecr.settings.models import AlertFormat, Alerts
 
@@ -32,6 +40,12 @@ RULES: Mapping[str, str] = {
 
 KEY_TAGS: Mapping[str, str] = {"ecr-estate": "alerts"}
 """What tells a topic's key from the other keys of its account: the deploy role may change no other."""
+
+CONFIRMED_BY_HAND = ("email", "https")
+"""The protocols by which somebody is told only after confirming it (Amazon SNS API Reference, "Subscribe")."""
+
+UNCONFIRMED_HOURS = 48
+"""How long Amazon SNS waits for that ("Amazon SNS supports automatic deletion of unconfirmed subscriptions")."""
 
 LONGEST_PATTERN = 2_048
 """Characters of an event pattern (Amazon EventBridge quotas)."""
@@ -68,6 +82,31 @@ def plan_alerts(
         if not _of_other_hands(stands := standing.get(plan.registry, StandingAlerts()))
         or plan.registry.key in adopted
     )
+
+
+def subscribers(registry: Registry, alerts: Alerts) -> tuple[Subscriber, ...]:
+    """Return whom the topic of a registry tells."""
+    return tuple(
+        Subscriber(each.protocol, each.endpoint)
+        for each in alerts.subscriptions
+        if (
+            registry.key in each.registries
+            if each.registries
+            else each.account in {None, registry.account}
+        )
+    )
+
+
+def confirmations(
+    plans: Iterable[AlertPlan], unconfirmed: Mapping[Registry, Iterable[Subscriber]]
+) -> Iterator[str]:
+    """Yield who hears nothing yet, for AWS waits until whoever is to be told has agreed."""
+    for plan in plans:
+        for each in unconfirmed.get(plan.registry, ()):
+            yield (
+                f"registry {plan.registry.key}: {each.shown} hears of nothing before it has confirmed what AWS "
+                f"sends it; after {UNCONFIRMED_HOURS} hours AWS forgets it, and a deployment with --refresh asks again"
+            )
 
 
 def topic_arn(registry: Registry) -> str:
@@ -163,6 +202,7 @@ def _of_registry(
         ),
         key_policy=_encrypting(registry),
         rules=rules,
+        subscribers=subscribers(registry, alerts),
         found_key=_found_key(stands),
         found_topic=stands.topic_key is not None,
     )

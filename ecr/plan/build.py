@@ -34,7 +34,7 @@ from ecr.plan.access.registry_policies import (
     source_policy,
     unbound_replicas,
 )
-from ecr.plan.alerts import plan_alerts, standing_alerts
+from ecr.plan.alerts import confirmations, plan_alerts, standing_alerts
 from ecr.plan.architectures import (
     Architecture,
     architecture_of,
@@ -163,6 +163,19 @@ def build_plan(
         if shard.owns_registry_settings and observed.audiences in {None, (AUDIENCE,)}
         else ()
     )
+    alerts = plan_alerts(
+        settings.alerts,
+        registries,
+        bleeds,
+        {
+            Placement.at(location).name
+            for each in services
+            for location, state in each.entry.replicas.items()
+            if state == "active"
+        },
+        observed.alerts,
+        adopted=settings.registries.adopted,
+    )
     plan = EstatePlan(
         registries=registries,
         image_repositories=image_repositories,
@@ -177,19 +190,7 @@ def build_plan(
         ),
         left_out=left_out,
         bleeds=bleeds if shard.owns_registry_settings else (),
-        alerts=plan_alerts(
-            settings.alerts,
-            registries,
-            bleeds,
-            {
-                Placement.at(location).name
-                for each in services
-                for location, state in each.entry.replicas.items()
-                if state == "active"
-            },
-            observed.alerts,
-            adopted=settings.registries.adopted,
-        ),
+        alerts=alerts,
         push_roles=push_roles,
         identity_providers=providers,
         found_providers=providers if observed.audiences else (),
@@ -208,6 +209,7 @@ def build_plan(
             *exclusions_left_alone(registries, settings),
             *caches_left_alone(registries, settings, observed),
             *cache_notes,
+            *confirmations(alerts, observed.unconfirmed),
         ),
         standing=standing,
         deselected=Counter(inventory.deselected.values()),

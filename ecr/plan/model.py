@@ -3,6 +3,7 @@
 from collections.abc import Container, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any, Literal
 
 from ecr.errors import Guard
@@ -113,6 +114,28 @@ class StandingAlerts:
 
 
 @dataclass(frozen=True, slots=True)
+class Subscriber:
+    """Somebody whom a topic tells: a protocol of Amazon SNS, and where by it."""
+
+    protocol: str
+    endpoint: str
+
+    @property
+    def shown(self) -> str:
+        """Return what it is called: of an HTTPS address the host, for the rest may be a secret."""
+        if self.protocol != "https":
+            return self.endpoint
+        return self.endpoint.removeprefix("https://").partition("/")[0]
+
+    @property
+    def name(self) -> str:
+        """Return what tells it from all others, and no secret."""
+        if self.protocol != "https":
+            return f"{self.protocol}/{self.endpoint}"
+        return f"https/{self.shown}/{sha256(self.endpoint.encode()).hexdigest()[:12]}"
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """Something of other hands beside image repositories that stands where the plan would have its own.
 
@@ -167,7 +190,8 @@ class Observed:
     rules that stand and replicate deletions. ``roles`` are
     the paths, by name, of roles that are called as push roles are; ``audiences`` are those of GitHub's
     identity provider, None where there is none; ``alerts`` are by registry: all three only of what
-    stands in AWS and not in the engine's state. ``keys`` are those of the settings, by registry. ``reads`` counts the questions.
+    stands in AWS and not in the engine's state. ``unconfirmed`` are those whom alerts are to tell, and who have
+    not confirmed that. ``keys`` are those of the settings, by registry. ``reads`` counts the questions.
     """
 
     unknown: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -185,6 +209,7 @@ class Observed:
     roles: Mapping[str, str] = field(default_factory=dict)
     audiences: tuple[str, ...] | None = None
     alerts: Mapping[Registry, StandingAlerts] = field(default_factory=dict)
+    unconfirmed: Mapping[Registry, tuple[Subscriber, ...]] = field(default_factory=dict)
     keys: Mapping[Registry, StandingKey] = field(default_factory=dict)
     reads: int = field(default=0, compare=False)
 
@@ -422,7 +447,7 @@ class AlertRule:
 
 @dataclass(frozen=True, slots=True)
 class AlertPlan:
-    """The alerts of one registry: an encrypted topic, and the rules that publish to it.
+    """The alerts of one registry: an encrypted topic, the rules that publish to it, and who is told.
 
     ``found_key`` is the ARN of a key that stands, and ``found_topic`` says whether the topic does: the
     engine's state does not hold them, and takes them up.
@@ -434,6 +459,7 @@ class AlertPlan:
     topic_policy: str
     key_policy: str
     rules: tuple[AlertRule, ...]
+    subscribers: tuple[Subscriber, ...] = ()
     found_key: str | None = None
     found_topic: bool = False
 

@@ -5,6 +5,7 @@ values. Reads nothing: ``load`` does. The steps behind take these frozen models 
 """
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Annotated, Literal, NamedTuple
@@ -27,6 +28,7 @@ from ecr.settings.types import (
     Distinct,
     EachOnce,
     EcrAction,
+    Endpoint,
     FilePath,
     Flag,
     GitHubId,
@@ -468,6 +470,36 @@ AlertFormat = Literal["text", "chat"]
 """How a message reads: as text for people, or as JSON for Amazon Q Developer in chat applications."""
 
 
+class Subscription(SettingsModel):
+    """Somebody who is told: a mailbox, an HTTPS address, a queue or a function."""
+
+    protocol: Literal["email", "https", "sqs", "lambda"]
+    """How: a mailbox and an HTTPS address have to confirm what AWS sends them before they hear anything else;
+    a queue or a function has to let the topic in by a policy of its own."""
+    endpoint: Endpoint
+    """Where: an address of mail, an HTTPS address, or the ARN of an Amazon SQS queue or a Lambda function."""
+    registries: Distinct[RegistryKey] = ()
+    """The registries, as ACCOUNT/REGION, whose alerts are sent; without the key all of them, but to a queue or
+    function only those of its own account, for AWS has others confirmed by hand."""
+
+    @property
+    def account(self) -> str | None:
+        """The account of a queue or function; None of an address."""
+        return self.endpoint.split(":")[4] if self.endpoint.startswith("arn:") else None
+
+    @check
+    def _endpoint_is_of_the_protocol(self) -> Iterator[Contradiction]:
+        wanted = {
+            "email": (r"[^@\s:/]+@[^@\s:/]+", "an address such as team@example.com"),
+            "https": (r"https://[^\s/]+(/[^\s]*)?", "an address that begins with https://"),
+            "sqs": (r"arn:aws[a-z-]*:sqs:[^\s]+", "the ARN of a queue"),
+            "lambda": (r"arn:aws[a-z-]*:lambda:[^\s]+", "the ARN of a function"),
+        }
+        pattern, what = wanted[self.protocol]
+        if not re.fullmatch(pattern, self.endpoint):
+            yield Contradiction(("endpoint",), f"is none of {self.protocol}; write {what}")
+
+
 class Alerts(SettingsModel):
     """Messages about vulnerabilities and failed replication, by a topic for each registry."""
 
@@ -475,6 +507,19 @@ class Alerts(SettingsModel):
     """The severities of vulnerabilities that are worth a message."""
     format: AlertFormat = "text"
     """text is for mail; chat is what Amazon Q Developer takes to Slack and Microsoft Teams."""
+    subscriptions: tuple[Subscription, ...] = ()
+    """Who is told. A chat is not among them: Amazon Q Developer subscribes itself."""
+
+    @check
+    def _each_endpoint_once(self) -> Iterator[Contradiction]:
+        seen: dict[tuple[str, str], int] = {}
+        for index, each in whole(self.subscriptions):
+            first = seen.setdefault((each.protocol, each.endpoint), index)
+            if first != index:
+                yield Contradiction(
+                    ("subscriptions", index, "endpoint"),
+                    f"is already subscriptions[{first}]; list its registries there",
+                )
 
 
 class Namespace(SettingsModel):
@@ -963,6 +1008,31 @@ class Settings(SettingsModel):
                 yield Contradiction(
                     ("registries", "adopted", index),
                     f"is no registry of these settings; write one of {', '.join(sorted(known))}",
+                )
+
+    @check
+    def _subscriptions_are_to_known_registries(self) -> Iterator[Contradiction]:
+        known = set(self._known_registries())
+        for index, each in whole(self.alerts.subscriptions if self.alerts else ()):
+            place = ("alerts", "subscriptions", index)
+            for number, key in enumerate(each.registries):
+                if key not in known:
+                    yield Contradiction(
+                        (*place, "registries", number),
+                        f"is no registry of these settings; write one of {', '.join(sorted(known))}",
+                    )
+                elif each.account not in {None, key.partition("/")[0]}:
+                    yield Contradiction(
+                        (*place, "registries", number),
+                        f"is of another account than the endpoint, whose owner has to subscribe it there; name "
+                        f"registries of {each.account}",
+                    )
+            accounts = {key.partition("/")[0] for key in known}
+            if each.account and not each.registries and each.account not in accounts:
+                yield Contradiction(
+                    (*place, "endpoint"),
+                    "is in an account without a registry of these settings; have its owner subscribe it to the "
+                    "topics",
                 )
 
     @check

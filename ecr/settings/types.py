@@ -350,6 +350,15 @@ ReplicationPrefix = Annotated[
         "use at least two lower-case letters, digits, `.`, `_`, `-` and `/`",
     ),
 ]
+Endpoint = Annotated[
+    str,
+    Shape(
+        r"(?!.*::)[^\s\0]{3,2048}",
+        "an endpoint",
+        "write an address of mail, one that begins with https://, or the ARN of a queue or function",
+    ),
+]
+"""Where alerts go (Amazon SNS API Reference, Subscribe, Endpoint)."""
 CachePrefix = Annotated[
     str,
     Shape(

@@ -191,6 +191,7 @@ class EmbeddedAws:
         from sandbox.aws.responses import extended_ecr  # noqa: PLC0415
         from sandbox.aws.server import serving  # noqa: PLC0415
         from sandbox.aws.stacks import made_by_templates  # noqa: PLC0415
+        from sandbox.aws.subscriptions import confirmed_by_hand  # noqa: PLC0415
 
         if not self._only_one.acquire(blocking=False):
             raise RuntimeError(
@@ -208,6 +209,7 @@ class EmbeddedAws:
             self.organisation = Organisation(self._organisation_id)
             starting.enter_context(made_by_templates(self.organisation))
             starting.enter_context(imported_keys())
+            starting.enter_context(confirmed_by_hand(self.world.clock))
             self._identities = Identities(
                 self.organisation, self.default_account, strict=self._strict
             )

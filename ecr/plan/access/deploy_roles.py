@@ -15,7 +15,7 @@ from typing import Any, Literal
 from ecr.plan.access.documents import Document, allow, one_or_list, policy_text
 from ecr.plan.access.push_roles import provider_arn
 from ecr.plan.access.registry_policies import PULL, PUSH
-from ecr.plan.alerts import KEY_TAGS
+from ecr.plan.alerts import KEY_TAGS, subscribers
 from ecr.plan.alerts import NAME as ALERTS
 from ecr.plan.architectures import (
     architecture_of,
@@ -247,12 +247,29 @@ def _alert_parts(registries: list[Registry], settings: Settings) -> Iterator[_Pa
             for each in registries
         )
 
+    told = (
+        any(subscribers(each, settings.alerts) for each in registries) if settings.alerts else False
+    )
     yield _Part(
         "AlertTopics",
         arns("sns", ALERTS),
-        ("sns:GetTopicAttributes", "sns:ListTagsForResource"),
-        ("sns:CreateTopic", "sns:DeleteTopic", "sns:SetTopicAttributes"),
+        (
+            "sns:GetTopicAttributes",
+            "sns:ListTagsForResource",
+            *(("sns:ListSubscriptionsByTopic",) if told else ()),
+        ),
+        (
+            "sns:CreateTopic",
+            "sns:DeleteTopic",
+            "sns:SetTopicAttributes",
+            *(("sns:Subscribe",) if told else ()),
+        ),
     )
+    if told:
+        # A subscription is no resource that a policy could name (Service Authorization Reference, Amazon SNS).
+        yield _Part(
+            "Subscriptions", ("*",), ("sns:GetSubscriptionAttributes",), ("sns:Unsubscribe",)
+        )
     yield _Part(
         "AlertRules",
         arns("events", f"rule/{ALERTS}-*"),

@@ -321,6 +321,58 @@ def failed_replication_is_an_event(stage: Stage) -> bool:
     return failed == ["FAILED"]
 
 
+def _subscribed(stage: Stage, protocol: str, endpoint: str) -> tuple[Any, str, str]:
+    """Subscribe to a topic, and return the client, the topic and the subscription."""
+    sns = stage.client("sns")
+    topic = sns.create_topic(Name="alerts")["TopicArn"]
+    asked = {"TopicArn": topic, "Protocol": protocol, "Endpoint": endpoint}
+    return sns, topic, sns.subscribe(**asked, ReturnSubscriptionArn=True)["SubscriptionArn"]
+
+
+@holds(Page.SUBSCRIBING, "mail, an address and a queue of another account wait to be confirmed")
+def subscriptions_wait(stage: Stage) -> bool:
+    queue = f"arn:aws:sqs:{REGION}:{{}}:alerts"
+    found = []
+    for protocol, endpoint in (
+        ("email", "ops@example.com"),
+        ("https", "https://example.com/alerts"),
+        ("sqs", queue.format(OTHER)),
+        ("sqs", queue.format(stage.account)),
+    ):
+        sns, _, arn = _subscribed(stage, protocol, endpoint)
+        said = sns.get_subscription_attributes(SubscriptionArn=arn)["Attributes"]
+        found.append(said["PendingConfirmation"])
+    return found == ["true", "true", "true", "false"]
+
+
+@holds(
+    Page.SUBSCRIBING, "a subscription that waits is listed without its ARN, until it is confirmed"
+)
+def subscriptions_are_confirmed(stage: Stage) -> bool:
+    sns, topic, arn = _subscribed(stage, "email", "ops@example.com")
+
+    def shown() -> list[str]:
+        listed = sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+        return [each["SubscriptionArn"] for each in listed]
+
+    before = shown()
+    sns.confirm_subscription(TopicArn=topic, Token=arn.rpartition(":")[2])
+    return before == ["PendingConfirmation"] and shown() == [arn]
+
+
+@refuses(Page.SUBSCRIBING, "ending a subscription that waits", "InvalidParameter")
+def end_of_one_that_waits(stage: Stage) -> Callable[[], object]:
+    sns, _, arn = _subscribed(stage, "email", "ops@example.com")
+    return lambda: sns.unsubscribe(SubscriptionArn=arn)
+
+
+@holds(Page.UNCONFIRMED, "a subscription that nobody confirms within 48 hours is gone")
+def unconfirmed_subscriptions_end(stage: Stage) -> bool:
+    sns, topic, _ = _subscribed(stage, "email", "ops@example.com")
+    stage.world.clock.move(seconds=48 * HOUR)
+    return not sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+
+
 def _alerted(stage: Stage, *, policy: str, key: str = "") -> list[tuple[bool, str]]:
     """Let a replication fail before a rule with a topic: what was told, and whether it was refused."""
     sns, events = stage.client("sns"), stage.client("events")

@@ -141,6 +141,14 @@ class Page(CitedPage):
         "Automate the cleanup of images by using lifecycle policies in Amazon ECR",
         f"{_GUIDE}LifecyclePolicies.html",
     )
+    SUBSCRIBING = (
+        "Amazon SNS API Reference: Subscribe",
+        "https://docs.aws.amazon.com/sns/latest/api/API_Subscribe.html",
+    )
+    UNCONFIRMED = (
+        "Amazon SNS supports automatic deletion of unconfirmed subscriptions",
+        "https://aws.amazon.com/about-aws/whats-new/2023/05/amazon-sns-automatic-deletion-unconfirmed-subscriptions/",
+    )
     PASS_ROLE = (
         "Grant a user permissions to pass a role to an AWS service",
         "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html",
