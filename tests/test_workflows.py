@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 ACTION = ROOT / ".github/actions/estate/action.yml"
 SCRIPTS = {
-    *("github-token", "plan", "deploy", "docs", "drift", "post", "run"),
+    *("github-token", "revoke", "plan", "deploy", "docs", "drift", "post", "run"),
     *("tell", "notify", "watch", "confirmation", "take"),
 }
 INLINE = {
@@ -943,6 +943,11 @@ class App(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(answer)
 
+    def do_DELETE(self) -> None:
+        self.asked.append((self.path, self.headers["Authorization"].split()[1], None))
+        self.send_response(204 if self.headers["Authorization"] == "Bearer ghs_hour" else 401)
+        self.end_headers()
+
     def log_message(self, *_: object) -> None:
         """Say nothing."""
 
@@ -1017,6 +1022,33 @@ def test_a_token_is_had_by_a_signature_of_kms_and_may_only_read(
     assert said["iss"] == "Iv1.abc"
     assert said["exp"] - said["iat"] == 600
     assert "--signing-algorithm" in place.called("aws")
+
+
+def test_a_token_is_ended_with_its_job_and_stands_in_no_argument(
+    place: Place, app: tuple[str, list[tuple[str, str, Any]]]
+) -> None:
+    url, asked = app
+    done = place.run("revoke", GITHUB_API_URL=url, GITHUB_TOKEN="ghs_hour")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert asked == [("/installation/token", "ghs_hour", None)]
+    refused = place.run("revoke", GITHUB_API_URL=url, GITHUB_TOKEN="ghs_other")
+    assert refused.returncode == 0
+    assert "::warning::" in refused.stdout
+    assert "ghs_other" not in refused.stdout + refused.stderr
+    assert place.run("revoke", GITHUB_API_URL=url, GITHUB_TOKEN="").returncode == 0
+    assert len(asked) == 2
+
+
+def test_every_job_that_has_a_token_ends_it_last_whatever_happened() -> None:
+    ended = 0
+    for file in WORKFLOWS:
+        for job in jobs(file).values():
+            if any("actions/estate" in step.get("uses", "") for step in job.get("steps", ())):
+                last = job["steps"][-1]
+                assert last["run"] == ".ci/revoke"
+                assert last["if"].startswith("always()")
+                ended += 1
+    assert ended == 4
 
 
 @needs_jq
