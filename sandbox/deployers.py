@@ -14,9 +14,10 @@ from typing import Any, Literal, Protocol
 
 from ecr.engine.stack_file import checked, read_stack_file
 from ecr.errors import EstateError
-from ecr.plan.access.deploy_roles import deployment_documents
+from ecr.plan.access.deploy_roles import deployment_documents, template_documents
 from ecr.plan.access.push_roles import AUDIENCE, ISSUER
 from ecr.plan.architectures import assumed_roles, configured_registries
+from ecr.plan.registry_settings import template_role
 from ecr.registry.registry import Registry
 from ecr.settings.models import Settings
 
@@ -180,6 +181,21 @@ class Roles:
         return self._aws.session_of(_ROLES[job], claims, region=REGION, seconds=SECONDS)
 
 
+_TEMPLATE_TRUST = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": "ecr.amazonaws.com"},
+                "Action": "sts:AssumeRole",
+            }
+        ],
+    }
+)
+"""Who assumes the role that ECR needs for creation templates."""
+
+
 def _roles_of(settings: Settings) -> Iterator[tuple[str, str, str]]:
     """Yield each role of the settings: its ARN, its trust policy if it is an account's, its document."""
     documents = deployment_documents(settings)
@@ -192,6 +208,11 @@ def _roles_of(settings: Settings) -> Iterator[tuple[str, str, str]]:
     if settings.preview_role:
         documents_of = {account: pair[1].text for account, pair in documents.items()}
         yield from _of_registries(reading, documents_of, role_trust(["previews", "pipeline"]))
+    makers = {account: each.text for account, each in template_documents(settings).items()}
+    for registry in deploying:
+        role = template_role(registry, settings)
+        if role and (text := makers.pop(registry.account, None)):
+            yield role, _TEMPLATE_TRUST, text
     assumes: dict[Job, set[str]] = {
         "pipeline": {*writes, *reads},
         "previews": reads if settings.preview_role else set(),

@@ -16,7 +16,11 @@ from itertools import pairwise
 from typing import Any
 
 from ecr.errors import EstateError
-from ecr.plan.access.deploy_roles import boundary_document, deployment_documents
+from ecr.plan.access.deploy_roles import (
+    boundary_document,
+    deployment_documents,
+    template_documents,
+)
 from ecr.plan.access.documents import (
     IDENTITY,
     TRUST,
@@ -273,6 +277,7 @@ def _roles(
             _role_trust("Pipeline", [ours.role(PREVIEW)], settings),
             {"preview": json.loads(previews.text)},
         )
+    yield from _template_roles(settings, accounts)
     operators = _role_trust("Operators", pipeline.operators, settings)
     for registry in accounts.values():
         arns = [arn for arn in _break_glass(settings) if _of(arn, registry.account)]
@@ -421,6 +426,27 @@ def break_glass_policy() -> dict[str, Any]:
     """Return what the role may do that the lock spares: whatever the lock takes from others, and look."""
     looks = ["ecr:BatchDeleteImage", "ecr:Describe*", "ecr:Get*", "ecr:List*"]
     return policy(allow("BreakGlass", [*looks, *LOCKED], "*"))
+
+
+def _template_roles(settings: Settings, accounts: Mapping[str, Registry]) -> Iterator[Role]:
+    """Yield the role that ECR assumes by creation templates, in each account that has any.
+
+    Amazon ECR User Guide, "Create an IAM role for repository creation templates".
+    """
+    for account, document in template_documents(settings).items():
+        yield Role(
+            accounts[account].role(str(settings.registries.template_role)),
+            "Lets ECR make image repositories by creation templates",
+            policy(
+                {
+                    "Sid": "Registry",
+                    "Effect": "Allow",
+                    "Principal": {"Service": "ecr.amazonaws.com"},
+                    "Action": "sts:AssumeRole",
+                }
+            ),
+            {"templates": json.loads(document.text)},
+        )
 
 
 def _promotion_readers(settings: Settings, pipeline: Pipeline) -> Iterator[Role]:

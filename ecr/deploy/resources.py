@@ -19,6 +19,7 @@ from ecr.plan.model import (
     PUSH_ROLE_PATH,
     AlertPlan,
     CachePlan,
+    CreationTemplate,
     EstatePlan,
     ImageRepository,
     PushRole,
@@ -127,6 +128,8 @@ def declare_registries(
             _declare_exclusion(plan, principal, provider)
         for cache in plan.caches:
             _declare_cache(plan, cache, provider)
+        for template in plan.templates:
+            _declare_template(plan, template, provider)
         if "scanning" not in plan.alone or "scanning" in plan.left:
             _declare_scanning(plan, _once(plan, "scanning", provider, "scanType", "rules"))
         if plan.own_replication or "replication" in plan.left:
@@ -184,6 +187,41 @@ def _declare_cache(plan: RegistryPlan, cache: CachePlan, provider: aws.Provider)
             delete_before_replace=True,
             import_=f"{cache.prefix}@{plan.registry.region}"
             if cache.prefix in plan.found_caches
+            else None,
+        ),
+    )
+
+
+def _declare_template(
+    plan: RegistryPlan, template: CreationTemplate, provider: aws.Provider
+) -> None:
+    aws.ecr.RepositoryCreationTemplate(
+        f"{plan.registry.key}/templates/{template.prefix}",
+        region=plan.registry.region,
+        prefix=template.prefix,
+        applied_fors=list(template.applied_for),
+        description=template.description,
+        image_tag_mutability=template.mutability,
+        image_tag_mutability_exclusion_filters=[
+            aws.ecr.RepositoryCreationTemplateImageTagMutabilityExclusionFilterArgs(
+                filter=pattern, filter_type="WILDCARD"
+            )
+            for pattern in template.exclusions
+        ]
+        or None,
+        encryption_configurations=[
+            aws.ecr.RepositoryCreationTemplateEncryptionConfigurationArgs(
+                encryption_type=template.encryption, kms_key=template.kms_key
+            )
+        ],
+        lifecycle_policy=template.lifecycle,
+        repository_policy=template.policy,
+        resource_tags=template.tags or None,
+        custom_role_arn=template.role,
+        opts=pulumi.ResourceOptions(
+            provider=provider,
+            import_=f"{template.prefix}@{plan.registry.region}"
+            if template.prefix in plan.found_templates
             else None,
         ),
     )

@@ -18,6 +18,7 @@ from ecr.engine.types import (
     ALERT_RULE,
     ALERT_TOPIC,
     CACHE_RULE,
+    CREATION_TEMPLATE,
     IDENTITY_PROVIDER,
     PULL_TIME_EXCLUSION,
     REGISTRY_POLICY,
@@ -42,6 +43,7 @@ from ecr.plan.model import (
     StandingExclusions,
     StandingKey,
     StandingSettings,
+    StandingTemplates,
     Subscriber,
 )
 from ecr.plan.registry_settings import (
@@ -51,6 +53,8 @@ from ecr.plan.registry_settings import (
     excluded_by_us,
     pullers,
     replicates,
+    template_prefixes,
+    templates_by_us,
     to_ask,
 )
 from ecr.registry.registry import Registry
@@ -111,6 +115,7 @@ async def observe_beside(
     once_for_registries = asyncio.gather(
         read_settings(ask, state, settings, ledger),
         read_exclusions(ask, state, settings, ledger),
+        read_templates_made(ask, state, settings, ledger),
         read_deletions(ask, settings, ledger),
         read_caches(ask, state, settings, ledger),
     )
@@ -122,13 +127,14 @@ async def observe_beside(
         read_unconfirmed(ask, state, settings, ledger),
     )
     (
-        (registries, exclusions, deletions, caches),
+        (registries, exclusions, templates, deletions, caches),
         (roles, audiences, alerts, keys, unconfirmed),
     ) = await asyncio.gather(once_for_registries, others)
     return replace(
         observed,
         registries=registries,
         exclusions=exclusions,
+        templates_made=templates,
         deletions=deletions,
         caches=caches,
         roles=roles,
@@ -300,6 +306,35 @@ async def _why_no_secret(ask: Ask, registry: Registry, arn: str) -> str | None:
         if answer.get("DeletedDate")
         else None
     )
+
+
+async def read_templates_made(
+    ask: Ask, state: ReadState, settings: Settings, ledger: Ledger
+) -> dict[Registry, StandingTemplates]:
+    """Read the creation templates, where some that are wanted are not known to be this stack's."""
+    if not ledger.shard.owns_registry_settings:
+        return {}
+    asked = [
+        registry
+        for registry in configured_registries(settings)
+        if set(template_prefixes(registry, settings)) - templates_by_us(registry, ledger)
+    ]
+    if not asked:
+        return {}
+    held = _names(await state(), CREATION_TEMPLATE)
+
+    async def look(registry: Registry) -> StandingTemplates:
+        answer = await ask("ecr", "describe_repository_creation_templates", registry, {})
+        within = f"{registry.key}/templates/"
+        return StandingTemplates(
+            {
+                each["prefix"]: each.get("description", "")
+                for each in (answer or {}).get("repositoryCreationTemplates", ())
+            },
+            frozenset(each.removeprefix(within) for each in held if each.startswith(within)),
+        )
+
+    return dict(zip(asked, await asyncio.gather(*map(look, asked)), strict=True))
 
 
 async def read_deletions(ask: Ask, settings: Settings, ledger: Ledger) -> tuple[DeletionRule, ...]:

@@ -7,6 +7,7 @@ REGISTRY_POLICY = "aws:ecr/registryPolicy:RegistryPolicy"
 REPLICATION_CONFIGURATION = "aws:ecr/replicationConfiguration:ReplicationConfiguration"
 SCANNING = "aws:ecr/registryScanningConfiguration:RegistryScanningConfiguration"
 ACCOUNT_SETTING = "aws:ecr/accountSetting:AccountSetting"
+CREATION_TEMPLATE = "aws:ecr/repositoryCreationTemplate:RepositoryCreationTemplate"
 PULL_TIME_EXCLUSION = "aws:ecr/pullTimeUpdateExclusion:PullTimeUpdateExclusion"
 CACHE_RULE = "aws:ecr/pullThroughCacheRule:PullThroughCacheRule"
 IDENTITY_PROVIDER = "aws:iam/openIdConnectProvider:OpenIdConnectProvider"
@@ -25,6 +26,7 @@ TYPE_WORDS = {
     REPLICATION_CONFIGURATION: "replication of",
     SCANNING: "scanning of",
     ACCOUNT_SETTING: "registry policy scope of",
+    CREATION_TEMPLATE: "creation template",
     PULL_TIME_EXCLUSION: "exclusion from pull times",
     CACHE_RULE: "cache rule",
     ROLE: "push role",

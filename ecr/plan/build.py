@@ -45,6 +45,12 @@ from ecr.plan.architectures import (
 )
 from ecr.plan.caches import caches_left_alone, check_caches, with_caches
 from ecr.plan.changes import changes_of
+from ecr.plan.creation_templates import (
+    made_for_nobody,
+    marked,
+    templates_left_alone,
+    with_templates,
+)
 from ecr.plan.identity import identify, made_by, recovered
 from ecr.plan.keys import check_keys, encryption_key
 from ecr.plan.lifecycle import choose, lifecycle_document
@@ -119,7 +125,15 @@ def build_plan(
     image_repositories = tuple(_image_repositories(own, observed, settings, place, owner))
     rules, bleeds = _replication(services)
     registries = tuple(
-        with_caches(settle_registry(each, settings, ledger, observed), settings, ledger, observed)
+        with_templates(
+            with_caches(
+                settle_registry(each, settings, ledger, observed), settings, ledger, observed
+            ),
+            settings,
+            ledger,
+            observed,
+            owner,
+        )
         for each in (_registries(settings, rules) if shard.owns_registry_settings else ())
     )
     push_roles = plan_push_roles(
@@ -210,6 +224,13 @@ def build_plan(
             *caches_left_alone(registries, settings, observed),
             *cache_notes,
             *confirmations(alerts, observed.unconfirmed),
+            *templates_left_alone(registries, settings),
+            *made_for_nobody(
+                observed,
+                (Placement.at(location) for each in services for location, _ in each.locations()),
+                settings,
+                stacks,
+            ),
         ),
         standing=standing,
         deselected=Counter(inventory.deselected.values()),
@@ -258,6 +279,7 @@ def _taken(
         for location, tags in observed.unknown.items()
         if location not in observed.managed
         and Placement.at(location).name not in settings.adopted
+        and not marked(tags, stacks)
         and not (
             made_by(tags, stacks)
             and (entry := ledger.entries.get(int(tags["github-id"])))

@@ -45,6 +45,9 @@ PULL_TIME_EXCLUSIONS = 100
 CACHE_RULES = 50
 """Pull-through cache rules of a registry (Amazon ECR User Guide, "Amazon ECR service quotas")."""
 
+CREATION_TEMPLATES = 50
+"""Creation templates of a registry (Amazon ECR User Guide, "Amazon ECR service quotas")."""
+
 NEAR = 0.8
 """The part of a limit from which on a plan says that it is near."""
 
@@ -190,6 +193,13 @@ def _of_registries(registries: Iterable[RegistryPlan]) -> Iterator[_Use]:
             len(plan.caches) + len(plan.other_caches),
             CACHE_RULES,
             "list fewer under pullThroughCache.rules",
+        )
+        yield _Use(
+            where,
+            "it has {} creation templates, those of other hands among them",
+            len({*(each.prefix for each in plan.templates), *plan.other_templates}),
+            CREATION_TEMPLATES,
+            "give fewer namespaces createOnPush",
         )
 
 

@@ -82,6 +82,14 @@ class StandingCaches:
 
 
 @dataclass(frozen=True, slots=True)
+class StandingTemplates:
+    """The creation templates of one registry: their descriptions by prefix, and the prefixes in the engine's state."""
+
+    now: Mapping[str, str] = field(default_factory=dict)
+    held: AbstractSet[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class DeletionRule:
     """A replication rule that stands and replicates deletions. No prefix at all means every name."""
 
@@ -185,7 +193,8 @@ class Observed:
     id, where its push role is not in the state and GitHub says so; ``notes`` is what an operator should
     know of the reading. ``registries``
     are the settings of registries that the ledger does not call this stack's own, and ``exclusions``
-    those from pull times, where some that are wanted are not this stack's. ``caches`` are the cache rules
+    those from pull times, where some that are wanted are not this stack's, as are ``templates_made`` for creation
+    templates. ``caches`` are the cache rules
     of registries for which the settings have some. ``deletions`` are replication
     rules that stand and replicate deletions. ``roles`` are
     the paths, by name, of roles that are called as push roles are; ``audiences`` are those of GitHub's
@@ -205,6 +214,7 @@ class Observed:
     registries: Mapping[Registry, StandingSettings] = field(default_factory=dict)
     exclusions: Mapping[Registry, StandingExclusions] = field(default_factory=dict)
     caches: Mapping[Registry, StandingCaches] = field(default_factory=dict)
+    templates_made: Mapping[Registry, StandingTemplates] = field(default_factory=dict)
     deletions: tuple[DeletionRule, ...] = ()
     roles: Mapping[str, str] = field(default_factory=dict)
     audiences: tuple[str, ...] | None = None
@@ -212,6 +222,41 @@ class Observed:
     unconfirmed: Mapping[Registry, tuple[Subscriber, ...]] = field(default_factory=dict)
     keys: Mapping[Registry, StandingKey] = field(default_factory=dict)
     reads: int = field(default=0, compare=False)
+
+
+def encryption_word(key: str | None, *, dual_layer: bool) -> str:
+    """Return ECR's word for an encryption (Amazon ECR API Reference, "EncryptionConfiguration")."""
+    if not key:
+        return "AES256"
+    return "KMS_DSSE" if dual_layer else "KMS"
+
+
+def mutability_word(*, immutable: bool, exclusions: tuple[str, ...]) -> str:
+    """Return ECR's word for how tags may move (Amazon ECR API Reference, "Repository")."""
+    word = "IMMUTABLE" if immutable else "MUTABLE"
+    return f"{word}_WITH_EXCLUSION" if exclusions else word
+
+
+@dataclass(frozen=True, slots=True)
+class CreationTemplate:
+    """What ECR gives an image repository that it makes by itself under a prefix, ``ROOT`` being every other.
+
+    ``applied_for`` are ECR's words for the occasions, ``exclusions`` the wildcards of tags for which
+    ``mutability`` does not hold, ``lifecycle`` and ``policy`` JSON documents, and ``role`` the ARN of the role
+    that ECR assumes, which alone can give ``tags``.
+    """
+
+    prefix: str
+    applied_for: tuple[str, ...]
+    description: str
+    mutability: str
+    exclusions: tuple[str, ...] = ()
+    encryption: str = "AES256"
+    kms_key: str | None = None
+    lifecycle: str | None = None
+    policy: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    role: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,9 +285,7 @@ class ImageRepository:
     @property
     def encryption(self) -> str:
         """Return ECR's word for how it is encrypted (Amazon ECR API Reference, "EncryptionConfiguration")."""
-        if not self.kms_key:
-            return "AES256"
-        return "KMS_DSSE" if self.dual_layer else "KMS"
+        return encryption_word(self.kms_key, dual_layer=self.dual_layer)
 
     @property
     def exclusions(self) -> tuple[str, ...]:
@@ -252,8 +295,7 @@ class ImageRepository:
     @property
     def mutability(self) -> str:
         """Return ECR's word for how the tags may move (Amazon ECR API Reference, "Repository")."""
-        word = "IMMUTABLE" if self.immutable else "MUTABLE"
-        return f"{word}_WITH_EXCLUSION" if self.exclusions else word
+        return mutability_word(immutable=self.immutable, exclusions=self.exclusions)
 
     @property
     def protected(self) -> bool:
@@ -283,7 +325,8 @@ class RegistryPlan:
     holds, and ``waiting`` those of other hands that wait to be adopted. ``exclusions`` are the ARNs of
     those whose pulls leave no time, ``found_exclusions`` those among them that stand and are taken up, and
     ``other_exclusions`` those of other hands, which are left alone. ``caches``, ``found_caches`` and
-    ``other_caches`` are the same of the cache rules, the latter two by prefix.
+    ``other_caches`` are the same of the cache rules, the latter two by prefix, and ``templates``,
+    ``found_templates`` and ``other_templates`` of the creation templates.
     """
 
     registry: Registry
@@ -304,6 +347,9 @@ class RegistryPlan:
     caches: tuple[CachePlan, ...] = ()
     found_caches: AbstractSet[str] = frozenset()
     other_caches: AbstractSet[str] = frozenset()
+    templates: tuple[CreationTemplate, ...] = ()
+    found_templates: AbstractSet[str] = frozenset()
+    other_templates: AbstractSet[str] = frozenset()
 
     def scanning_rules(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Yield the scanning rules, each as its frequency and its filters."""

@@ -31,6 +31,9 @@ from ecr.settings.models import RegistrySetting, Settings
 SCOPE = "REGISTRY_POLICY_SCOPE"
 """The account setting that says what registry policies are about."""
 
+ROOT = "ROOT"
+"""The prefix of the creation template for every name for which there is no other."""
+
 DEFAULTS: Mapping[RegistrySetting, tuple[str | None, ...]] = {
     "policy": (None,),
     "replication": ('{"rules":[]}',),
@@ -117,6 +120,36 @@ def pullers(registry: Registry, settings: Settings) -> tuple[str, ...]:
 def exclusion_key(principal: str) -> str:
     """Return what the ledger calls the exclusion of a principal, among what it has of a registry."""
     return f"pullTimes/{principal}"
+
+
+def template_key(prefix: str) -> str:
+    """Return what the ledger calls the creation template of a prefix, among what it has of a registry."""
+    return f"templates/{prefix}"
+
+
+def template_prefixes(registry: Registry, settings: Settings) -> tuple[str, ...]:
+    """Return the prefixes for which a registry has a template, ROOT first.
+
+    Images are pushed to the first stage alone, so that only its registry makes anything by a push.
+    """
+    root = (ROOT,) if settings.registries.templates else ()
+    if registry != architecture_of(settings)("")[0].registry:
+        return root
+    known = settings.namespaces.known
+    return (*root, *sorted(name for name, each in known.items() if each.create_on_push))
+
+
+def template_role(registry: Registry, settings: Settings) -> str | None:
+    """Return the ARN of the role that ECR assumes for templates in a registry's account, if there is one."""
+    name = settings.registries.template_role
+    return registry.role(name) if name else None
+
+
+def templates_by_us(registry: Registry, ledger: Ledger) -> frozenset[str]:
+    """Return the prefixes of the templates that this stack has made in a registry."""
+    held = (ledger.registries or {}).get(registry.key, {})
+    start = template_key("")
+    return frozenset(each.removeprefix(start) for each in held if each.startswith(start))
 
 
 def excluded_by_us(registry: Registry, ledger: Ledger) -> frozenset[str]:
@@ -208,6 +241,7 @@ def holds_after(plans: Iterable[RegistryPlan]) -> dict[str, dict[str, Hold]]:
             },
             **{exclusion_key(each): "managed" for each in plan.exclusions},
             **{cache_key(each.prefix): "managed" for each in plan.caches},
+            **{template_key(each.prefix): "managed" for each in plan.templates},
         }
         for plan in plans
     }

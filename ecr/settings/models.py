@@ -230,6 +230,7 @@ class Copies(_Replicas):
 
 RESERVED_TAGS = (
     *("managed-by", "github-owner", "github-repository", "github-id", "service", "image"),
+    "creation-template",
 )
 """Keys of AWS tags that the program gives itself, and reads after a lost state."""
 
@@ -530,6 +531,10 @@ class Namespace(SettingsModel):
     them. Without the key whoever may pull the rest; an empty list is nobody."""
     pushers: Distinct[RoleArn] = ()
     """Roles, of whichever account, that may push to every image repository of the namespace."""
+    create_on_push: Flag = False
+    """Whether a push to an image repository of the namespace that does not exist yet makes it, by a
+    creation template, and the next deployment takes it up. Whoever may push then chooses the name. Needs
+    `registries.templateRole`."""
 
 
 class Namespaces(SettingsModel):
@@ -703,6 +708,13 @@ class Registries(SettingsModel):
     pull_time_exclusions: Annotated[tuple[PullerText, ...], Field(max_length=100), EachOnce()] = ()
     """Who only reads images, such as the roles of audits, admission and scanners: ECR records no time of
     their pulls, in any registry. A name alone is the role of that name in each registry's own account."""
+    templates: Flag = False
+    """Whether each registry has a creation template for what ECR makes by itself there, by replication or
+    as a cache: it then has the tag mutability, the encryption and the lifecycle policy of `images` and
+    `lifecycle`, instead of tags that move and no lifecycle policy."""
+    template_role: RoleName | None = None
+    """The name of a role, alike in every account, that ECR assumes to make image repositories by templates
+    with a KMS key or AWS tags; `bootstrap` makes it. Without the key templates give no tags."""
 
 
 class OwnReplication(SettingsModel):
@@ -1154,6 +1166,25 @@ class Settings(SettingsModel):
                 yield Contradiction(
                     place, "stands beside images.kmsKey, which is the same; keep one"
                 )
+
+    @check
+    def _templates_have_the_role_that_they_need(self) -> Iterator[Contradiction]:
+        if self.registries.template_role is not None:
+            return
+        place = ("registries", "template_role")
+        for name, each in self.namespaces.known.items():
+            if each.create_on_push:
+                yield Contradiction(
+                    place,
+                    f"is missing, and namespaces.known.{name}.createOnPush needs it for the tag by which the "
+                    "next deployment knows what a push made; name a role, such as ecr-estate-templates",
+                )
+        if self.registries.templates and (self.images.kms_key or self.images.kms_keys):
+            yield Contradiction(
+                place,
+                "is missing, and a template with a KMS key needs it; name a role, such as "
+                "ecr-estate-templates",
+            )
 
     @check
     def _two_layers_need_a_key(self) -> Iterator[Contradiction]:

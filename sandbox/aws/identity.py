@@ -192,12 +192,7 @@ class Identities:
         if role is None:
             # Its sessions outlive a role, and may nothing any more.
             return ((), ()) if self.strict else ((ADMINISTRATOR_ACCESS,), ())
-        attached = [_managed(each) for each in role.managed_policies.values()]
-        boundary: tuple[str, ...] = ()
-        if arn := role.permissions_boundary_arn:
-            managed = iam_backends[role.account_id][role.partition].managed_policies
-            boundary = (_managed(managed[arn]) if arn in managed else _NOTHING,)
-        return (*role.policies.values(), *attached), boundary
+        return role_documents(role)
 
     def longest(self, arn: str, asking: Identity | None) -> int:
         """Return for how many seconds a role may be assumed; an hour from another role's session.
@@ -270,6 +265,16 @@ class Identities:
         known = {"aud", "sub", *(_CLAIMS if partition == "aws" else ())}
         context = {f"{issuer}:{name}": str(claims[name]) for name in known & claims.keys()}
         return Caller("federated", provider, context=context)
+
+
+def role_documents(role: Role) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the documents of a role's identity, and those of its boundary."""
+    attached = [_managed(each) for each in role.managed_policies.values()]
+    boundary: tuple[str, ...] = ()
+    if arn := role.permissions_boundary_arn:
+        managed = iam_backends[role.account_id][role.partition].managed_policies
+        boundary = (_managed(managed[arn]) if arn in managed else _NOTHING,)
+    return (*role.policies.values(), *attached), boundary
 
 
 def _managed(policy: ManagedPolicy) -> str:

@@ -190,6 +190,7 @@ def _ecr(asked: Asked) -> Iterator[Need]:
         # IAM User Guide, "Grant a user permissions to pass a role to an AWS service".
         passed: dict[str, Values] = {"iam:PassedToService": _CACHE_SERVICE}
         yield Need("iam:PassRole", role, asked.account, passed)
+    yield from _template(asked, registry)
     if asked.action == "PutReplicationConfiguration" and _replicates(asked.fields):
         yield from _service_role(asked, "replication.ecr.amazonaws.com", "ECRReplication")
     if asked.action == "PutRegistryScanningConfiguration" and asked.text("scanType") == "ENHANCED":
@@ -213,6 +214,26 @@ def _of_registry(
     tags = registry.tagger.get_tag_dict_for_resource(arn) if name else {}
     context = {**keys, **_held(tags, "ecr")}
     return Need(action, arn, account, context, tuple(policies))
+
+
+def _template(asked: Asked, registry: Registry) -> Iterator[Need]:
+    """Yield what making or changing a template needs beside the action of that name.
+
+    Amazon ECR User Guide, "Creating a repository creation template in Amazon ECR", "IAM permissions for
+    creating repository creation templates". The page names no resource; here it is every name of the prefix.
+    """
+    if asked.action not in {"CreateRepositoryCreationTemplate", "UpdateRepositoryCreationTemplate"}:
+        return
+    prefix = asked.text("prefix").removesuffix("/")
+    name = "*" if prefix == "ROOT" else f"{prefix}/*"
+    yield _of_registry(asked, registry, "ecr:CreateRepository", name, {})
+    if asked.text("lifecyclePolicy"):
+        yield _of_registry(asked, registry, "ecr:PutLifecyclePolicy", name, {})
+    if asked.text("repositoryPolicy"):
+        yield _of_registry(asked, registry, "ecr:SetRepositoryPolicy", name, {})
+    if role := asked.text("customRoleArn"):
+        passed: dict[str, Values] = {"iam:PassedToService": "ecr.amazonaws.com"}
+        yield Need("iam:PassRole", role, asked.account, passed)
 
 
 def _replicates(fields: Mapping[str, Any]) -> bool:
@@ -343,6 +364,12 @@ def _of_key(asked: Asked, action: str, key: str, keys: Mapping[str, Values]) -> 
     if held.aliases:
         context["kms:ResourceAliases"] = tuple(held.aliases)
     return Need(action, arn, account, context, (held.policy,), resource_decides=True)
+
+
+def key_need(action: str, key: str, account: str, region: str) -> Need:
+    """Return what a service needs of a key in the name of a role, in an account and Region."""
+    via: dict[str, Values] = {"kms:ViaService": f"ecr.{region}.amazonaws.com"}
+    return _of_key(Asked("kms", action, region, account, {}), action, key, via)
 
 
 def _key_tags(backend: Any, number: str) -> list[dict[str, str]]:  # noqa: ANN401 - moto's KMS

@@ -37,6 +37,7 @@ from sandbox.aws.registry_settings import RegistrySettings
 from sandbox.aws.replication import Replication
 from sandbox.aws.scanning import Scanning
 from sandbox.aws.stored_images import ACTIVATING, ACTIVE, ARCHIVED, LISTS, MANIFESTS, StoredImage
+from sandbox.aws.template_roles import why_not_made
 from sandbox.aws.wildcards import matches
 from sandbox.aws.world import DAY
 
@@ -137,13 +138,19 @@ class Registry(LayerKeeper):
         create on push, or replication action". Without a template, default settings.
         """
         template = self.settings.template_for(name, action) or {}
+        tags = list(template.get("resourceTags") or [])
+        if template.get("customRoleArn"):
+            arn = f"arn:{self.partition}:ecr:{self.region_name}:{self.account_id}:repository/{name}"
+            held = {each["Key"]: each["Value"] for each in tags}
+            if wrong := why_not_made(template, arn, held):
+                raise EcrRefusal("ValidationException", f"{name} was not made: {wrong}")
         made = self.create_repository(
             name,
             None,
             dict(template.get("encryptionConfiguration") or {}),
             None,
             template.get("imageTagMutability", "MUTABLE"),
-            list(template.get("resourceTags") or []),
+            tags,
             template.get("imageTagMutabilityExclusionFilters"),
         )
         made.policy = template.get("repositoryPolicy")

@@ -168,10 +168,14 @@ class RegistryResponse(PushingResponse):
         return ActionResult({**self._head(), "repositoryCreationTemplate": gone})
 
     def describe_repository_creation_templates(self) -> ActionResult:
-        """DescribeRepositoryCreationTemplates: those of the prefixes, or all in pages."""
+        """DescribeRepositoryCreationTemplates: those of the prefixes that there are, or all in pages.
+
+        Among its errors is none for a prefix without a template.
+        """
         settings, chosen = self.registry.settings, self._get_param("prefixes")
-        templates = settings.templates.values() if not chosen else map(settings.template, chosen)
-        answer = {**self._head(), "repositoryCreationTemplates": list(templates)}
+        asked = {each.removesuffix("/") for each in chosen or settings.templates}
+        templates = [each for prefix, each in settings.templates.items() if prefix in asked]
+        answer = {**self._head(), "repositoryCreationTemplates": templates}
         return self._page(ActionResult(answer), "repositoryCreationTemplates", "prefixes")
 
     def create_pull_through_cache_rule(self) -> ActionResult:

@@ -35,9 +35,10 @@ EVERYTHING: dict[str, Any] = {
     "lambdaReplicas": ONE_LAMBDA_ACCOUNT,
     "alerts": {"severities": ["CRITICAL"]},
     "namespaces": {
-        "known": {"payments": {"readers": [READER]}},
+        "known": {"payments": {"readers": [READER], "createOnPush": True}},
         "repositories": {"api": "payments"},
     },
+    "registries": {"templates": True, "templateRole": "ecr-estate-templates"},
     "access": {
         "functions": {"accounts": [READER], "services": {"all": True}},
         "lock": {
@@ -185,7 +186,8 @@ def phases() -> Iterator[tuple[str, dict[str, Any]]]:
     unbound = {**EVERYTHING["pushRoles"], "permissionsBoundary": None}
     yield KEYS_UNTAGGED, {**changed, "pushRoles": unbound}
     yield "roles are bound that stand already", changed
-    without = {"namespaces": EVERYTHING["namespaces"], "lambdaReplicas": ONE_LAMBDA_ACCOUNT}
+    names_only = {"known": {"payments": {"readers": [READER]}}, "repositories": {"api": "payments"}}
+    without = {"namespaces": names_only, "lambdaReplicas": ONE_LAMBDA_ACCOUNT}
     yield "most of it ends", {**without, "lifecycle": {"preset": "none"}}
     fewer = {**ONE_LAMBDA_ACCOUNT, "services": {"patterns": ["nothing"]}}
     kept = {**without, "lambdaReplicas": fewer, "access": {"policy": "repository"}}

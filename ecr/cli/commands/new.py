@@ -122,6 +122,7 @@ def settings_of(answers: Mapping[str, str], lambda_accounts: list[str]) -> dict[
         "artifacts": {"account": account, "region": region, "role": _role(ours)},
         "awsOrganisation": answers["aws_organisation"],
         "previewRole": READER,
+        "registries": {"templates": True},
         "pushRoles": {
             "permissionsBoundary": f"arn:{ours.partition}:iam::{account}:policy/{PUSH_BOUNDARY}"
         },

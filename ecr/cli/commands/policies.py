@@ -20,7 +20,11 @@ from ecr.engine.outputs import Outputs
 from ecr.engine.stack import Stack, inventory_of
 from ecr.engine.stack_file import checked, read_stack_file
 from ecr.ledger.ledger import Ledger
-from ecr.plan.access.deploy_roles import boundary_document, deployment_documents
+from ecr.plan.access.deploy_roles import (
+    boundary_document,
+    deployment_documents,
+    template_documents,
+)
 from ecr.plan.build import build_plan
 from ecr.plan.limits import documents_of
 from ecr.plan.model import Observed
@@ -86,10 +90,17 @@ def run(options: argparse.Namespace) -> int:
 
 
 def role_documents(settings: "Settings") -> "list[Document]":
-    """Return the documents of the roles that deploy and preview, and the boundary of push roles."""
+    """Return the documents of the roles that deploy and preview, and of what these roles need beside.
+
+    They are the boundary of push roles, and the roles that ECR assumes by creation templates.
+    """
     boundary = boundary_document(settings)
     pairs = deployment_documents(settings).values()
-    return [*(each for pair in pairs for each in pair), *([boundary] if boundary else [])]
+    return [
+        *(each for pair in pairs for each in pair),
+        *([boundary] if boundary else []),
+        *template_documents(settings).values(),
+    ]
 
 
 def _stack(options: argparse.Namespace) -> "tuple[Settings, Ledger]":

@@ -25,7 +25,7 @@ from ecr.plan.architectures import (
 from ecr.plan.caches import caches_of
 from ecr.plan.keys import chosen_keys
 from ecr.plan.model import PUSH_ROLE_PATH
-from ecr.plan.registry_settings import replicates
+from ecr.plan.registry_settings import replicates, template_prefixes, template_role
 from ecr.registry.registry import Registry
 from ecr.settings.models import Settings
 
@@ -41,12 +41,20 @@ UNCALLED = frozenset(
 )
 """Permissions that AWS asks for beside a call, of which no call of that name is made: for replication's
 own role and that of caches, for Amazon Inspector, for encrypting with a key of one's own, and for the roles that
-ECR is given (Amazon ECR User Guide, "Using service-linked roles for Amazon ECR" and "Encryption at rest"; Amazon
-Inspector User Guide; IAM User Guide, "Grant a user permissions to pass a role to an AWS service")."""
+ECR is given for caches and by creation templates (Amazon ECR User Guide, "Using service-linked roles for Amazon
+ECR", "Encryption at rest" and "Creating a repository creation template in Amazon ECR"; Amazon Inspector User
+Guide; IAM User Guide, "Grant a user permissions to pass a role to an AWS service")."""
 
 
 EXCLUDING = ("ecr:DeregisterPullTimeUpdateExclusion", "ecr:RegisterPullTimeUpdateExclusion")
 """What excludes somebody from pull times, and ends that."""
+
+TEMPLATING = (
+    "ecr:CreateRepositoryCreationTemplate",
+    "ecr:DeleteRepositoryCreationTemplate",
+    "ecr:UpdateRepositoryCreationTemplate",
+)
+"""What makes, changes and ends creation templates."""
 
 _Condition = Mapping[str, Mapping[str, str | list[str]]]
 
@@ -97,6 +105,38 @@ def boundary_document(settings: Settings) -> Document | None:
     return Document("identity", f"permissions boundary of push roles in {first.account}", text)
 
 
+def template_documents(settings: Settings) -> dict[str, Document]:
+    """Return the identity policy of the role that ECR assumes by creation templates, by account.
+
+    Amazon ECR User Guide, "Create a custom policy for repository creation templates", for the registries and
+    keys of the settings alone.
+    """
+    if settings.registries.template_role is None:
+        return {}
+    by_account: dict[str, list[Registry]] = defaultdict(list)
+    for registry in configured_registries(settings):
+        if template_prefixes(registry, settings):
+            by_account[registry.account].append(registry)
+    return {
+        account: Document(
+            "identity",
+            f"template role of {account}",
+            _document(_template_parts(registries, settings), changing=True),
+        )
+        for account, registries in by_account.items()
+    }
+
+
+def _template_parts(registries: list[Registry], settings: Settings) -> Iterator[_Part]:
+    making = ("ecr:CreateRepository", "ecr:ReplicateImage", "ecr:TagResource")
+    yield _Part("Make", tuple(each.arn("*") for each in registries), making)
+    keys = dict.fromkeys(chosen_keys(registries, settings).values())
+    for number, arn in enumerate(keys, 1):
+        key, named = _key(arn)
+        grants = ("kms:CreateGrant", "kms:DescribeKey", "kms:RetireGrant")
+        yield _Part(f"Key{number if number > 1 else ''}", (key,), grants, (), named)
+
+
 def _parts(registries: list[Registry], settings: Settings) -> Iterator[_Part]:
     sources = source_registries(settings)
     pushed = [each for each in registries if each in sources]
@@ -140,6 +180,7 @@ def _registry_parts(
     replicating = replicates(pushed, settings)
     scope = settings.registry_policy_scope is not None
     quiet = bool(settings.registries.pull_time_exclusions)
+    templates = any(template_prefixes(each, settings) for each in registries)
     yield _Part(
         "Registry",
         ("*",),
@@ -149,6 +190,7 @@ def _registry_parts(
             *(("ecr:GetAccountSetting",) if scope else ()),
             *(("ecr:DescribeRegistry",) if replicating else ()),
             *(("ecr:ListPullTimeUpdateExclusions",) if quiet else ()),
+            *(("ecr:DescribeRepositoryCreationTemplates",) if templates else ()),
         ),
         (
             "ecr:PutRegistryScanningConfiguration",
@@ -157,8 +199,13 @@ def _registry_parts(
             *(("ecr:PutReplicationConfiguration",) if replicating else ()),
             # Called so by the Service Authorization Reference; the guide has names of no operation.
             *(EXCLUDING if quiet else ()),
+            *(TEMPLATING if templates else ()),
         ),
     )
+    role = template_role(ours, settings)
+    if templates and role:
+        passed = {"StringEquals": {"iam:PassedToService": "ecr.amazonaws.com"}}
+        yield _Part("TemplateRole", (role,), (), ("iam:PassRole",), passed)
     if replicating:
         yield _service_role("ReplicationRoleOnce", "replication.ecr.amazonaws.com", ours)
     if settings.scanning.type == "ENHANCED":

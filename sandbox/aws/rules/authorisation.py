@@ -107,6 +107,30 @@ def ended_session(stage: Stage) -> Callable[[], object]:
 # Policies
 
 
+@refuses(
+    Page.TEMPLATE_MAKING,
+    "a creation template by who may not pass its role",
+    _DENIED,
+)
+def template_without_passing_its_role(stage: Stage) -> Callable[[], object]:
+    ecr = _ecr(stage, _allow("ecr:*"))
+    return lambda: ecr.create_repository_creation_template(
+        prefix="team", appliedFor=["CREATE_ON_PUSH"], customRoleArn=_WORKER
+    )
+
+
+@refuses(
+    Page.TEMPLATE_MAKING,
+    "a creation template by who may create no image repositories",
+    _DENIED,
+)
+def template_without_creating(stage: Stage) -> Callable[[], object]:
+    ecr = _ecr(stage, _allow("ecr:CreateRepositoryCreationTemplate"))
+    return lambda: ecr.create_repository_creation_template(
+        prefix="team", appliedFor=["CREATE_ON_PUSH"]
+    )
+
+
 @refuses(Page.EVALUATION, "what no policy allows", _DENIED)
 def allowed_by_nothing(stage: Stage) -> Callable[[], object]:
     return _ecr(stage).describe_repositories  # type: ignore[no-any-return]  # boto3's

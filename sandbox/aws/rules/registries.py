@@ -762,6 +762,69 @@ def replicas_from_templates(stage: Stage) -> bool:
     return bool(made["imageTagMutability"] == "IMMUTABLE")
 
 
+_TAGS = [{"Key": "team", "Value": "a"}]
+
+
+def _maker(stage: Stage) -> str:
+    return f"arn:aws:iam::{stage.account}:role/templates"
+
+
+def _making(stage: Stage, *actions: str, service: str = "ecr.amazonaws.com") -> None:
+    """Make a role that ECR may assume, and a template with tags that names it."""
+    trust = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+    policies = {"make": _document("Allow", list(actions))} if actions else {}
+    stage.aws.put_role(
+        _maker(stage), json.dumps({"Version": "2012-10-17", "Statement": [trust]}), policies
+    )
+    _template(
+        stage, customRoleArn=_maker(stage), resourceTags=_TAGS, imageTagMutability="IMMUTABLE"
+    )()
+
+
+def _document(effect: str, actions: list[str]) -> str:
+    statement = {"Effect": effect, "Action": actions, "Resource": "*"}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+@refuses(
+    Page.TEMPLATE_ROLE,
+    "creating on push by a template whose role does not exist",
+    "ValidationException",
+)
+def push_by_a_template_without_its_role(stage: Stage) -> Callable[[], object]:
+    _template(stage, customRoleArn=_maker(stage), resourceTags=_TAGS)()
+    return lambda: stage.push("v1", name="team/api")
+
+
+@refuses(
+    Page.TEMPLATE_ROLE,
+    "creating on push by a template whose role does not trust ECR",
+    "ValidationException",
+)
+def push_by_a_role_that_trusts_another(stage: Stage) -> Callable[[], object]:
+    _making(stage, "ecr:*", service="lambda.amazonaws.com")
+    return lambda: stage.push("v1", name="team/api")
+
+
+@refuses(
+    Page.TEMPLATE_POLICY,
+    "creating on push with tags by a template whose role may give none",
+    "ValidationException",
+)
+def push_by_a_role_that_gives_no_tags(stage: Stage) -> Callable[[], object]:
+    _making(stage, "ecr:CreateRepository")
+    return lambda: stage.push("v1", name="team/api")
+
+
+@holds(Page.TEMPLATE_POLICY, "a push makes an image repository as its template says, with its tags")
+def pushes_make_what_the_template_says(stage: Stage) -> bool:
+    _making(stage, "ecr:CreateRepository", "ecr:TagResource")
+    stage.push("v1", name="team/api")
+    (made,) = stage.ecr.describe_repositories()["repositories"]
+    tags = stage.ecr.list_tags_for_resource(resourceArn=made["repositoryArn"])["tags"]
+    return bool(made["imageTagMutability"] == "IMMUTABLE" and tags == _TAGS)
+
+
 # Pull through cache rules
 
 _CACHE = Operation("CreatePullThroughCacheRule")

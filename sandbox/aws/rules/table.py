@@ -183,6 +183,14 @@ class Page(CitedPage):
         ),
         f"{_GUIDE}repository-creation-templates.html",
     )
+    TEMPLATE_MAKING = (
+        "Creating a repository creation template in Amazon ECR",
+        f"{_GUIDE}repository-creation-templates-create.html",
+    )
+    TEMPLATE_POLICY = (
+        "Create a custom policy for repository creation templates",
+        f"{_GUIDE}repository-creation-templates-custom.html",
+    )
     TEMPLATE_ROLE = (
         "Create an IAM role for repository creation templates",
         f"{_GUIDE}repository-creation-templates-create-iam.html",
