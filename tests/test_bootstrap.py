@@ -123,6 +123,17 @@ def roles(**changes: Any) -> dict[tuple[str, str], Role]:
 # The documents are those that the guides print.
 
 
+def test_the_role_that_ecr_assumes_for_templates_is_made_where_there_are_any() -> None:
+    chosen = {"templates": True, "templateRole": "ecr-estate-templates"}
+    made = roles(registries=chosen)
+    for account in (ARTIFACTS, LAMBDA, OTHER):
+        role = made[account, "ecr-estate-templates"]
+        (trust,) = role.trust["Statement"]
+        assert trust["Principal"] == {"Service": "ecr.amazonaws.com"}
+        assert set(role.policies) == {"templates"}
+    assert (ARTIFACTS, "ecr-estate-templates") not in roles(registries={"templates": True})
+
+
 def test_the_pipelines_roles_trust_as_the_guide_prints() -> None:
     made = roles()
     for name, sid in {"ecr-estate-preview": "Read", "ecr-estate-deployment": "Deploy"}.items():

@@ -17,6 +17,7 @@ from tests.policy_grammar import offences_of
 
 ROOT = Path(__file__).parent.parent
 ALERTS: dict[str, Any] = {"alerts": {"severities": ["HIGH"]}}
+TEMPLATES = {"templates": True, "templateRole": "ecr-estate-templates"}
 PUSH: dict[str, Any] = {"pushRoles": {"organisationId": 7}}
 
 
@@ -64,6 +65,16 @@ def test_a_preview_may_change_nothing_and_touch_no_image(changes: dict[str, Any]
                 "ecr:DeregisterPullTimeUpdateExclusion",
                 "ecr:ListPullTimeUpdateExclusions",
                 "ecr:RegisterPullTimeUpdateExclusion",
+            },
+        ),
+        (
+            {"registries": TEMPLATES},
+            {
+                "ecr:CreateRepositoryCreationTemplate",
+                "ecr:DeleteRepositoryCreationTemplate",
+                "ecr:DescribeRepositoryCreationTemplates",
+                "ecr:UpdateRepositoryCreationTemplate",
+                "iam:PassRole",
             },
         ),
         ({"images": {"count": True}}, {"ecr:ListImages"}),
@@ -243,6 +254,7 @@ def test_what_is_asked_for_beside_a_call_is_asked_for_by_some_setting() -> None:
                 }
             ]
         },
+        registries=TEMPLATES,
         **with_replicas(),
     )
     assert everything >= UNCALLED

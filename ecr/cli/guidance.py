@@ -43,5 +43,6 @@ GUIDANCE: Mapping[str, Guidance] = {
     "settings": Guidance("reference/settings.md", "--schema"),
     "shards": Guidance("guides/large-estates.md", "--settings Pulumi.prod.yaml"),
     "simulate": Guidance("operations/simulate.md", "images.json --policy commit-sha --days 30"),
+    "upgrade": Guidance("operations/upgrade.md", "--check --stack prod"),
     "usage": Guidance("operations/usage.md", "--outputs outputs.json --by owner"),
 }

@@ -14,9 +14,8 @@ from datetime import date
 from typing import Any, Literal, Self
 
 from ecr.errors import EstateError
+from ecr.ledger.migrations import LEDGER_REVISION, LEDGER_SCHEMA, migrated
 from ecr.ledger.shards import WHOLE, Shard
-
-LEDGER_SCHEMA = 1
 
 Hold = Literal["managed", "left"]
 """Whether a setting of a registry is this stack's, or only in the engine's state and left alone."""
@@ -95,15 +94,14 @@ class Entry:
 class Ledger:
     """All entries by GitHub id.
 
-    ``registries`` says, by "ACCOUNT/REGION", what this stack deployed of what stands once for a registry;
-    None in a ledger from before it was written down. The rest is for an estate on several stacks, of which ``shard`` is this stack's part: the ids that
+    ``registries`` says, by "ACCOUNT/REGION", what this stack deployed of what stands once for a registry. The rest is for an estate on several stacks, of which ``shard`` is this stack's part: the ids that
     are ``arriving`` from another stack's ledger, those that are ``leaving`` this stack's own, and
     among the latter those for which it is ``waiting`` until the other stack has them.
     """
 
     entries: Mapping[int, Entry] = field(default_factory=dict)
     shard: Shard = WHOLE
-    registries: Mapping[str, Mapping[str, Hold]] | None = None
+    registries: Mapping[str, Mapping[str, Hold]] = field(default_factory=dict)
     arriving: frozenset[int] = frozenset()
     leaving: frozenset[int] = frozenset()
     waiting: frozenset[int] = frozenset()
@@ -116,20 +114,8 @@ class Ledger:
         )
 
     def hold(self, registry: str, setting: str) -> Hold | None:
-        """Return what this stack has of a setting of a registry; None where it never deployed it.
-
-        A ledger from before this was written down comes from a stack that deployed every setting of the
-        registries in which it has image repositories.
-        """
-        if self.registries is not None:
-            return self.registries.get(registry, {}).get(setting)
-        within = f"{registry}/"
-        stands = any(
-            location.startswith(within)
-            for entry in self.entries.values()
-            for location in (*entry.placements, *entry.replicas)
-        )
-        return "managed" if stands else None
+        """Return what this stack has of a setting of a registry; None where it never deployed it."""
+        return self.registries.get(registry, {}).get(setting)
 
     def to_confirm(self, retire: Container[str]) -> tuple[int, ...]:
         """Return the ids that GitHub is asked for by themselves, where its list lacks them.
@@ -149,7 +135,7 @@ class Ledger:
 
     def caches(self, registry: str) -> frozenset[str]:
         """Return the prefixes of the pull-through caches that this stack has in a registry."""
-        held = (self.registries or {}).get(registry, {})
+        held = self.registries.get(registry, {})
         return frozenset(each.removeprefix(CACHES) for each in held if each.startswith(CACHES))
 
     @property
@@ -163,6 +149,7 @@ class Ledger:
         """Return the plain value that is exported as the stack output ``ledger``."""
         return {
             "schema": LEDGER_SCHEMA,
+            "revision": LEDGER_REVISION,
             "services": {
                 str(github_id): {
                     "repository": entry.repository,
@@ -177,11 +164,7 @@ class Ledger:
                 }
                 for github_id, entry in sorted(self.entries.items())
             },
-            **(
-                {}
-                if self.registries is None
-                else {"registries": {key: dict(held) for key, held in self.registries.items()}}
-            ),
+            "registries": {key: dict(held) for key, held in self.registries.items()},
         }
 
 
@@ -203,8 +186,9 @@ def parse_ledger(output: object, source: Source = THIS_STACK) -> Ledger:
             else f"its schema is {schema!r}"
         )
     try:
-        entries = {int(github_id): _entry(raw) for github_id, raw in output["services"].items()}
-        registries = _registries(output.get("registries"))
+        current = migrated(output)
+        entries = {int(github_id): _entry(raw) for github_id, raw in current["services"].items()}
+        registries = _registries(current["registries"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise source.refusal(f"an entry is damaged ({error!r})") from error
     held = Counter(
@@ -253,9 +237,7 @@ def _entry(raw: Mapping[str, Any]) -> Entry:
     )
 
 
-def _registries(raw: Mapping[str, Any] | None) -> Mapping[str, Mapping[str, Hold]] | None:
-    if raw is None:
-        return None
+def _registries(raw: Mapping[str, Any]) -> Mapping[str, Mapping[str, Hold]]:
     return {
         str(key): {str(setting): _hold(value) for setting, value in held.items()}
         for key, held in raw.items()

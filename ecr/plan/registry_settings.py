@@ -147,14 +147,14 @@ def template_role(registry: Registry, settings: Settings) -> str | None:
 
 def templates_by_us(registry: Registry, ledger: Ledger) -> frozenset[str]:
     """Return the prefixes of the templates that this stack has made in a registry."""
-    held = (ledger.registries or {}).get(registry.key, {})
+    held = ledger.registries.get(registry.key, {})
     start = template_key("")
     return frozenset(each.removeprefix(start) for each in held if each.startswith(start))
 
 
 def excluded_by_us(registry: Registry, ledger: Ledger) -> frozenset[str]:
     """Return the ARNs of those whom this stack has excluded from pull times in a registry."""
-    held = (ledger.registries or {}).get(registry.key, {})
+    held = ledger.registries.get(registry.key, {})
     return frozenset(
         each.removeprefix("pullTimes/") for each in held if each.startswith("pullTimes/")
     )

@@ -74,6 +74,7 @@ def test_push_roles_settle_follow_a_rename_and_end_with_their_repository(
         "web",
         lambdaReplicas=None,
         namespaces=EVERYTHING["namespaces"],
+        registries=EVERYTHING["registries"],
         access=EVERYTHING["access"],
         pushRoles={
             "createProvider": True,

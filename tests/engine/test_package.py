@@ -44,7 +44,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     copy = folder / "source"
     copy.mkdir()
     shutil.copytree(PROJECT / "ecr", copy / "ecr", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md"):
         shutil.copy(PROJECT / name, copy)
     wheel = [*pip, "wheel", *options, "--no-build-isolation", "-w", str(wheels), str(copy)]
     subprocess.run(wheel, check=True)
