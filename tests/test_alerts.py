@@ -118,6 +118,7 @@ def matches(rule: AlertRule, sent: dict[str, Any]) -> bool:
         (enhanced_finding(["CRITICAL", "HIGH"]), finding("HIGH")),
         (failed_replication(()), replication()),
         (failed_replication(["web"]), replication()),
+        (failed_replication(["web", "hub/*"]), replication()),
     ],
 )
 def test_what_matters_matches(rule: AlertRule, sent: dict[str, Any]) -> None:
@@ -140,6 +141,8 @@ def test_what_matters_matches(rule: AlertRule, sent: dict[str, Any]) -> None:
         (enhanced_finding(CRITICAL), finding(kind="AWS_EC2_INSTANCE")),
         (failed_replication(()), replication("SUCCESS")),
         (failed_replication(["api"]), replication()),
+        (failed_replication(["api", "hub/*"]), replication()),
+        (failed_replication(["api", "hub/*"]), replication(name="hub/library/nginx")),
         *(
             (rule, sent)
             for rule in (basic_scan(CRITICAL), enhanced_finding(CRITICAL), failed_replication(()))

@@ -161,6 +161,50 @@ def test_a_rule_of_the_state_is_known_by_its_name() -> None:
     assert not done.of("PullThroughCacheRule")[f"{SOURCE}/caches/ecr-public"].imported
 
 
+# What its image repositories are given
+
+
+def test_what_a_cache_makes_gets_a_lifecycle_policy_and_tags_that_move() -> None:
+    found = deployed(HUB, CENTRAL).of("RepositoryCreationTemplate")
+    assert set(found) == {f"{SOURCE}/templates/docker-hub", f"{REPLICAS}/templates/central"}
+    given = found[f"{SOURCE}/templates/docker-hub"].inputs
+    assert given["appliedFors"] == ["PULL_THROUGH_CACHE"]
+    assert given["imageTagMutability"] == "MUTABLE"
+    assert "resourceTags" not in given, "whoever pulls would need ecr:TagResource"
+    assert "customRoleArn" not in given
+    (rule,) = json.loads(given["lifecyclePolicy"])["rules"]
+    assert rule["selection"] == {
+        "tagStatus": "any",
+        "countType": "sinceImagePushed",
+        "countUnit": "days",
+        "countNumber": 30,
+    }
+    held = deployed(HUB).outputs["ledger"]["registries"][SOURCE]
+    assert held["templates/docker-hub"] == "managed"
+
+
+def test_what_a_cache_makes_is_encrypted_as_its_registry_by_a_role() -> None:
+    key = f"arn:aws:kms:eu-west-1:{ARTIFACTS}:key/1"
+    with pytest.raises(EstateError, match="a template with a KMS key needs it"):
+        settings(**caches(OPEN, images={"kmsKey": key}))
+    roles = {"templateRole": "ecr-estate-templates"}
+    done = plan(*repositories("api"), **caches(OPEN, images={"kmsKey": key}, registries=roles))
+    (template,) = done.registries[0].templates
+    assert (template.encryption, template.kms_key) == ("KMS", key)
+    assert template.role == f"arn:aws:iam::{ARTIFACTS}:role/ecr-estate-templates"
+    # A key of another registry asks for nothing here.
+    settings(
+        **caches(OPEN, images={"kmsKeys": {REPLICAS: key.replace(ARTIFACTS, LAMBDA)}}),
+        **with_replicas(),
+    )
+
+
+def test_a_cache_has_one_template_where_all_registries_have_one() -> None:
+    every = {"templates": True}
+    done = plan(*repositories("api"), **caches(OPEN, registries=every))
+    assert [each.prefix for each in done.registries[0].templates] == ["ecr-public", "ROOT"]
+
+
 # What is refused before anything is made
 
 
@@ -324,6 +368,18 @@ def test_the_roles_that_deploy_get_what_caches_need_in_their_own_account() -> No
 
 
 # What a cache made is no service's
+
+
+def test_nobody_is_told_that_a_cached_image_was_not_replicated() -> None:
+    done = plan(*repositories("api"), **caches(HUB, alerts={}), **with_replicas())
+    patterns = [
+        rule.pattern
+        for alerts in done.alerts
+        for rule in alerts.rules
+        if rule.name.endswith("-replication")
+    ]
+    assert len(patterns) == 2
+    assert all("docker-hub/*" in each for each in patterns)
 
 
 def test_usage_says_what_a_cache_made_and_asks_nobody_to_adopt_it() -> None:

@@ -53,7 +53,7 @@ LONGEST_PATTERN = 2_048
 
 def plan_alerts(
     alerts: Alerts | None,
-    registries: Iterable[RegistryPlan],
+    registries: Sequence[RegistryPlan],
     bleeds: Iterable[Bleed],
     replicas: Container[str],
     standing: Mapping[Registry, StandingAlerts] = MappingProxyType({}),
@@ -71,11 +71,12 @@ def plan_alerts(
     if alerts is None:
         return ()
     bleeding = sorted({name for each in bleeds for name in each.names if name not in replicas})
+    caches = sorted({each.prefix for plan in registries for each in plan.caches})
     return tuple(
         _of_registry(
             alerts,
             plan.registry,
-            bleeding,
+            (*bleeding, *(f"{each}/*" for each in caches)),
             replace(stands, rules={}) if plan.registry.key in adopted else stands,
         )
         for plan in registries
@@ -276,10 +277,17 @@ def enhanced_finding(severities: Sequence[str], form: AlertFormat = "text") -> A
 
 
 def failed_replication(bleeding: Sequence[str], form: AlertFormat = "text") -> AlertRule:
-    """Match replications that failed, but for names of which no replica is wanted."""
+    """Match replications that failed, but for names of which no replica is wanted.
+
+    A name may have `*` for any run of characters, as those of pull-through caches have: ECR replicates what it
+    caches as it does every push (Amazon EventBridge User Guide, "Comparison operators for use in event patterns";
+    AWS News Blog, "Announcing Pull Through Cache Repositories for Amazon Elastic Container Registry").
+    """
 
     def pattern(unwanted: Sequence[str]) -> str:
-        names = {"repository-name": [{"anything-but": list(unwanted)}]} if unwanted else {}
+        wild = any("*" in each for each in unwanted)
+        but: Any = {"wildcard": list(unwanted)} if wild else list(unwanted)
+        names = {"repository-name": [{"anything-but": but}]} if unwanted else {}
         return _pattern("aws.ecr", "ECR Replication Action", {"result": ["FAILED"], **names})
 
     whole = pattern(bleeding)

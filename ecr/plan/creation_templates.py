@@ -14,9 +14,10 @@ from dataclasses import replace
 
 from ecr.errors import first_of
 from ecr.ledger.ledger import Ledger
+from ecr.lifecycle.policy import Policy, Rule
 from ecr.plan.access.registry_policies import functions_may_pull, placement_policy
 from ecr.plan.architectures import copy_registries, source_registries
-from ecr.plan.caches import cached
+from ecr.plan.caches import cached, caches_of
 from ecr.plan.keys import encryption_key
 from ecr.plan.lifecycle import choose, lifecycle_document
 from ecr.plan.model import (
@@ -36,14 +37,19 @@ MARK = "creation-template"
 """The tag that says by the template of which prefix ECR made an image repository. A deployment that takes one
 up gives it the tags of its service, and takes this one away."""
 
-_BY_ITSELF = ("PULL_THROUGH_CACHE", "REPLICATION")
+_CACHE = "PULL_THROUGH_CACHE"
+_BY_ITSELF = (_CACHE, "REPLICATION")
 _ON_PUSH = "CREATE_ON_PUSH"
 
 
 def templates_of(registry: Registry, settings: Settings, owner: str) -> Iterator[CreationTemplate]:
     """Yield the templates of a registry. ``owner`` is the stack, as the tags of what it makes name it."""
     key, role = encryption_key(registry, settings), template_role(registry, settings)
+    caches = {each.prefix for each in caches_of(registry, settings)}
+    yield from (_of_cache(each, registry, settings, owner) for each in sorted(caches))
     for prefix in template_prefixes(registry, settings):
+        if prefix in caches:
+            continue
         # Of names that nobody has yet, only the first part is known: an override is for them if it is
         # for everything below it.
         below = "" if prefix == ROOT else f"{prefix}/*"
@@ -73,6 +79,32 @@ def templates_of(registry: Registry, settings: Settings, owner: str) -> Iterator
             tags={**settings.tags, "managed-by": owner, MARK: prefix} if role else {},
             role=role,
         )
+
+
+def _of_cache(prefix: str, registry: Registry, settings: Settings, owner: str) -> CreationTemplate:
+    """Return the template of a pull-through cache.
+
+    Its tags move as the upstream's do. It gives none of AWS: whoever pulls would need ecr:TagResource (Amazon ECR
+    User Guide, "IAM permissions required to sync an upstream registry with an Amazon ECR private registry").
+    """
+    key = encryption_key(registry, settings)
+    days = Rule(
+        priority=1,
+        tag_status="any",
+        count_type="sinceImagePushed",
+        count=settings.pull_through_cache.days,
+        description="Cached images, which a pull caches again",
+    )
+    return CreationTemplate(
+        prefix=prefix,
+        applied_for=(_CACHE,),
+        description=f"Managed by {owner}",
+        mutability=mutability_word(immutable=False, exclusions=()),
+        encryption=encryption_word(key, dual_layer=settings.images.dual_layer),
+        kms_key=key,
+        lifecycle=Policy((days,)).to_json(),
+        role=template_role(registry, settings) if key else None,
+    )
 
 
 def _policy(registry: Registry, namespace: str | None, settings: Settings) -> str | None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from ecr.ledger.ledger import Hold, Ledger
 from ecr.plan.architectures import architecture_of, artifacts_registry, source_registries
-from ecr.plan.caches import cache_key
+from ecr.plan.caches import cache_key, caches_of
 from ecr.plan.model import (
     DeletionRule,
     ImageRepository,
@@ -130,13 +130,16 @@ def template_key(prefix: str) -> str:
 def template_prefixes(registry: Registry, settings: Settings) -> tuple[str, ...]:
     """Return the prefixes for which a registry has a template, ROOT first.
 
-    Images are pushed to the first stage alone, so that only its registry makes anything by a push.
+    Images are pushed to the first stage alone, so that only its registry makes anything by a push. Each cache
+    has one of its own.
     """
     root = (ROOT,) if settings.registries.templates else ()
+    caches = sorted(each.prefix for each in caches_of(registry, settings))
     if registry != architecture_of(settings)("")[0].registry:
-        return root
+        return (*root, *caches)
     known = settings.namespaces.known
-    return (*root, *sorted(name for name, each in known.items() if each.create_on_push))
+    pushed = sorted(name for name, each in known.items() if each.create_on_push)
+    return (*root, *pushed, *caches)
 
 
 def template_role(registry: Registry, settings: Settings) -> str | None:

@@ -800,6 +800,10 @@ class PullThroughCache(SettingsModel):
 
     rules: Annotated[tuple[CacheRule, ...], Field(max_length=50)] = ()
     """The caches. Whoever may pull from their registry may fill them by pulling."""
+    days: Days = 30
+    """The days after which a cached image goes, counted from when it was cached; a pull caches it again. What
+    ECR makes for a cache gets such a lifecycle policy, the registry's key, and tags that move as the upstream's
+    do, by a creation template. One that stands keeps what it had."""
 
     @check
     def _each_prefix_once(self) -> Iterator[Contradiction]:
@@ -1172,6 +1176,7 @@ class Settings(SettingsModel):
         if self.registries.template_role is not None:
             return
         place = ("registries", "template_role")
+        artifacts = f"{self.artifacts.account}/{self.artifacts.region}"
         for name, each in self.namespaces.known.items():
             if each.create_on_push:
                 yield Contradiction(
@@ -1179,7 +1184,13 @@ class Settings(SettingsModel):
                     f"is missing, and namespaces.known.{name}.createOnPush needs it for the tag by which the "
                     "next deployment knows what a push made; name a role, such as ecr-estate-templates",
                 )
-        if self.registries.templates and (self.images.kms_key or self.images.kms_keys):
+        cached = any(
+            (rule.registry or artifacts) in self.images.kms_keys
+            or (self.images.kms_key and rule.registry in {None, artifacts})
+            for _, rule in whole(self.pull_through_cache.rules)
+        )
+        keys = self.images.kms_key or self.images.kms_keys
+        if cached or (self.registries.templates and keys):
             yield Contradiction(
                 place,
                 "is missing, and a template with a KMS key needs it; name a role, such as "

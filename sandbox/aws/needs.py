@@ -156,7 +156,7 @@ def _form_tags(fields: Mapping[str, Any]) -> dict[str, str]:
 
 # Amazon ECR
 
-_CACHE_SERVICE = "pullthroughcache.ecr.amazonaws.com"
+CACHE_SERVICE = "pullthroughcache.ecr.amazonaws.com"
 """Whom the roles of caches trust (Amazon ECR User Guide, "Setting up permissions for cross-account ECR to ECR
 PTC")."""
 
@@ -180,23 +180,34 @@ def _ecr(asked: Asked) -> Iterator[Need]:
         _of_registry(asked, registry, f"ecr:{action}", "", keys)
     ]
     yield from needed
+    yield from _caching(asked, registry, name)
+    yield from _template(asked, registry)
     if asked.action == "CreateRepository":
         if tags:
             yield _of_registry(asked, registry, "ecr:TagResource", name, keys)
         yield from _encryption(asked)
-    if asked.action == "CreatePullThroughCacheRule":
-        yield from _service_role(asked, _CACHE_SERVICE, "ECRPullThroughCache")
-    if "PullThroughCacheRule" in asked.action and (role := asked.text("customRoleArn")):
-        # IAM User Guide, "Grant a user permissions to pass a role to an AWS service".
-        passed: dict[str, Values] = {"iam:PassedToService": _CACHE_SERVICE}
-        yield Need("iam:PassRole", role, asked.account, passed)
-    yield from _template(asked, registry)
     if asked.action == "PutReplicationConfiguration" and _replicates(asked.fields):
         yield from _service_role(asked, "replication.ecr.amazonaws.com", "ECRReplication")
     if asked.action == "PutRegistryScanningConfiguration" and asked.text("scanType") == "ENHANCED":
         yield from _service_role(asked, "inspector2.amazonaws.com", "AmazonInspector2")
         for beside in ("inspector2:Enable", "inspector2:ListAccountPermissions"):
             yield Need(beside, "*", asked.account)
+
+
+def _caching(asked: Asked, registry: Registry, name: str) -> Iterator[Need]:
+    """Return what a cache rule, or a pull that may fill a cache, asks for beside its own action."""
+    if asked.action == "BatchGetImage" and registry.settings.cache_rule_for(name):
+        # Amazon ECR User Guide, "IAM permissions required to sync an upstream registry with an Amazon ECR private
+        # registry". Whether an image that is there already asks for the first, no page says: here it does.
+        yield _of_registry(asked, registry, "ecr:BatchImportUpstreamImage", name, {})
+        if name not in registry.repositories:
+            yield _of_registry(asked, registry, "ecr:CreateRepository", name, {})
+    if asked.action == "CreatePullThroughCacheRule":
+        yield from _service_role(asked, CACHE_SERVICE, "ECRPullThroughCache")
+    if "PullThroughCacheRule" in asked.action and (role := asked.text("customRoleArn")):
+        # IAM User Guide, "Grant a user permissions to pass a role to an AWS service".
+        passed: dict[str, Values] = {"iam:PassedToService": CACHE_SERVICE}
+        yield Need("iam:PassRole", role, asked.account, passed)
 
 
 def _of_registry(

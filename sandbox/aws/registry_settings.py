@@ -231,6 +231,11 @@ class RegistrySettings:
             raise EcrRefusal("PullThroughCacheRuleNotFoundException", f"There is no rule {prefix}")
         return found
 
+    def cache_rule_for(self, name: str) -> dict[str, Any] | None:
+        """Return the rule of the longest prefix that a name is below, None where there is none."""
+        fitting = [each for each in self.cache_rules if name.startswith(f"{each}/")]
+        return self.cache_rules[max(fitting, key=len)] if fitting else None
+
     def update_cache_rule(self, wanted: dict[str, Any]) -> dict[str, Any]:
         """Change how a rule gets its credentials."""
         rule = self.cache_rule(wanted["ecrRepositoryPrefix"])

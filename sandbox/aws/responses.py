@@ -22,6 +22,7 @@ from moto.ecr.exceptions import InvalidParameterException
 from moto.ecr.models import ecr_backends
 
 from sandbox.aws import principals, request_shapes
+from sandbox.aws.cache_filling import fill
 from sandbox.aws.pushing import PushingResponse
 from sandbox.aws.refusals import invalid
 from sandbox.aws.registry import Registry
@@ -363,8 +364,9 @@ class RegistryResponse(PushingResponse):
         return self._page(answer, "imageDetails", "imageIds")
 
     def batch_get_image(self) -> ActionResult:
-        """BatchGetImage: a pull, which is recorded unless the caller is excluded."""
+        """BatchGetImage: a pull, which is recorded unless the caller is excluded, and fills a cache."""
         name = self._get_param("repositoryName")
+        fill(self.registry, name, self._get_param("imageIds"))
         (repository,) = self.registry.describe_repositories(self._get_param("registryId"), [name])
         caller = principals.caller(self.access_key, self.current_account)
         images, failures = [], []

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 _SUBJECTS = (
     *("repositoryName", "repositoryNames", "resourceArn"),
     *("RoleName", "OpenIDConnectProviderArn", "RoleArn"),
-    *("TopicArn", "ResourceArn", "Rule", "ResourceARN", "KeyId", "Name"),
+    *("TopicArn", "ResourceArn", "Rule", "ResourceARN", "KeyId", "SecretId", "Name"),
 )
 """The fields by which the services used here say what a request is about, the most telling first."""
 

@@ -31,9 +31,24 @@ pytestmark = pytest.mark.engine
 
 READER = "555555555555"
 BOUNDARY = f"arn:aws:iam::{ARTIFACTS[0]}:policy/push-roles"
+SECRETS = f"arn:aws:secretsmanager:{ARTIFACTS[1]}:{ARTIFACTS[0]}:secret:ecr-pullthroughcache"
 EVERYTHING: dict[str, Any] = {
     "lambdaReplicas": ONE_LAMBDA_ACCOUNT,
-    "alerts": {"severities": ["CRITICAL"]},
+    "alerts": {
+        "severities": ["CRITICAL"],
+        "subscriptions": [{"protocol": "email", "endpoint": "ops@example.com"}],
+    },
+    "pullThroughCache": {
+        "rules": [
+            {"prefix": "hub", "upstream": "registry-1.docker.io", "credentials": f"{SECRETS}/one"},
+            {
+                "prefix": "central",
+                "upstream": f"{ARTIFACTS[0]}.dkr.ecr.{ARTIFACTS[1]}.amazonaws.com",
+                "role": f"arn:aws:iam::{LAMBDA[0]}:role/cache-one",
+                "registry": "/".join(LAMBDA),
+            },
+        ]
+    },
     "namespaces": {
         "known": {"payments": {"readers": [READER], "createOnPush": True}},
         "repositories": {"api": "payments"},
@@ -177,7 +192,12 @@ def phases() -> Iterator[tuple[str, dict[str, Any]]]:
         "tags": {"team": "x"},
         "lifecycle": {"keepImages": 7},
         "scanning": {"filters": ["a*"]},
-        "alerts": {"severities": ["HIGH"]},
+        "alerts": {**EVERYTHING["alerts"], "severities": ["HIGH"]},
+        "pullThroughCache": json.loads(
+            json.dumps(EVERYTHING["pullThroughCache"])
+            .replace("/one", "/two")
+            .replace("cache-one", "cache-two")
+        ),
         "access": {**EVERYTHING["access"], "functions": {"accounts": [READER, "666666666666"],
                                                          "services": {"all": True}}},
         "pushRoles": {**EVERYTHING["pushRoles"], "branches": ["main"]},
@@ -205,6 +225,7 @@ def names(session: Session) -> set[str]:
 
 def test_the_roles_allow_what_the_providers_call_and_nothing_else(open_session: Open) -> None:
     session = open_session("api", "web", **EVERYTHING)
+    make_secrets(session)
     stands_already(session)
     granted: dict[str, set[str]] = defaultdict(set)
     called: dict[str, set[str]] = defaultdict(set)
@@ -241,6 +262,7 @@ def test_the_roles_allow_what_the_providers_call_and_nothing_else(open_session: 
 
 def test_a_preview_reads_what_its_role_allows_and_nothing_else(open_session: Open) -> None:
     session = open_session("api", "web", **EVERYTHING, previewRole="ecr-estate-read")
+    make_secrets(session)
     # Keys are looked for by their tags where the engine's state holds none.
     session.aws.forget_calls()
     first = session.preview()
@@ -263,6 +285,13 @@ def test_a_preview_reads_what_its_role_allows_and_nothing_else(open_session: Ope
         assert needed(session.aws.grants(), role) == reads
     changing = ("Create", "Put", "Set", "Delete", "Update", "Tag", "Untag", "Enable", "Schedule")
     assert not [call for call in calls(session) if call.action.startswith(changing)]
+
+
+def make_secrets(session: Session) -> None:
+    """Have a person make the secrets of caches, which must be there before the first deployment."""
+    secrets = client(session, "secretsmanager", ARTIFACTS[0])
+    for name in ("one", "two"):
+        secrets.create_secret(Name=f"ecr-pullthroughcache/{name}", SecretString="{}")
 
 
 def stands_already(session: Session) -> None:
@@ -330,6 +359,7 @@ def arn(call: ApiCall) -> str:
         "events": "rule/",
         "kms": "key/",
         "sns": "",
+        "secretsmanager": "secret:",
     }[call.service]
     if action(call) == "ecr:DescribeRepositories" and not call.subject:
         return f"arn:aws:ecr:{region}:{call.account}:repository/any"

@@ -171,6 +171,28 @@ def cache_without_passing_its_role(stage: Stage) -> Callable[[], object]:
     return _cached(stage, ecr)
 
 
+@refuses(Page.CACHE_IAM, "filling a cache by who may pull, and not import", _DENIED)
+def filling_without_importing(stage: Stage) -> Callable[[], object]:
+    upstream = f"{OTHER}.dkr.ecr.{REGION}.amazonaws.com"
+    _administrator(stage).create_pull_through_cache_rule(
+        ecrRepositoryPrefix="central", upstreamRegistryUrl=upstream, customRoleArn=_WORKER
+    )
+    ecr = _ecr(stage, _allow("ecr:BatchGetImage"), _allow("ecr:CreateRepository"))
+    asked = {"repositoryName": "central/api", "imageIds": [{"imageTag": "v1"}]}
+    return lambda: ecr.batch_get_image(**asked)
+
+
+@refuses(Page.CACHE_IAM, "filling a cache by who may import, and create nothing", _DENIED)
+def filling_without_creating(stage: Stage) -> Callable[[], object]:
+    upstream = f"{OTHER}.dkr.ecr.{REGION}.amazonaws.com"
+    _administrator(stage).create_pull_through_cache_rule(
+        ecrRepositoryPrefix="central", upstreamRegistryUrl=upstream, customRoleArn=_WORKER
+    )
+    ecr = _ecr(stage, _allow("ecr:BatchGetImage"), _allow("ecr:BatchImportUpstreamImage"))
+    asked = {"repositoryName": "central/api", "imageIds": [{"imageTag": "v1"}]}
+    return lambda: ecr.batch_get_image(**asked)
+
+
 @refuses(Page.SCP, "what a service control policy denies an administrator", _DENIED)
 def denied_by_service_control(stage: Stage) -> Callable[[], object]:
     policy = _document(_allow("*"), _deny("ecr:CreateRepository"))

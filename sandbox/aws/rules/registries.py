@@ -892,6 +892,65 @@ def delete_no_cache_rule(stage: Stage) -> Callable[[], object]:
     return lambda: stage.ecr.delete_pull_through_cache_rule(ecrRepositoryPrefix="mirror")
 
 
+def _reading_cache(
+    stage: Stage, *, trusts: str = "pullthroughcache.ecr.amazonaws.com", let: bool = True
+) -> Callable[[], Any]:
+    """Cache the ECR of another account by a role that reads it, and return a pull of what it has."""
+    there = stage.client("ecr", OTHER)
+    there.create_repository(repositoryName="payments/api")
+    stage.push("v1", name="payments/api", ecr=there)
+    role = f"arn:aws:iam::{stage.account}:role/cache"
+    trust = {"Effect": "Allow", "Principal": {"Service": trusts}, "Action": "sts:AssumeRole"}
+    stage.aws.put_role(
+        role,
+        json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
+        {"read": _document("Allow", ["ecr:*"])},
+    )
+    if let:
+        granted = {"Sid": "Caches", "Effect": "Allow", "Principal": {"AWS": role}, "Action": "ecr:*",
+                   "Resource": f"arn:aws:ecr:{REGION}:{OTHER}:repository/*"}  # fmt: skip
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [granted]})
+        there.put_registry_policy(policyText=policy)
+    _cache(stage, f"{OTHER}.dkr.ecr.{REGION}.amazonaws.com", customRoleArn=role)()
+    return lambda: stage.ecr.batch_get_image(
+        repositoryName="mirror/payments/api", imageIds=[{"imageTag": "v1"}]
+    )
+
+
+@holds(
+    Page.CACHE, "a pull fills a cache, whose image repository is made by the template of its prefix"
+)
+def pulls_fill_a_cache(stage: Stage) -> bool:
+    pull = _reading_cache(stage)
+    _template(
+        stage,
+        "mirror",
+        appliedFor=["PULL_THROUGH_CACHE"],
+        lifecyclePolicy=policy_of(lifecycle_rule()),
+    )()
+    found = pull()["images"]
+    stage.ecr.get_lifecycle_policy(repositoryName="mirror/payments/api")
+    return len(found) == 1 and list(stage.tags("mirror/payments/api").values()) == [["v1"]]
+
+
+@refuses(
+    Page.CACHE_ECR,
+    "filling a cache by a role that does not trust pull-through caches",
+    "UnableToGetUpstreamImageException",
+)
+def cache_by_a_role_that_trusts_another(stage: Stage) -> Callable[[], object]:
+    return _reading_cache(stage, trusts="ecr.amazonaws.com")
+
+
+@refuses(
+    Page.CACHE_ECR,
+    "filling a cache from a registry that does not let its role in",
+    "UnableToGetUpstreamImageException",
+)
+def cache_of_a_registry_that_lets_nobody_in(stage: Stage) -> Callable[[], object]:
+    return _reading_cache(stage, let=False)
+
+
 # Signing, and pull-time update exclusions
 
 _SIGNING = Operation("PutSigningConfiguration")

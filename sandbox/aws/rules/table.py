@@ -42,6 +42,14 @@ class Page(CitedPage):
         f"{_IAM}access_policies_boundaries.html",
     )
     BACKFILL = ("Replication backfill", f"{_GUIDE}replication-backfill.html")
+    CACHE_ECR = (
+        "Setting up permissions for cross-account ECR to ECR PTC",
+        f"{_GUIDE}pull-through-cache-private.html",
+    )
+    CACHE_IAM = (
+        "IAM permissions required to sync an upstream registry with an Amazon ECR private registry",
+        f"{_GUIDE}pull-through-cache-iam.html",
+    )
     CACHE_ROLE = (
         "Amazon ECR service-linked role for pull through cache",
         f"{_GUIDE}slr-pullthroughcache.html",
