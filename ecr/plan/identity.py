@@ -301,6 +301,8 @@ class _LocationIndex:
 
     def cached(self, name: str) -> str | None:
         """Say which cache has this name in whichever registry, or None."""
+        if not self._settings.pull_through_cache.rules:
+            return None
         places = (
             Placement(Registry.parse(key), each.name)
             for each in self.place(name)
