@@ -24,6 +24,7 @@ COMMANDS = [(block, words) for block in SHELL for words in block.commands()]
 OTHERS = {
     ".venv/bin/python": {"-m"},
     ".": None,
+    "cd": None,
     "bootstrap/app-key.sh": None,
     "bootstrap/github.sh": None,
     "crane": {"copy"},
@@ -39,7 +40,7 @@ OTHERS = {
 """Commands that are not ours, with what is used of them; whoever adds one looks it up."""
 
 PULUMI = {
-    "cancel", "config set", "import", "login", "preview", "refresh", "stack export",
+    "cancel", "config set", "import", "login", "new", "preview", "refresh", "stack export",
     "stack history", "stack import", "stack init", "stack ls", "stack output", "stack rm",
     "stack select", "state unprotect", "up",
 }  # fmt: skip

@@ -1,12 +1,13 @@
 """The examples deploy on the real engine, beside the central program."""
 
 import json
-import shutil
+from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 
+from ecr import __version__
 from sandbox import processes
 from sandbox.aws.hands import credentials_of
 from sandbox.deployers import printed, role_trust
@@ -26,10 +27,19 @@ CONFIG = {
 
 
 def example(session: Session, *arguments: str) -> str:
-    """Run the engine on the example."""
+    """Run the engine on the example, in a folder that it has made from the template."""
     folder = session.directory / "service"
     if not folder.exists():
-        shutil.copytree(EXAMPLE, folder)
+        folder.mkdir()
+        new = [str(EXAMPLE), "--generate-only", "--yes", "--name", "checkout"]
+        run(session, folder, "new", *new, "--description", "The checkout")
+        assert "${" not in (folder / "Pulumi.yaml").read_text()
+        assert (folder / "requirements.txt").read_text() == f"ecr-estate=={__version__}\n"
+    return run(session, folder, *arguments)
+
+
+def run(session: Session, folder: Path, *arguments: str) -> str:
+    """Run the engine in a folder, with this checkout as the package."""
     done = processes.run(
         [str(session.toolchain.pulumi), "--non-interactive", *arguments],
         environment={**session.environment, "PYTHONPATH": str(PROJECT)},
