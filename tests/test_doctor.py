@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ecr.bootstrap.differences import difference
-from ecr.bootstrap.roles import planned_accounts
+from ecr.bootstrap.roles import APP, DISPATCH_APP, SECRETS, planned_accounts, planned_keys
 from ecr.cli.main import main
 from ecr.plan.access.documents import allow, policy
 from ecr.plan.access.push_roles import AUDIENCE, ISSUER
@@ -56,8 +56,18 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedAws]:
                 policies = {name: json.dumps(each) for name, each in role.policies.items()}
                 bound = account.boundary.arn
                 running.put_role(role.arn, json.dumps(role.trust), policies, boundary=bound)
+        kms = client(running, "kms", credentials_of(ARTIFACTS))
+        for alias in planned_keys(settings(**WHOLE), pipeline()):
+            number = kms.create_key()["KeyMetadata"]["KeyId"]
+            kms.create_alias(AliasName=f"alias/{alias}", TargetKeyId=number)
+        kms.enable_key_rotation(KeyId=number_of(kms, SECRETS))
         become(running, operator(running), monkeypatch)
         yield running
+
+
+def number_of(kms: Any, alias: str) -> str:
+    """The id of the key of an alias."""
+    return str(kms.describe_key(KeyId=f"alias/{alias}")["KeyMetadata"]["KeyId"])
 
 
 def become(aws: EmbeddedAws, keys: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,8 +104,42 @@ def test_where_the_templates_are_deployed_nothing_is_found(
         deployed(aws, bootstrapped(tmp_path), (ARTIFACTS, LAMBDA, OTHER))
         become(aws, operator(aws), monkeypatch)
         capsys.readouterr()
-        assert doctor(file) == 0
-    assert capsys.readouterr().out == "All roles are as bootstrap writes them.\n"
+        # Whose private keys a person has yet to import; nothing else is found.
+        assert doctor(file) == 3
+    assert capsys.readouterr().out.splitlines() == [
+        f"alias/{alias}: missing: it waits for the app's private key; run bootstrap/app-key.sh"
+        for alias in ("ecr-estate-app", "ecr-estate-preview-app", "ecr-estate-dispatch")
+    ]
+
+
+def test_where_everything_stands_nothing_is_found(
+    aws: EmbeddedAws, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert aws.calls()
+    capsys.readouterr()
+    assert doctor(file) == 0
+    assert capsys.readouterr().out == "All roles and keys are as bootstrap writes them.\n"
+
+
+def test_the_identity_provider_and_the_keys_are_looked_at_too(
+    aws: EmbeddedAws, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kms = client(aws, "kms", credentials_of(ARTIFACTS))
+    aws.remove_provider(PROVIDER)
+    kms.disable_key_rotation(KeyId=number_of(kms, SECRETS))
+    kms.disable_key(KeyId=number_of(kms, APP))
+    kms.delete_alias(AliasName=f"alias/{DISPATCH_APP}")
+    capsys.readouterr()
+    assert doctor(file) == 3
+    assert capsys.readouterr().out.splitlines() == [
+        f"{PROVIDER}: missing: there is no such identity provider",
+        "alias/ecr-estate-secrets: out of date: it does not rotate; let it rotate",
+        f"alias/{APP}: out of date: its state is Disabled, and not Enabled; enable it, or cancel its deletion",
+        "alias/ecr-estate-dispatch: missing: there is no such key",
+    ]
+    aws.put_provider(PROVIDER, "another")
+    assert doctor(file) == 3
+    assert f"{PROVIDER}: out of date: its audiences are another" in capsys.readouterr().out
 
 
 def test_everything_that_differs_is_said_with_its_role(

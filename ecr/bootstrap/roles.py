@@ -289,7 +289,7 @@ def _roles(
                 {"break-glass": break_glass_policy()},
             )
     yield from _promotion_readers(settings, pipeline)
-    yield from _auditors(accounts, operators)
+    yield from _auditors(accounts, operators, ours, planned_keys(settings, pipeline))
 
 
 def _break_glass(settings: Settings) -> Sequence[str]:
@@ -489,7 +489,18 @@ def _promotion_readers(settings: Settings, pipeline: Pipeline) -> Iterator[Role]
         )
 
 
-def _auditors(accounts: Mapping[str, Registry], operators: Mapping[str, Any]) -> Iterator[Role]:
+def planned_keys(settings: Settings, pipeline: Pipeline) -> tuple[str, ...]:
+    """Return the aliases of the keys that must stand in the artifacts account, that of the secrets first."""
+    apps = [APP, *([PREVIEW_APP] if writes_variables(settings) else [])]
+    return (SECRETS, *apps, *([DISPATCH_APP] if pipeline.webhook else []))
+
+
+def _auditors(
+    accounts: Mapping[str, Registry],
+    operators: Mapping[str, Any],
+    ours: Registry,
+    keys: Sequence[str],
+) -> Iterator[Role]:
     for account, registry in accounts.items():
         iam = f"arn:{registry.partition}:iam::{account}"
         roles = ["iam:GetRole", "iam:GetRolePolicy"]
@@ -497,6 +508,7 @@ def _auditors(accounts: Mapping[str, Registry], operators: Mapping[str, Any]) ->
         looks = policy(
             allow("Roles", [*roles, *lists], f"{iam}:role/*"),
             allow("Boundaries", ["iam:GetPolicy", "iam:GetPolicyVersion"], f"{iam}:policy/*"),
+            *(_beside_roles(ours, keys) if account == ours.account else ()),
         )
         reads = ["ecr:DescribeRepositories", "ecr:GetRegistryScanningConfiguration"]
         usage = policy(allow("Registry", reads, "*"))
@@ -507,6 +519,16 @@ def _auditors(accounts: Mapping[str, Registry], operators: Mapping[str, Any]) ->
             operators,
             policies,
         )
+
+
+def _beside_roles(ours: Registry, keys: Sequence[str]) -> Iterator[Statement]:
+    """Let `doctor` look at what stands in the artifacts account beside roles."""
+    yield allow("Provider", "iam:GetOpenIDConnectProvider", provider_arn(ours))
+    yield allow("Aliases", "kms:ListAliases", "*")
+    looks = _with_key("Keys", ours, "", ["kms:DescribeKey", "kms:GetKeyRotationStatus"])
+    named = [f"alias/{each}" for each in keys]
+    condition = {"ForAnyValue:StringEquals": {"kms:ResourceAliases": one_or_list(named)}}
+    yield {**looks, "Condition": condition}
 
 
 def audit_policy(registry: Registry) -> dict[str, Any]:

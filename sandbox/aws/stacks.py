@@ -190,6 +190,7 @@ def _key(place: _Place, _: str, given: dict[str, Any]) -> Made:
             # AWS KMS Developer Guide, "Key states": it can do nothing before its material is imported.
             held.origin, held.key_state = "EXTERNAL", "PendingImport"
     held.policy = policy
+    held.key_rotation_status = bool(given.get("EnableKeyRotation", False))
     return Made(held.id, {"Arn": held.arn}, lambda: backend.schedule_key_deletion(held.id, 7))
 
 

@@ -1,24 +1,34 @@
-"""Say which roles are missing, may too much or are out of date, by what bootstrap would write now.
+"""Say which roles and keys are missing, may too much or are out of date, by what bootstrap would write now.
 
-Owns how the roles are read and how a finding reads. Reads each role with its trust, its policies and its
-boundary from AWS IAM, in every account by a role that looks; with --assume it tries instead whether the
+Owns how they are read and how a finding reads. Reads each role with its trust, its policies and its
+boundary from AWS IAM, in every account by a role that looks, and in the artifacts account GitHub's identity
+provider and the keys of the state's secrets and of the GitHub Apps; with --assume it tries instead whether the
 roles of the accounts can be assumed, as the pipeline does. Changes nothing.
 """
 
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from ecr.aws.session import Aws, aws_errors_as, is_refusal
 from ecr.bootstrap.differences import RoleDifference, RoleState, difference
-from ecr.bootstrap.roles import AUDIT, Account, ManagedPolicy, Role, planned_accounts
+from ecr.bootstrap.roles import (
+    AUDIT,
+    SECRETS,
+    Account,
+    ManagedPolicy,
+    Role,
+    planned_accounts,
+    planned_keys,
+)
 from ecr.cli.exit_codes import FOUND
 from ecr.cli.pipeline_options import add_pipeline_options, pipeline_of
 from ecr.engine.stack_file import checked, read_stack_file
 from ecr.errors import EstateError
+from ecr.plan.access.push_roles import AUDIENCE, provider_arn
 from ecr.plan.architectures import assumed_roles, configured_registries
 from ecr.registry.registry import Registry
 from ecr.settings.models import Settings
@@ -45,17 +55,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the findings."""
     settings = checked(read_stack_file(options.settings))
-    accounts = planned_accounts(settings, pipeline_of(options, settings))
+    pipeline = pipeline_of(options, settings)
+    accounts = planned_accounts(settings, pipeline)
+    keys = planned_keys(settings, pipeline)
     one_of = {each.account: each for each in reversed(list(configured_registries(settings)))}
     if options.assume:
         looked = "roles can be assumed"
         findings = list(_not_assumed(settings, preview=options.assume == "preview"))
     else:
-        looked = "roles are as bootstrap writes them"
+        looked = "roles and keys are as bootstrap writes them"
         findings = [
             finding
             for account in accounts
-            for finding in _of_account(account, one_of[account.account], options.role_name)
+            for finding in _of_account(
+                account,
+                one_of[account.account],
+                options.role_name,
+                keys if account.account == settings.artifacts.account else (),
+            )
         ]
     if options.json:
         found = [asdict(each) for each in findings]
@@ -93,7 +110,9 @@ def _denied(access: Aws, registry: Registry, role: str) -> Iterator[RoleDifferen
         yield RoleDifference(role, "missing", f"it cannot be assumed: {error.offences[0]}")
 
 
-def _of_account(account: Account, registry: Registry, name: str) -> Iterator[RoleDifference]:
+def _of_account(
+    account: Account, registry: Registry, name: str, keys: Sequence[str]
+) -> Iterator[RoleDifference]:
     access = Aws(name)
     denied = list(_denied(access, registry, registry.role(name)))
     if denied:
@@ -105,6 +124,55 @@ def _of_account(account: Account, registry: Registry, name: str) -> Iterator[Rol
             yield from _of_managed(iam, managed)
         for role in account.roles:
             yield from _of_role(iam, role, account.boundary.arn)
+    if keys:
+        kms = access.client("kms", registry)
+        with aws_errors_as(f"reading the keys of account {account.account}"):
+            yield from _of_provider(iam, registry)
+            pages = kms.get_paginator("list_aliases").paginate()
+            held = {
+                each["AliasName"]: each["TargetKeyId"]
+                for page in pages
+                for each in page["Aliases"]
+                if "TargetKeyId" in each
+            }
+            for alias in keys:
+                yield from _of_key(kms, alias, held.get(f"alias/{alias}"))
+
+
+def _of_provider(iam: Any, registry: Registry) -> Iterator[RoleDifference]:  # noqa: ANN401 - boto3's client
+    arn = provider_arn(registry)
+    try:
+        held = iam.get_open_id_connect_provider(OpenIDConnectProviderArn=arn)
+    except iam.exceptions.NoSuchEntityException:
+        yield RoleDifference(arn, "missing", "there is no such identity provider")
+        return
+    if AUDIENCE not in held["ClientIDList"]:
+        listed = ", ".join(held["ClientIDList"]) or "none"
+        yield RoleDifference(
+            arn, "out of date", f"its audiences are {listed}, and not {AUDIENCE}; add it"
+        )
+
+
+def _of_key(kms: Any, alias: str, number: str | None) -> Iterator[RoleDifference]:  # noqa: ANN401 - boto3's client
+    """Yield what is wrong with the key of an alias; that of the secrets alone can rotate."""
+    where = f"alias/{alias}"
+    if number is None:
+        yield RoleDifference(where, "missing", "there is no such key")
+        return
+    key = kms.describe_key(KeyId=number)["KeyMetadata"]
+    if key["KeyState"] == "PendingImport":
+        yield RoleDifference(
+            where, "missing", "it waits for the app's private key; run bootstrap/app-key.sh"
+        )
+    elif key["KeyState"] != "Enabled":
+        state = key["KeyState"]
+        said = f"its state is {state}, and not Enabled; enable it, or cancel its deletion"
+        yield RoleDifference(where, "out of date", said)
+    elif (
+        alias == SECRETS
+        and not kms.get_key_rotation_status(KeyId=key["KeyId"])["KeyRotationEnabled"]
+    ):
+        yield RoleDifference(where, "out of date", "it does not rotate; let it rotate")
 
 
 def _of_managed(iam: Any, managed: ManagedPolicy) -> Iterator[RoleDifference]:  # noqa: ANN401 - boto3's client
