@@ -297,7 +297,13 @@ def _taken(
 
 
 def _state_lost(
-    group: str, fault: str, ground: Ground, *acts: Act, says: str = FINISHED, made: bool = False
+    group: str,
+    fault: str,
+    ground: Ground,
+    *acts: Act,
+    says: str = FINISHED,
+    made: bool = False,
+    foreign: frozenset[str] = frozenset(),
 ) -> Trial:
     """Lose the state; the next deployment takes everything up, and makes nothing again."""
 
@@ -314,6 +320,7 @@ def _state_lost(
         strike=strike,
         deploy=up_and_check,
         check=(lambda _: ()) if made else _makes_nothing,
+        foreign=foreign,
     )
 
 
@@ -503,6 +510,7 @@ def _push_roles() -> Iterator[Trial]:
             ECR_REGION="us-east-1"
         ),
         says="api has ECR_REGION with another value",
+        foreign=frozenset({"variable api/ECR_REGION"}),  # whoever changed it has it now
     )
 
 
@@ -818,11 +826,11 @@ def _namespace_trials() -> Iterator[Trial]:
         WITH_NAMESPACES,
         in_turn(
             _add_to_nowhere,
-            _add("batch"),
+            _add("ledger"),
             having_set(namespaces={**NAMESPACES, "property": "team"}),
         ),
         "nowhere",
-        due=lambda _: _places("api", "payments/web", "batch"),
+        due=lambda _: _places("api", "payments/web", "ledger"),
     )
     yield _state_lost(group, ", with namespaces", WITH_NAMESPACES)
 

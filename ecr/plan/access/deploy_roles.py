@@ -358,6 +358,7 @@ def _push_parts(pushed: list[Registry], settings: Settings) -> Iterator[_Part]:
     if settings.push_roles is None or first not in pushed:
         return
     roles = f"arn:{first.partition}:iam::{first.account}:role{PUSH_ROLE_PATH}push-*"
+    gone = f"arn:{first.partition}:iam::{first.account}:role/push-*"
     boundary = settings.push_roles.permissions_boundary
     reads = (
         "iam:GetRole",
@@ -367,6 +368,8 @@ def _push_parts(pushed: list[Registry], settings: Settings) -> Iterator[_Part]:
     )
     # A role of other hands may have a push role's name under another path.
     yield _Part("EveryRole", ("*",), ("iam:ListRoles",))
+    # IAM is asked by a role's name. Of a role that is gone it knows no path, and asks for the name alone.
+    yield _Part("PushRolesThatAreGone", (gone,), reads)
     granting = ("iam:CreateRole", "iam:PutRolePolicy")
     changes = (
         "iam:DeleteRole",
