@@ -275,7 +275,7 @@ def test_a_new_repository_that_is_called_as_a_cache_is_left_out_and_stops_nobody
 
 
 def test_an_image_of_a_service_is_left_out_within_a_cache() -> None:
-    named = {"images": {"named": {"services": {"api": ["hub"]}}}}
+    named: dict[str, Any] = {"images": {"named": {"services": {"api": ["hub"]}}}}
     rule = {**OPEN, "prefix": "api/hub"}
     done = plan(*repositories("api"), **caches(rule), **named)
     assert [each.placement.name for each in done.image_repositories] == ["api"]

@@ -123,7 +123,7 @@ def check_caches(
             f"registry {registry.key}: the cache {prefix} would have the names of {len(names)} image "
             f"repositories of the estate, {', '.join(first_of(sorted(names), 3))}; choose another prefix"
         )
-    stand = []
+    stand: list[str] = []
     for registry, rules in sorted(by_registry.items()):
         standing = observed.caches.get(registry, StandingCaches())
         ours = standing.held | ledger.caches(registry.key)
