@@ -7,6 +7,7 @@ runs anything.
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from textwrap import shorten
 from typing import Literal
 
 from rich.table import Table
@@ -152,7 +153,7 @@ def complaints(findings: Iterable[Finding]) -> Iterable[str]:
 
 
 def _cells(finding: Finding) -> tuple[str, ...]:
-    said = finding.said if len(finding.said) <= SHORT else f"{finding.said[: SHORT - 1]}…"
+    said = shorten(finding.said, SHORT, placeholder="…")  # between two words
     return (
         finding.fault,
         said,
