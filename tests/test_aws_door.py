@@ -56,6 +56,7 @@ ASKS_NOTHING_OF_AWS = {
     "policies",
     "settings",
     "shards",
+    "upgrade",
 }
 """The other commands. The engine has its own way to AWS."""
 
