@@ -17,7 +17,11 @@ _CELL = re.compile(r"(?<!\\)\|")
 
 def faults_page() -> str:
     """Return the page with its summary counted anew."""
-    page = (PROJECT / "docs" / PAGE).read_text(encoding="utf-8")
+    return summarised((PROJECT / "docs" / PAGE).read_text(encoding="utf-8"))
+
+
+def summarised(page: str) -> str:
+    """Return a page of faults with its summary counted anew."""
     return replace_between_markers(page, "summary", summary(page))
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from pages.faults import faults_page
+from pages.faults import summarised
 from pages.markers import replace_between_markers
 from sandbox.session import PROJECT
 from sandbox.trials.runs import every_trial, run, say
@@ -63,8 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _write(findings: Sequence[Finding]) -> None:
     text = f"\n{page(findings)}\n{last_line(findings)}\n"
-    PAGE.write_text(replace_between_markers(PAGE.read_text(), "faults", text))
-    PAGE.write_text(faults_page())
+    PAGE.write_text(summarised(replace_between_markers(PAGE.read_text(), "faults", text)))
     say(f"written to {PAGE.relative_to(PROJECT)}")
 
 

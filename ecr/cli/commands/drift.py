@@ -8,15 +8,13 @@ for what the engine cannot see: replication rules that delete in replicas what t
 """
 
 import argparse
-import json
 import os
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ecr.cli.comment import code, fitted, folded, listed, mark, number, plain
 from ecr.cli.exit_codes import FOUND
+from ecr.cli.options import add_report_options, print_report
 from ecr.engine.preview import diff, run_and_parse
 from ecr.engine.types import TYPE_WORDS
 from ecr.errors import EstateError
@@ -27,10 +25,7 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="print everything as JSON")
-    form.add_argument("--comment", action="store_true", help="print Markdown for an issue")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="write JSON to a file as well")
+    add_report_options(parser, comment_for="an issue")
     parser.add_argument("engine", nargs="*", metavar="OPTION", help="options of `pulumi refresh`")
 
 
@@ -45,14 +40,12 @@ def run(options: argparse.Namespace) -> int:
         raise EstateError("AWS could not be compared with the state.", asked.preview.errors)
     steps = asked.preview.steps
     deletions = asked.report.get("replicatedDeletions", [])
-    whole = json.dumps(drift_document(steps, deletions), indent=2, ensure_ascii=False) + "\n"
-    if options.output:
-        options.output.write_text(whole, encoding="utf-8")
-    if options.json:
-        sys.stdout.write(whole)
-    else:
-        form = drift_comment if options.comment else drift_text
-        sys.stdout.write("".join(form(steps, deletions)))
+    print_report(
+        options,
+        drift_document(steps, deletions),
+        comment=lambda: drift_comment(steps, deletions),
+        text=lambda: drift_text(steps, deletions),
+    )
     return FOUND if steps or deletions else 0
 
 

@@ -9,10 +9,8 @@ and 1 where something stops the deployment. Changes nothing.
 import argparse
 import json
 import os
-import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ecr import __version__
@@ -26,6 +24,7 @@ from ecr.cli.changelog import (
 )
 from ecr.cli.comment import code, fitted, folded, mark, number, plain
 from ecr.cli.exit_codes import FAILED, FOUND
+from ecr.cli.options import add_report_options, print_report
 from ecr.cli.plan_text import plan_document, plan_sections, plan_text
 from ecr.engine.command import engine_output
 from ecr.engine.preview import UNTOUCHED, run_and_parse
@@ -44,10 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config-file", metavar="FILE", help="its settings, if not in Pulumi.<stack>.yaml"
     )
-    form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="print everything as JSON")
-    form.add_argument("--comment", action="store_true", help="print Markdown for a code review")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="write JSON to a file as well")
+    add_report_options(parser, comment_for="a code review")
     parser.add_argument("engine", nargs="*", metavar="OPTION", help="options of `pulumi preview`")
 
 
@@ -63,14 +59,12 @@ def run(options: argparse.Namespace) -> int:
     file = ["--config-file", options.config_file] if options.config_file else []
     asked = run_and_parse(["preview", *which, *file, *options.engine])
     found = upgrade_document(outputs, asked)
-    whole = json.dumps(found, indent=2, ensure_ascii=False) + "\n"
-    if options.output:
-        options.output.write_text(whole, encoding="utf-8")
-    if options.json:
-        sys.stdout.write(whole)
-    else:
-        shown = upgrade_comment(found, asked) if options.comment else upgrade_text(found)
-        sys.stdout.write("".join(shown))
+    print_report(
+        options,
+        found,
+        comment=lambda: upgrade_comment(found, asked),
+        text=lambda: upgrade_text(found),
+    )
     plan = found["plan"]
     waits = any(each["tripped"] for each in plan["guards"])
     if not waits and (plan["outcome"] != "previewed" or not plan["agrees"]):

@@ -171,26 +171,25 @@ def cache_without_passing_its_role(stage: Stage) -> Callable[[], object]:
     return _cached(stage, ecr)
 
 
-@refuses(Page.CACHE_IAM, "filling a cache by who may pull, and not import", _DENIED)
-def filling_without_importing(stage: Stage) -> Callable[[], object]:
+def _filling(stage: Stage, action: str) -> Callable[[], object]:
+    """Pull through a cache of another account's registry as who may pull, and do one thing besides."""
     upstream = f"{OTHER}.dkr.ecr.{REGION}.amazonaws.com"
     _administrator(stage).create_pull_through_cache_rule(
         ecrRepositoryPrefix="central", upstreamRegistryUrl=upstream, customRoleArn=_WORKER
     )
-    ecr = _ecr(stage, _allow("ecr:BatchGetImage"), _allow("ecr:CreateRepository"))
+    ecr = _ecr(stage, _allow("ecr:BatchGetImage"), _allow(action))
     asked = {"repositoryName": "central/api", "imageIds": [{"imageTag": "v1"}]}
     return lambda: ecr.batch_get_image(**asked)
+
+
+@refuses(Page.CACHE_IAM, "filling a cache by who may pull, and not import", _DENIED)
+def filling_without_importing(stage: Stage) -> Callable[[], object]:
+    return _filling(stage, "ecr:CreateRepository")
 
 
 @refuses(Page.CACHE_IAM, "filling a cache by who may import, and create nothing", _DENIED)
 def filling_without_creating(stage: Stage) -> Callable[[], object]:
-    upstream = f"{OTHER}.dkr.ecr.{REGION}.amazonaws.com"
-    _administrator(stage).create_pull_through_cache_rule(
-        ecrRepositoryPrefix="central", upstreamRegistryUrl=upstream, customRoleArn=_WORKER
-    )
-    ecr = _ecr(stage, _allow("ecr:BatchGetImage"), _allow("ecr:BatchImportUpstreamImage"))
-    asked = {"repositoryName": "central/api", "imageIds": [{"imageTag": "v1"}]}
-    return lambda: ecr.batch_get_image(**asked)
+    return _filling(stage, "ecr:BatchImportUpstreamImage")
 
 
 @refuses(Page.SCP, "what a service control policy denies an administrator", _DENIED)
