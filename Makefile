@@ -102,6 +102,7 @@ docs: $(INSTALLED) ## Build the decision site into site/
 bench: $(INSTALLED) ## Measure the program against the barest one, and write the table in the docs
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.scale
+	$(BIN)/python -m benchmarks.peer
 	$(BIN)/python -m benchmarks.state
 	$(BIN)/python -m benchmarks.simulate
 	$(BIN)/python -m benchmarks.admission

@@ -3,10 +3,11 @@
 Owns the measuring of one command. Reads /proc for the memory; a system without it shows 0.
 """
 
+import argparse
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,3 +84,23 @@ def measure_run(session: Session, name: str, run: Callable[[], Run]) -> Took:
         raise SystemExit(f"bench: {name} failed ({done.code}):\n{done.output[-4000:]}")
     calls = len(session.aws.calls())
     return Took(seconds, peak[0], len(session.github.calls()) - github, calls)
+
+
+def sizes_of(
+    arguments: Sequence[str] | None, program: str, default: tuple[int, ...]
+) -> tuple[int, ...]:
+    """Return the sizes of a table's rows, in services, as the option ``--sizes`` has them."""
+    parser = argparse.ArgumentParser(prog=f"python -m {program}")
+    parser.add_argument(
+        "--sizes",
+        type=lambda text: tuple(map(int, text.split(","))),
+        default=default,
+        help="services of the rows; the page is written for the default alone",
+    )
+    sizes: tuple[int, ...] = parser.parse_args(arguments).sizes
+    return sizes
+
+
+def said(bounds: Sequence[tuple[str, bool]]) -> list[str]:
+    """Return a line of Markdown for each bound, which says whether it is held."""
+    return [f"- {'held' if held else '**not held**'}: {text}" for text, held in bounds]

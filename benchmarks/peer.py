@@ -2,12 +2,11 @@
 
 The peer gets a configuration that a person would write: image repositories and lifecycle policies by
 ``for_each`` over the names, the registry's policy and its scanning. It reads no GitHub and checks nothing;
-the program does both within its time. Each command of the program is followed by the peer's, each in
-a Region of its own, so that what else the machine does is shared by both. Writes
+the program does both within its time. At each size the program goes first, and then the peer, in an AWS
+that is started anew. Writes
 docs/reference/peer.md; exits 1 when a bound is not held.
 """
 
-import argparse
 import json
 import os
 import sys
@@ -17,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.__main__ import barest_environment
-from benchmarks.measure import Took, measure, measure_run
+from benchmarks.measure import Took, measure, measure_run, said, sizes_of
 from benchmarks.scale import OVERLAID, SKIP
 from pages.markers import replace_between_markers
 from sandbox import processes
@@ -34,8 +33,6 @@ BOUNDED = 1000
 """Services of the row for which bounds are set."""
 
 ACCOUNT, REGION = "111111111111", "eu-west-1"
-PEERS_REGION = "eu-west-2"
-"""The peer's Region: its image repositories have the same names."""
 
 FIRST, DEPLOYMENT = "preview of a first deployment", "first deployment, without checkpoints"
 SAME, REFRESHED = "preview without changes", "preview without changes, with refresh"
@@ -104,7 +101,7 @@ def _configuration(names: Sequence[str], told: dict[str, str]) -> dict[str, obje
         "terraform": {"required_providers": {"aws": {"source": "hashicorp/aws"}}},
         "provider": {
             "aws": {
-                "region": PEERS_REGION,
+                "region": REGION,
                 "allowed_account_ids": [ACCOUNT],
                 "assume_role": [
                     {"role_arn": f"arn:aws:iam::{ACCOUNT}:role/{ROLE}", "session_name": "peer"}
@@ -113,9 +110,7 @@ def _configuration(names: Sequence[str], told: dict[str, str]) -> dict[str, obje
         },
         "locals": {"services": list(names)},
         "resource": {
-            "aws_ecr_registry_policy": {
-                "this": {"policy": told["POLICY"].replace(f":{REGION}:", f":{PEERS_REGION}:")}
-            },
+            "aws_ecr_registry_policy": {"this": {"policy": told["POLICY"]}},
             "aws_ecr_registry_scanning_configuration": {
                 "this": {
                     "scan_type": "BASIC",
@@ -149,27 +144,18 @@ def _configuration(names: Sequence[str], told: dict[str, str]) -> dict[str, obje
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, write the page, and say which bounds are held."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.peer", description="Measure the program beside OpenTofu."
-    )
-    parser.add_argument(
-        "--sizes",
-        type=lambda text: tuple(map(int, text.split(","))),
-        default=SIZES,
-        help="services of each block of rows; the page is written for the default alone",
-    )
-    options = parser.parse_args(arguments)
+    chosen = sizes_of(arguments, "benchmarks.peer", SIZES)
     tofu, provider = ensure_tool(TOFU, _say), ensure_provider(_say)
     with tempfile.TemporaryDirectory() as folder:
         rows = [
             row
-            for count in options.sizes
+            for count in chosen
             for row in _measure(count, Path(folder) / str(count), tofu, provider)
         ]
     bounds = list(_bounds(rows))
-    text = "\n".join([*_page(rows), "", *_said(bounds)])
+    text = "\n".join([*_page(rows), "", *said(bounds)])
     print(text)
-    if options.sizes == SIZES:
+    if chosen == SIZES:
         PAGE.write_text(replace_between_markers(PAGE.read_text(), "peer", text))
         _say(f"written to {PAGE.relative_to(PROJECT)}")
     return 0 if all(held for _, held in bounds) else 1
@@ -180,29 +166,38 @@ def _say(line: str) -> None:
 
 
 def _measure(count: int, folder: Path, tofu: Path, provider: Path) -> list[Row]:
+    up, apply = ("up", "--yes", "--skip-preview"), ("apply", "-auto-approve", "-refresh=false")
+    steps: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
+        (FIRST, ("preview",), ("plan", "-refresh=false")),
+        (DEPLOYMENT, up, apply),
+        (SAME, ("preview", "--expect-no-changes"), ("plan", "-refresh=false")),
+        (REFRESHED, ("preview", "--refresh", "--expect-no-changes"), ("plan",)),
+        (NOTHING, up, apply),
+        (ADDED, up, apply),
+    )
     folder.mkdir()
     organisation = synthetic_organisation(count)
-    rows = []
+    session = folder / "session"
+    ours = []
     with Session(
-        folder / "session", ensure_toolchain(_say), organisation=organisation, settings=OVERLAID
-    ) as session:
-        (folder / "peer").mkdir()
-        peer = Peer(session, folder / "peer", tofu, provider)
-        peer.declare(count)
-
-        def row(what: str, program: Sequence[str], others: Sequence[str], **more: str) -> None:
+        session, ensure_toolchain(_say), organisation=organisation, settings=OVERLAID
+    ) as running:
+        for what, command, _ in steps:
             _say(f"{count:,} services: {what}")
-            rows.append(Row(count, what, measure(session, *program, **more), peer.run(*others)))
-
-        up, apply = ("up", "--yes", "--skip-preview"), ("apply", "-auto-approve", "-refresh=false")
-        row(FIRST, ("preview",), ("plan", "-refresh=false"))
-        row(DEPLOYMENT, up, apply, **SKIP)
-        row(SAME, ("preview", "--expect-no-changes"), ("plan", "-refresh=false"))
-        row(REFRESHED, ("preview", "--refresh", "--expect-no-changes"), ("plan",))
-        row(NOTHING, up, apply, **SKIP)
-        organisation.add(f"service-{count + 1:05d}", properties={"container": "true"})
-        peer.declare(count + 1)
-        row(ADDED, up, apply, **SKIP)
+            if what == ADDED:
+                organisation.add(f"service-{count + 1:05d}", properties={"container": "true"})
+            ours.append(measure(running, *command, **(SKIP if command == up else {})))
+    rows = []
+    # The names are the same: the peer begins in an AWS that holds none of them.
+    with Session(
+        session, ensure_toolchain(_say), organisation=organisation, settings=OVERLAID
+    ) as running:
+        (folder / "peer").mkdir()
+        peer = Peer(running, folder / "peer", tofu, provider)
+        for (what, _, command), program in zip(steps, ours, strict=True):
+            _say(f"{count:,} services: {what}, by OpenTofu")
+            peer.declare(count + (what == ADDED))
+            rows.append(Row(count, what, program, peer.run(*command)))
     return rows
 
 
@@ -228,10 +223,6 @@ def _page(rows: Sequence[Row]) -> Iterator[str]:
             f"| {each.count:,} | {each.what} | {each.program.seconds:.1f} s | {each.peer.seconds:.1f} s "
             f"| {each.ratio:.2f} | {each.program.memory:,.0f} MiB | {each.peer.memory:,.0f} MiB |"
         )
-
-
-def _said(bounds: Sequence[tuple[str, bool]]) -> list[str]:
-    return [f"- {'held' if held else '**not held**'}: {text}" for text, held in bounds]
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ first deployment of 300 services is timed with checkpoints too. What 100,000 wou
 planned for real, without an engine. Writes docs/reference/scale.md; exits 1 when a bound is not held.
 """
 
-import argparse
 import os
 import sys
 import tempfile
@@ -19,7 +18,7 @@ from math import ceil
 from pathlib import Path
 
 from benchmarks.__main__ import barest_environment, barest_project
-from benchmarks.measure import Took, measure
+from benchmarks.measure import Took, measure, said, sizes_of
 from ecr.github.model import Inventory, Repository
 from ecr.ledger.ledger import Ledger
 from ecr.ledger.shards import Shard
@@ -84,21 +83,14 @@ class Size:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, write the page, and say which bounds are held."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.scale")
-    parser.add_argument(
-        "--sizes",
-        type=lambda text: tuple(map(int, text.split(","))),
-        default=SIZES,
-        help="services of each row; the page is written for the default alone",
-    )
-    options = parser.parse_args(arguments)
+    chosen = sizes_of(arguments, "benchmarks.scale", SIZES)
     with tempfile.TemporaryDirectory() as folder:
-        sizes = [_measure(count, Path(folder)) for count in options.sizes]
+        sizes = [_measure(count, Path(folder)) for count in chosen]
         checkpoints = _checkpoints(Path(folder))
     bounds = list(_bounds(sizes))
-    text = "\n".join([*_page(sizes, checkpoints), "", *_paper(sizes[-1]), "", *_said(bounds)])
+    text = "\n".join([*_page(sizes, checkpoints), "", *_paper(sizes[-1]), "", *said(bounds)])
     print(text)
-    if options.sizes == SIZES:
+    if chosen == SIZES:
         PAGE.write_text(replace_between_markers(PAGE.read_text(), "scale", text))
         print(f"scale: written to {PAGE.relative_to(PROJECT)}")
     return 0 if all(held for _, held in bounds) else 1
@@ -280,10 +272,6 @@ def _paper(measured: Size) -> Iterator[str]:
     )
     yield f"| hours that the engine itself needs for it | {compute:.1f} | {compute * SHARDS:.1f} |"
     yield f"| of the {REPOSITORIES:,} image repositories that a registry takes | {each / REPOSITORIES:.0%} | {PAPER / REPOSITORIES:.0%} |"
-
-
-def _said(bounds: Sequence[tuple[str, bool]]) -> list[str]:
-    return [f"- {'held' if held else '**not held**'}: {text}" for text, held in bounds]
 
 
 if __name__ == "__main__":

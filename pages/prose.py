@@ -64,7 +64,7 @@ UNSOURCED = {
 WRITTEN = {
     "reference/faults.md", "reference/sandbox-rules.md", "reference/access.md",
     "reference/settings.md", "reference/commands.md", "reference/roles.md", "reference/limits.md",
-    "reference/outputs.md", "reference/performance.md", "reference/scale.md",
+    "reference/outputs.md", "reference/peer.md", "reference/performance.md", "reference/scale.md",
 }  # fmt: skip
 """Pages that are written from the code."""
 
