@@ -59,7 +59,7 @@ def _lists(folder: Path) -> float:
             code = command(["admission", *arguments, "--output", str(folder / "lists.yaml")])
         seconds, used = time.perf_counter() - began, time.process_time() - used
     if code:
-        raise RuntimeError(f"python -m ecr admission ended with {code}")
+        raise RuntimeError(f"ecr-estate admission ended with {code}")
     report = json.loads(out.getvalue())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(

@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--usage",
         type=Path,
         metavar="FILE",
-        help="the usage page's report, from `python -m ecr usage --json`; the sandbox's by default",
+        help="the usage page's report, from `ecr-estate usage --json`; the sandbox's by default",
     )
     parser.add_argument(
         "--whole",

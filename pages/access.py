@@ -34,7 +34,7 @@ that allows everything, so that only these documents stand in their way; the oth
 that are made for them. *denied* means that a statement denies it, which nothing else
 can outweigh. *no* means that no statement allows it.
 
-[Access](../guides/access.md) says how to read it, and `python -m ecr policies --matrix` prints it for a
+[Access](../guides/access.md) says how to read it, and `ecr-estate policies --matrix` prints it for a
 stack of yours. {written}
 """
 
@@ -46,7 +46,7 @@ ROLES = """\
 # The roles that deploy and preview
 
 One role in each account, for `{file}`: the one that `pulumi up` assumes, and one that is enough for
-`pulumi preview`, with or without `--refresh`, and changes nothing. `python -m ecr policies --roles` prints them
+`pulumi preview`, with or without `--refresh`, and changes nothing. `ecr-estate policies --roles` prints them
 for a stack of yours.
 
 They allow the calls that the AWS provider makes for what the settings ask for, and no others. A test on the real

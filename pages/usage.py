@@ -39,7 +39,7 @@ MOST_IMAGES = 6
 
 
 def usage_data(report: Path | None = None) -> str:
-    """Return the script of the page, of a report that `python -m ecr usage --json` printed, or the sample."""
+    """Return the script of the page, of a report that `ecr-estate usage --json` printed, or the sample."""
     return usage_script(json.loads((report or SAMPLE).read_text(encoding="utf-8")))
 
 

@@ -1,6 +1,6 @@
 """The roles of a session, made as the guides have an operator make them, and no wider.
 
-Owns which roles stand in the accounts of a stack's settings, with what `python -m ecr policies --roles`
+Owns which roles stand in the accounts of a stack's settings, with what `ecr-estate policies --roles`
 prints and with the trust policies that the pages print, and the pipeline's own roles, which may assume
 those and nothing else. Reads the pages themselves, so that what is printed there is what is tried. Settings
 that are refused give no role.

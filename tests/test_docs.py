@@ -367,7 +367,7 @@ def test_every_command_that_asks_aws_has_a_page() -> None:
     asking = {name for name, module in operations().items() if hasattr(module, "Aws")}
     assert asking >= {"audit", "replicas", "rescan", "simulate"}
     for name in asking:
-        assert f"python -m ecr {name}" in (DOCS / GUIDANCE[name].page).read_text()
+        assert f"ecr-estate {name}" in (DOCS / GUIDANCE[name].page).read_text()
 
 
 @pytest.mark.parametrize("name", sorted(operations()))

@@ -376,7 +376,7 @@ def test_what_another_stack_made_is_never_taken() -> None:
     assert [each.placement.name for each in made.image_repositories] == ["web"]
     (left_out,) = made.left_out
     assert left_out.stands == f"{SOURCE}/api"
-    assert "python -m ecr adopt" in left_out.reason
+    assert "ecr-estate adopt" in left_out.reason
 
 
 def test_what_stands_already_is_left_out_until_it_is_adopted_by_name() -> None:

@@ -59,7 +59,7 @@ def test_an_image_repository_that_is_nearly_full_is_noted_and_stops_nothing() ->
     (note,) = plan(*repositories("api", "web"), observed=Observed(images=counts)).notes
     assert note == (
         "111111111111/eu-west-1/api: it holds 100000 images, 100% of the 100000 that AWS takes; try a "
-        "shorter lifecycle with `python -m ecr simulate`"
+        "shorter lifecycle with `ecr-estate simulate`"
     )
 
 

@@ -1,4 +1,4 @@
-"""`python -m ecr audit`: what runs is found, said to be in danger, pinned, and then safe."""
+"""`ecr-estate audit`: what runs is found, said to be in danger, pinned, and then safe."""
 
 import json
 import stat

@@ -1,4 +1,4 @@
-"""`python -m ecr empty`: what retires is emptied, lists first and in batches, and nothing that runs goes."""
+"""`ecr-estate empty`: what retires is emptied, lists first and in batches, and nothing that runs goes."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""`python -m ecr plan` and `drift`: what a reviewer reads, and the exit codes that a pipeline goes by."""
+"""`ecr-estate plan` and `drift`: what a reviewer reads, and the exit codes that a pipeline goes by."""
 
 import json
 import os

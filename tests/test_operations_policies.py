@@ -1,4 +1,4 @@
-"""`python -m ecr policies`: every document of a stack, each with its size against the limit."""
+"""`ecr-estate policies`: every document of a stack, each with its size against the limit."""
 
 import json
 from pathlib import Path

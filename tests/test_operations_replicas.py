@@ -1,4 +1,4 @@
-"""`python -m ecr replicas`: gaps are found, filled, and what was filled is verified."""
+"""`ecr-estate replicas`: gaps are found, filled, and what was filled is verified."""
 
 import json
 import stat

@@ -1,4 +1,4 @@
-"""`python -m ecr rescan`: bounded by ECR's limit, and going on where it stopped."""
+"""`ecr-estate rescan`: bounded by ECR's limit, and going on where it stopped."""
 
 import json
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""`python -m ecr simulate`: from files and live registries, in words and in JSON."""
+"""`ecr-estate simulate`: from files and live registries, in words and in JSON."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`python -m ecr usage`: what is stored is counted once, costs what the prices say, and what can go is named."""
+"""`ecr-estate usage`: what is stored is counted once, costs what the prices say, and what can go is named."""
 
 import csv
 import hashlib

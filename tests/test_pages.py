@@ -174,7 +174,7 @@ def test_a_stale_reference_is_named_with_the_remedy(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", sorted(operations()))
 def test_the_reference_has_every_command_and_each_of_its_options(name: str) -> None:
     page = reference.commands()
-    section = page.partition(f"### `python -m ecr {name}`")[2].partition("\n### ")[0]
+    section = page.partition(f"### `ecr-estate {name}`")[2].partition("\n### ")[0]
     parser = argparse.ArgumentParser()
     operations()[name].configure(parser)
     options = [

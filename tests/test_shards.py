@@ -119,7 +119,7 @@ def grown() -> tuple[dict[str, Any], tuple[str, ...], dict[str, dict[str, str]]]
 
 def test_growing_stops_both_stacks_until_the_states_are_moved() -> None:
     outputs, locations, tags = grown()
-    with pytest.raises(pulumi.RunError, match="python -m ecr shards") as stopped:
+    with pytest.raises(pulumi.RunError, match="ecr-estate shards") as stopped:
         deployed("prod", invoking(*locations, tags=tags), last_outputs=outputs)
     assert "still in the state of this stack" in str(stopped.value)
     with pytest.raises(pulumi.RunError, match="not in its state yet"):
@@ -290,11 +290,11 @@ def test_where_nothing_moves_a_shell_has_nothing_to_run(
 
 def test_the_guide_grows_an_estate_as_the_trials_do() -> None:
     guide = (Path(__file__).parent.parent / "docs/guides/large-estates.md").read_text()
-    commands = re.findall(r"^ +((?:pulumi|python) .+)$", guide, re.MULTILINE)
+    commands = re.findall(r"^ +((?:pulumi|ecr-estate) .+)$", guide, re.MULTILINE)
     assert commands == [
         "pulumi stack init prod-1",
-        "python -m ecr shards --settings Pulumi.prod.yaml",
-        "python -m ecr shards --settings Pulumi.prod.yaml | sh -e",
+        "ecr-estate shards --settings Pulumi.prod.yaml",
+        "ecr-estate shards --settings Pulumi.prod.yaml | sh -e",
         "pulumi up --stack prod",
         "pulumi up --stack prod-1",
     ]

@@ -1,4 +1,4 @@
-// The estate page. Owns finding, sorting and showing; the data is data.js, which `python -m ecr estate`
+// The estate page. Owns finding, sorting and showing; the data is data.js, which `ecr-estate estate`
 // writes. Whatever somebody pastes is understood: an address with a tag or a digest, an ARN, the address
 // of a repository on GitHub, an id. Rows are added a page at a time: ten thousand stay quick.
 "use strict";

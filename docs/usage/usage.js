@@ -1,5 +1,5 @@
 // The pictures and tables of the usage page. Owns how a report is shown; the data is data.js, which
-// `python -m ecr usage --output` writes. Every picture has its numbers in a table or in its text.
+// `ecr-estate usage --output` writes. Every picture has its numbers in a table or in its text.
 "use strict";
 (() => {
   const PAGE = 100;

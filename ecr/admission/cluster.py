@@ -52,7 +52,7 @@ def written() -> datetime:
     except (KeyError, ValueError) as error:
         raise EstateError(
             f"The ConfigMap {NAMESPACE}/{RUN} does not say when the lists were written.",
-            ["Run `python -m ecr admission --apply` anew."],
+            ["Run `ecr-estate admission --apply` anew."],
         ) from error
 
 

@@ -8,7 +8,6 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from textwrap import fill
 
 from ecr import __version__
@@ -25,9 +24,8 @@ def command_line(wanted: str | None = None) -> argparse.ArgumentParser:
 
     Only the command ``wanted`` is imported and gets its options; without it, every command is.
     """
-    is_script = Path(sys.argv[0]).name == "ecr-estate"
     parser = argparse.ArgumentParser(
-        prog="ecr-estate" if is_script else "python -m ecr",
+        prog="ecr-estate",
         description="What an operator does beside deploying the estate.",
         epilog=EXPLAINED,
     )

@@ -139,7 +139,7 @@ def _left_alone(standing: Sequence[Mapping[str, str]]) -> str:
     said = ", ".join(number(count, kind) for kind, count in counts.items())
     return (
         f"Left as they are: {said}. They stand where this stack would have its own, or nothing needs them "
-        "any more, and everything else is deployed. `python -m ecr adopt` shows each."
+        "any more, and everything else is deployed. `ecr-estate adopt` shows each."
     )
 
 

@@ -1,6 +1,6 @@
 """The inventory from a list: in the settings, or in a YAML file of the project.
 
-Nobody is asked: the list is the whole truth. Owns the file's form, in which `python -m ecr list`
+Nobody is asked: the list is the whole truth. Owns the file's form, in which `ecr-estate list`
 writes what GitHub says, so that a list can be begun from there and given up again.
 """
 

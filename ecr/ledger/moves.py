@@ -25,7 +25,7 @@ def all_moved(ledger: Ledger, managed: Container[str]) -> None:
     if offences:
         raise EstateError(
             f"{len(offences):,} image repositories belong to another stack of the estate than before, "
-            "and have not been moved; nothing was changed. `python -m ecr shards` gives the commands.",
+            "and have not been moved; nothing was changed. `ecr-estate shards` gives the commands.",
             first_of(offences),
         )
 

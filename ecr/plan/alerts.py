@@ -309,7 +309,7 @@ def failed_replication(bleeding: Sequence[str], form: AlertFormat = "text") -> A
             form,
             "An image of <repository> was not replicated.",
             "From <from>/<origin>, reported by <account>/<region>, image <digest>, tag <tag>.",
-            "See `aws ecr describe-image-replication-status`; `python -m ecr replicas` fills it.",
+            "See `aws ecr describe-image-replication-status`; `ecr-estate replicas` fills it.",
         ),
     )
 

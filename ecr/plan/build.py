@@ -303,7 +303,7 @@ def _stop_where_asked(
     if standing and (settings.strict or (first and len(standing) > HANDFUL)):
         raise EstateError(
             f"{len(standing)} image repositories that are planned stand already, and this stack did "
-            "not make them; nothing was changed. `python -m ecr adopt` says what adopting them means.",
+            "not make them; nothing was changed. `ecr-estate adopt` says what adopting them means.",
             [f"{each.repository}: {each.reason}" for each in standing],
         )
     if left_out and settings.strict:
@@ -319,7 +319,7 @@ def _stop_where_settings_wait(plan: EstatePlan, settings: Settings) -> None:
     if waiting and settings.strict:
         raise EstateError(
             f"{len(waiting)} settings of registries are by other hands, and strict is set; nothing was "
-            "changed. `python -m ecr adopt` says what adopting them means.",
+            "changed. `ecr-estate adopt` says what adopting them means.",
             [
                 f"registry {each.registry.key}: its {each.setting} is {each.now}, and {each.then} is "
                 f"planned; name the registry under registries.adopted, or {each.setting} under "

@@ -25,9 +25,7 @@ from ecr.plan.services import Service
 from ecr.registry.registry import Placement, Registry
 from ecr.settings.models import Settings
 
-STANDS = (
-    "stands already, made by other hands; adopt it (`python -m ecr adopt` says what that means)"
-)
+STANDS = "stands already, made by other hands; adopt it (`ecr-estate adopt` says what that means)"
 """Why a location cannot be had, and the first remedy."""
 
 Taken = AbstractSet[str]

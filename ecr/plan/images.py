@@ -1,7 +1,7 @@
 """Images: which images a service builds, each with image repositories of its own.
 
 Owns the names SERVICE/IMAGE, which the settings or a custom property declare beside the service's
-own. It reads no Dockerfile and guesses nothing: `python -m ecr dockerfiles` only reports.
+own. It reads no Dockerfile and guesses nothing: `ecr-estate dockerfiles` only reports.
 """
 
 import re

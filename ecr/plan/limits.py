@@ -106,7 +106,7 @@ def check_limits(
             "it holds {} images",
             count,
             IMAGES,
-            "try a shorter lifecycle with `python -m ecr simulate`",
+            "try a shorter lifecycle with `ecr-estate simulate`",
         )
         for location, count in sorted(images.items())
     ]

@@ -686,7 +686,7 @@ class PushRoles(SettingsModel):
     of the same name."""
     adopted: Distinct[RepositoryName] = ()
     """Repositories whose variables of other hands are replaced where they have the names of these; see
-    `python -m ecr adopt` first."""
+    `ecr-estate adopt` first."""
     organisation_id: GitHubId | None = None
     """The organisation's numeric id on GitHub. It is asked of GitHub, but with a static list, whose ids
     then must be GitHub's own, it has to be written."""
@@ -704,7 +704,7 @@ class Registries(SettingsModel):
     accountSettings. What it had written stays as it is then."""
     adopted: Distinct[RegistryKey] = ()
     """Registries, as ACCOUNT/REGION, whose settings of other hands are replaced by the planned ones, and
-    topics and event rules that have the names of the alerts' too; see `python -m ecr adopt` first."""
+    topics and event rules that have the names of the alerts' too; see `ecr-estate adopt` first."""
     pull_time_exclusions: Annotated[tuple[PullerText, ...], Field(max_length=100), EachOnce()] = ()
     """Who only reads images, such as the roles of audits, admission and scanners: ECR records no time of
     their pulls, in any registry. A name alone is the role of that name in each registry's own account."""
@@ -844,7 +844,7 @@ class Settings(SettingsModel):
     static: Annotated[tuple[StaticRepository, ...], Field(min_length=1)] | None = None
     """A list of repositories to use instead of asking GitHub."""
     static_file: FilePath | None = None
-    """A YAML file with such a list, by its path from the project's folder; `python -m ecr list`
+    """A YAML file with such a list, by its path from the project's folder; `ecr-estate list`
     writes one. Not beside `static`."""
     artifacts: Artifacts
     """The central registry, in the artifacts account."""
@@ -898,7 +898,7 @@ class Settings(SettingsModel):
     deleted and made anew."""
     adopted: Distinct[ImageName] = ()
     """Names of image repositories that were made by other hands, for the deployment to import and
-    change in place; see `python -m ecr adopt` first."""
+    change in place; see `ecr-estate adopt` first."""
     replication: Replication = Replication()
     """Replication beside that of replicas."""
     registries: Registries = Registries()

@@ -320,7 +320,7 @@ def _idle(
     kind = "empty" if empty else "unused"
     made: UsageFinding
     if whose.state in {"kept", "retiring"}:
-        then = "retire it" if empty else "empty it by `python -m ecr empty`, then retire it"
+        then = "retire it" if empty else "empty it by `ecr-estate empty`, then retire it"
         made = finding(kind, "retire", f"{what}: {then}")
     elif whose.state == "active" and empty:
         made = finding(kind, "exclude", f"{what}: exclude its repository from the selection")

@@ -29,7 +29,7 @@ RECOVERY = (
     "pulumi cancel --yes",
     "pulumi refresh --yes --skip-preview --clear-pending-creates",
     "pulumi up --yes --skip-preview",
-    "python -m ecr plan --expect-no-changes",
+    "ecr-estate plan --expect-no-changes",
 )
 """What brings a stack back whose deployment was killed, on a file backend, as a shell takes it.
 

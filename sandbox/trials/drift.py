@@ -1,7 +1,7 @@
 """Trials of drift: what somebody changes in AWS by hand is found, named, and put right.
 
 Owns the hands, one a kind of change, and the comparison of AWS before and after. What is found is what
-`python -m ecr drift` finds; what puts it right is a deployment with `--refresh`.
+`ecr-estate drift` finds; what puts it right is a deployment with `--refresh`.
 """
 
 import json

@@ -38,7 +38,7 @@ from sandbox.trials.trial import (
 )
 from sandbox.trials.verdict import Expectation
 
-CHECK = "python -m ecr plan --expect-no-changes"
+CHECK = "ecr-estate plan --expect-no-changes"
 """How every runbook ends."""
 
 FINISHED = "the next deployment finished, and nothing is left to do"
@@ -564,7 +564,7 @@ def _rule_is_theirs(stage: Stage) -> Iterator[str]:
 
 
 def _spare_keys(stage: Stage) -> Run:
-    """Deploy twice, and end the key that nobody needs as `python -m ecr adopt` says."""
+    """Deploy twice, and end the key that nobody needs as `ecr-estate adopt` says."""
     done = up_twice(stage)
     told = stage.command(
         "adopt", "--config-file", str(stage.session.config_file), "--output", "/dev/null"

@@ -85,7 +85,7 @@ def _prepare(stage: Stage, job: Checkout, names: list[str]) -> Run:
                 return made
             stage.stacks.append(name)
     stopped = job.pulumi("preview", "--stack", STACK)
-    if not stopped.code or "python -m ecr shards" not in stopped.output:
+    if not stopped.code or "ecr-estate shards" not in stopped.output:
         stage.notes.append(f"growing was not stopped before the move:\n{stopped.output}")
     return Run(0, stopped.output)
 

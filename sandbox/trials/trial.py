@@ -133,7 +133,7 @@ class Stage:
         return found
 
     def command(self, *arguments: str) -> Run:
-        """Run `python -m ecr` with arguments as an operator does, on the session's own stack file."""
+        """Run `ecr-estate` with arguments as an operator does, on the session's own stack file."""
         engine = self.session.toolchain.pulumi.parent
         done = processes.run(
             [sys.executable, "-m", "ecr", *arguments],

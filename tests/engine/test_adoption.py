@@ -178,7 +178,7 @@ def test_what_others_made_is_adopted_by_the_commands_that_are_printed(
     without = session.preview()
     assert without.code == 0, without.output
     assert "2 repositories or image repositories are left out" in without.output
-    assert "stands already, made by other hands; adopt it (`python -m ecr adopt`" in without.output
+    assert "stands already, made by other hands; adopt it (`ecr-estate adopt`" in without.output
     session.configure({"lambdaReplicas": TWO_REGIONS, "strict": True})
     stopped = session.preview()
     assert stopped.code != 0

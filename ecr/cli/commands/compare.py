@@ -167,7 +167,7 @@ def _measured_workload(path: Path) -> Workload:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise EstateError(
             "What was measured cannot be read.",
-            [f"{path}: {error!r}; give what `python -m ecr usage --json` printed"],
+            [f"{path}: {error!r}; give what `ecr-estate usage --json` printed"],
         ) from error
     return Workload(
         images=images / len(held) if held else 0,

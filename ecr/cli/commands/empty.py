@@ -89,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
     if options.yes and not options.audit:
         raise EstateError(
             "Nothing is deleted without an audit.",
-            ["--audit: give what `python -m ecr audit --json` printed, of all that runs images"],
+            ["--audit: give what `ecr-estate audit --json` printed, of all that runs images"],
         )
     in_use = _in_use(options.audit) if options.audit else {}
     access = Aws(options.role_name)
@@ -160,7 +160,7 @@ def _in_use(path: Path) -> Mapping[str, Collection[str]]:
 def _unusable(path: Path, why: str) -> EstateError:
     return EstateError(
         "The audit cannot be read.",
-        [f"{path}: {why}; give what `python -m ecr audit --json` prints now"],
+        [f"{path}: {why}; give what `ecr-estate audit --json` prints now"],
     )
 
 

@@ -185,7 +185,7 @@ def _prices(path: Path | None) -> Prices:
 
 def _bytes_before(path: Path) -> dict[str, int]:
     """Return the bytes of an earlier report, by location. Raises EstateError where it is none."""
-    source = f"{path}: %s; give what this version's `python -m ecr usage --json` printed"
+    source = f"{path}: %s; give what this version's `ecr-estate usage --json` printed"
     try:
         read = json.loads(read_text(path))
         if read["schema"] == USAGE_SCHEMA:

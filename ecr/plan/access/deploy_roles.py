@@ -150,7 +150,7 @@ def _parts(registries: list[Registry], settings: Settings) -> Iterator[_Part]:
             "ecr:DescribeImages",  # the provider looks for the newest of one that stands already
             "ecr:DescribeRepositories",
             "ecr:GetLifecyclePolicy",
-            "ecr:GetRepositoryPolicy",  # `python -m ecr adopt` reads it too
+            "ecr:GetRepositoryPolicy",  # `ecr-estate adopt` reads it too
             "ecr:ListTagsForResource",
             *(("ecr:ListImages",) if settings.retire or settings.images.count else ()),
         ),
