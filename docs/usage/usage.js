@@ -4,7 +4,7 @@
 (() => {
   const PAGE = 100;
   const BARS = 15;
-  const GB = 2 ** 30;
+  const UNITS = [["GB", 2 ** 30], ["MB", 2 ** 20], ["kB", 2 ** 10], ["bytes", 1]]; // of 1,024, as ECR bills
   const SVG = "http://www.w3.org/2000/svg";
   const element = (id) => document.getElementById(`usage-${id}`);
   if (!window.usage) {
@@ -35,12 +35,14 @@
   };
   const number = (value) => value.toLocaleString("en-GB");
   const size = (bytes) => {
-    const whole = Math.abs(bytes) / GB;
-    const digits = whole === 0 || whole >= 0.01 ? 2 : 6;
-    return (bytes / GB).toLocaleString("en-GB", { minimumFractionDigits: 2, maximumFractionDigits: digits });
+    if (!bytes) return "0";
+    const [unit, one] = UNITS.find(([, least]) => Math.abs(bytes) >= least) ?? UNITS.at(-1);
+    return `${(bytes / one).toLocaleString("en-GB", { maximumSignificantDigits: 3 })} ${unit}`;
   };
   const money = (value) =>
-    value.toLocaleString("en-GB", { minimumFractionDigits: 2, maximumFractionDigits: value && value < 0.01 ? 6 : 2 });
+    value && value < 0.01
+      ? "under 0.01"
+      : value.toLocaleString("en-GB", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
   const count = (value, one, many) => `${number(value)} ${value === 1 ? one : many}`;
 
   // Bars stand in HTML so that their names wrap and grow with the reader's letters; the bar alone is drawn.
@@ -60,6 +62,13 @@
     });
   };
 
+  const legend = () =>
+    [["storage", "storage"], ["transfer", "transfer to other Regions"], ["scanning", "scanning"]].flatMap(([part, name]) => {
+      const sign = drawn("svg", { viewBox: "0 0 8 8", class: "usage-sign", "aria-hidden": "true" });
+      sign.append(drawn("rect", { width: 8, height: 8, class: `usage-${part}` }));
+      return [sign, ` ${name}  `];
+    });
+
   const months = (held) => {
     const most = Math.max(...held) || 1;
     const height = 120;
@@ -67,7 +76,7 @@
     const picture = drawn("svg", {
       viewBox: `0 0 ${held.length * wide} ${height + 40}`,
       role: "img",
-      "aria-label": `GB by month, the oldest first: ${[...held].reverse().map(size).join(", ")}`,
+      "aria-label": `Size by month, the oldest first: ${[...held].reverse().map(size).join(", ")}`,
     });
     [...held].reverse().forEach((bytes, index) => {
       const tall = (bytes / most) * height;
@@ -94,8 +103,8 @@
           made("th", line.name, { scope: "row", "data-label": label }),
           made("td", number(line.imageRepositories), { "data-label": "Image repositories" }),
           made("td", number(line.images), { "data-label": "Images" }),
-          made("td", size(line.bytes), { "data-label": "GB" }),
-          made("td", size(line.growthBytes), { "data-label": "Growth GB" }),
+          made("td", size(line.bytes), { "data-label": "Size" }),
+          made("td", size(line.growthBytes), { "data-label": "Growth" }),
           made("td", line.lastPush, { "data-label": "Last push" }),
           made("td", line.lastPull, { "data-label": "Last pull" }),
           made("td", money(line.cost), { "data-label": "Cost" }),
@@ -114,7 +123,7 @@
     element("by-name").textContent = label;
     element("bars").replaceChildren(...bars(lines));
     const some = lines.length > BARS ? `The ${BARS} dearest of ${number(lines.length)}` : "All";
-    element("bars-about").textContent = `${some}, in ${currency} a month: storage, transfer to other Regions and scanning, in this order.`;
+    element("bars-about").replaceChildren(`${some}, in ${currency} a month: `, ...legend());
     body.replaceChildren();
     showMore();
   };
@@ -141,7 +150,7 @@
   const layers = report.sharedLayersOnce
     ? "layers that images of one image repository share count once"
     : "layers that images share count with each, so it is at most this much";
-  element("about").textContent = `${report.stack ? `The stack ${report.stack}` : "This stack"}, on ${report.measured}: ${count(report.byService.length, "service", "services")} in ${count(report.byRegistry.length, "registry", "registries")}, ${size(stored)} GB, ${money(whole)} ${currency} a month. ${layers[0].toUpperCase()}${layers.slice(1)}. Prices of ${report.prices.asOf} (${report.prices.source}).`;
+  element("about").textContent = `${report.stack ? `The stack ${report.stack}` : "This stack"}, on ${report.measured}: ${count(report.byService.length, "service", "services")} in ${count(report.byRegistry.length, "registry", "registries")}, ${size(stored)}, ${money(whole)} ${currency} a month. ${layers[0].toUpperCase()}${layers.slice(1)}. Prices of ${report.prices.asOf} (${report.prices.source}).`;
   element("months").append(months(report.byMonth));
   element("findings-about").textContent = report.findings.length
     ? `Nothing pushed or pulled for ${count(report.months, "month", "months")} counts as unused.`

@@ -310,12 +310,14 @@ def _idle(
     *,
     empty: bool,
 ) -> UsageFinding:
-    pushed = shown_date(max(each.measured.last_push for each in rows))
-    pulled = shown_date(max(each.measured.last_pull for each in rows))
+    pushed = max(each.measured.last_push for each in rows)
+    pulled = max(each.measured.last_pull for each in rows)
+    last = f"the last push was on {shown_date(pushed)}" if pushed else "no push is on record"
+    last += f", the last pull on {shown_date(pulled)}" if pulled else ", no pull is on record"
     what = (
         f"it has been empty for {months} months"
         if empty
-        else f"nobody pushed or pulled for {months} months (last push {pushed}, last pull {pulled})"
+        else f"nobody pushed or pulled for {months} months ({last})"
     )
     kind = "empty" if empty else "unused"
     made: UsageFinding
