@@ -322,7 +322,10 @@ def lock(**more: Any) -> dict[str, Any]:
     "action",
     ["ecr:DeleteRepository", "ecr:SetRepositoryPolicy", "ecr:PutLifecyclePolicy",
      "ecr:DeleteRegistryPolicy", "ecr:PutAccountSetting", "ecr:PutImageTagMutability",
-     "ecr:TagResource", "ecr:UntagResource", "ecr:RegisterPullTimeUpdateExclusion"],
+     "ecr:TagResource", "ecr:UntagResource", "ecr:RegisterPullTimeUpdateExclusion",
+     "ecr:CreatePullThroughCacheRule", "ecr:UpdatePullThroughCacheRule",
+     "ecr:DeletePullThroughCacheRule", "ecr:CreateRepositoryCreationTemplate",
+     "ecr:UpdateRepositoryCreationTemplate", "ecr:DeleteRepositoryCreationTemplate"],
 )  # fmt: skip
 def test_under_a_lock_only_two_roles_delete_or_change_policies(action: str) -> None:
     document = source_policy(SOURCE, settings(**lock()), DEPLOY) or ""

@@ -48,9 +48,13 @@ PUSH = (
 to an Amazon ECR private repository")."""
 
 LOCKED = (
+    "ecr:CreatePullThroughCacheRule",
+    "ecr:CreateRepositoryCreationTemplate",
     "ecr:DeleteLifecyclePolicy",
+    "ecr:DeletePullThroughCacheRule",
     "ecr:DeleteRegistryPolicy",
     "ecr:DeleteRepository",
+    "ecr:DeleteRepositoryCreationTemplate",
     "ecr:DeleteRepositoryPolicy",
     "ecr:DeregisterPullTimeUpdateExclusion",
     "ecr:PutAccountSetting",
@@ -62,8 +66,12 @@ LOCKED = (
     "ecr:SetRepositoryPolicy",
     "ecr:TagResource",
     "ecr:UntagResource",
+    "ecr:UpdatePullThroughCacheRule",
+    "ecr:UpdateRepositoryCreationTemplate",
 )
 """What nobody else may do under a lock: end image repositories, or change what decides over them.
+
+Cache rules and creation templates are among it, for they decide what ECR makes by itself, and from where.
 
 Their tags are among it, for a lost ledger is made anew from them. The scanning configuration is not:
 Amazon Inspector must be able to write it, and no deny may name it (Amazon Inspector User Guide,
