@@ -194,6 +194,36 @@ def test_each_namespace_has_the_policy_of_those_who_pull_from_it() -> None:
     assert SOURCE.split("/")[0] in planned.namespaces["payments"]
 
 
+def test_a_namespace_of_one_service_gives_it_readers_and_pushers_of_its_own() -> None:
+    ci = f"arn:aws:iam::{READER}:role/checkout-ci"
+    planned = plan(
+        *repositories("checkout", "web"),
+        namespaces={
+            "known": {"checkout-only": {"readers": [READER], "pushers": [ci]}},
+            "repositories": {"checkout": "checkout-only"},
+        },
+    )
+    assert names(planned) == ["checkout-only/checkout", "web"]
+    document = planned.registries[0].policy or ""
+
+    def decided(who: str, action: str, name: str) -> str:
+        caller = Caller("role", who, organisation=ORGANISATION, policies=(MAY_ALL,))
+        return decide_access(caller, action, REGISTRY.arn(name), [document], account=ARTIFACTS)
+
+    node, other = (f"arn:aws:iam::{each}:role/node" for each in (READER, "444444444444"))
+    own, pull, push = "checkout-only/checkout", PULL[1], "ecr:PutImage"
+    assert decided(node, pull, own) == decided(ci, push, own) == "allowed"
+    assert decided(other, pull, own) == "denied"
+    assert "allowed" not in {decided(node, push, own), decided(ci, push, "web")}
+    assert decided(other, pull, "web") == "allowed"
+    # What a deployment prints for the namespace names this one service's image repository and no other.
+    (printed,) = planned.namespaces.values()
+    assert "repository/checkout-only/*" in printed
+    for name, wanted in ((own, "allowed"), ("web", "not allowed")):
+        local = Caller("role", f"arn:aws:iam::{ARTIFACTS}:role/pod", policies=(printed,))
+        assert decide_access(local, pull, REGISTRY.arn(name), account=ARTIFACTS) == wanted
+
+
 part = st.from_regex(r"[a-z0-9]{1,4}([._-][a-z0-9]{1,4}){0,2}", fullmatch=True)
 
 
