@@ -173,6 +173,25 @@ def test_a_setting_of_other_hands_is_shown_as_it_is_and_as_it_is_planned(
     assert "! scanning of 111111111111/eu-west-1\n- A\n+ B" in shown
 
 
+def test_a_setting_that_an_adopted_registry_loses_is_shown_as_it_is_and_as_it_becomes(
+    engine: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    goes = {"registry": "111111111111/eu-west-1", "setting": "policy", "now": "A", "then": "B"}
+    engine(step("create"), changes={"created": CREATED}, replacedSettings=[goes])
+    assert main(["plan"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("Plan of prod: 1 setting of registries replaced, 1 created\n")
+    assert "replaced: 1 setting of registries, made by other hands, which this deployment" in shown
+    assert "  - 111111111111/eu-west-1, policy\n    - A\n    + B\n" in shown
+    assert main(["plan", "--comment"]) == 0
+    shown = capsys.readouterr().out
+    assert "> [!WARNING]\n> 1 setting of registries, made by other hands" in shown
+    assert "What stands, and what replaces it" in shown
+    assert "! policy of 111111111111/eu-west-1\n- A\n+ B" in shown
+    assert main(["plan", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["replacedSettings"] == [goes]
+
+
 def test_a_long_setting_is_shown_line_by_line() -> None:
     now = json.dumps({"Sid": "Partner", "Action": ["ecr:ReplicateImage"] * 5})
     then = json.dumps({"Sid": "Organisation", "Action": ["ecr:ReplicateImage"] * 5})

@@ -1,6 +1,7 @@
 """What stands once for a registry: nothing of other hands is replaced without being shown and adopted."""
 
 import json
+import re
 from typing import Any
 
 import pulumi
@@ -110,6 +111,23 @@ def test_what_waits_goes_on_waiting_until_its_registry_is_adopted() -> None:
     assert declared(adopted) == {each for each in EVERYTHING if each.endswith(SOURCE)}
     after = deployed(adopted, aws=OTHER_HANDS)
     assert declared(after) == declared(adopted), "an adopted setting stays adopted"
+
+
+def test_what_an_adopted_registry_loses_is_said_once_and_only_what_differs() -> None:
+    adopted = deployed(aws=OTHER_HANDS, registries={"adopted": [SOURCE]})
+    said = [line for line in adopted.log if "are replaced whole" in line]
+    assert len(said) == 1
+    for setting, now in (
+        ("policy", "PartnerMayPullThroughCache"),
+        ("replication", "us-east-1"),
+        ("scanning", "ENHANCED"),
+    ):
+        assert re.search(f"{SOURCE}: {setting} is .*{now}.*, and becomes ", said[0])
+    assert REPLICAS not in said[0], "this one is not adopted, and waits"
+    again = deployed(adopted, aws=OTHER_HANDS, registries={"adopted": [SOURCE]})
+    assert not any("are replaced whole" in line for line in again.log)
+    nothing = deployed(registries={"adopted": [SOURCE]})
+    assert not any("are replaced whole" in line for line in nothing.log)
 
 
 def test_what_stands_as_it_is_planned_is_taken_over_whatever_its_order() -> None:

@@ -48,6 +48,7 @@ def plan_document(asked: "EngineRun") -> dict[str, Any]:
         "changes": changes,
         "guards": report.get("guards", []),
         "waitingSettings": report.get("waitingSettings", []),
+        "replacedSettings": report.get("replacedSettings", []),
         "standing": report.get("standing", []),
         "replicatedDeletions": report.get("replicatedDeletions", []),
         "error": error,
@@ -67,10 +68,11 @@ def _count(changes: Mapping[str, Any], what: str) -> int:
 def _heading(plan: Mapping[str, Any]) -> str:
     if plan["error"]:
         return "stopped, nothing would be changed"
-    settings = len(plan["waitingSettings"])
+    settings, replaced = len(plan["waitingSettings"]), len(plan["replacedSettings"])
     said = [
         *(f"{guard['count']:,} waiting" for guard in _waiting(plan)),
         *([f"{number(settings, 'setting')} of registries waiting"] if settings else []),
+        *([f"{number(replaced, 'setting')} of registries replaced"] if replaced else []),
         *(f"{kind['services']:,} {what}" for what, kind in plan["changes"].items()),
     ]
     return ", ".join(said) or "no service changes"
@@ -98,9 +100,10 @@ def plan_text(plan: Mapping[str, Any]) -> Iterator[str]:
         yield from (f"  - {offence}\n" for offence in _first(guard["offences"]))
     if waiting := plan["waitingSettings"]:
         yield f"waiting: {_of_other_hands(waiting)}\n"
-        for each in waiting:
-            yield f"  - {each['registry']}, {each['setting']}\n"
-            yield from (f"    {line}\n" for line in json_diff(each["now"], each["then"]))
+        yield from _settings_lines(waiting)
+    if replaced := plan["replacedSettings"]:
+        yield f"replaced: {_replaced(replaced)}\n"
+        yield from _settings_lines(replaced)
     if standing := plan["standing"]:
         yield f"left alone: {_left_alone(standing)}\n"
         yield from (f"  - {each['note']}\n" for each in standing)
@@ -132,6 +135,25 @@ def _of_other_hands(waiting: Sequence[Mapping[str, str]]) -> str:
         f"{json.dumps(registries)}`; to leave them for good, `registries.unmanaged: "
         f"{json.dumps(settings)}`."
     )
+
+
+def _replaced(settings: Sequence[Mapping[str, str]]) -> str:
+    return (
+        f"{number(len(settings), 'setting')} of registries, made by other hands, which this deployment replaces "
+        "whole, for `registries.adopted` names their registries."
+    )
+
+
+def _settings_lines(settings: Sequence[Mapping[str, str]]) -> Iterator[str]:
+    for each in settings:
+        yield f"  - {each['registry']}, {each['setting']}\n"
+        yield from (f"    {line}\n" for line in json_diff(each["now"], each["then"]))
+
+
+def _settings_diff(settings: Sequence[Mapping[str, str]]) -> Iterator[str]:
+    for each in settings:
+        yield f"! {each['setting']} of {each['registry']}"
+        yield from json_diff(each["now"], each["then"])
 
 
 def _left_alone(standing: Sequence[Mapping[str, str]]) -> str:
@@ -189,15 +211,10 @@ def plan_sections(plan: Mapping[str, Any], asked: "EngineRun", stack: str) -> It
         yield folded(f"What waits, {guard['count']:,}", guard["offences"])
     if waiting := plan["waitingSettings"]:
         yield f"> [!WARNING]\n> {spoken(_of_other_hands(waiting))}"
-        lines = [
-            line
-            for each in waiting
-            for line in (
-                f"! {each['setting']} of {each['registry']}",
-                *json_diff(each["now"], each["then"]),
-            )
-        ]
-        yield folded("What stands, and what is planned", lines, "diff")
+        yield folded("What stands, and what is planned", _settings_diff(waiting), "diff")
+    if replaced := plan["replacedSettings"]:
+        yield f"> [!WARNING]\n> {spoken(_replaced(replaced))}"
+        yield folded("What stands, and what replaces it", _settings_diff(replaced), "diff")
     if standing := plan["standing"]:
         yield f"> [!NOTE]\n> {spoken(_left_alone(standing))}"
         yield "\n".join(f"- {spoken(each['note'])}" for each in standing[:FIRST])

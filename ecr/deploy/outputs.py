@@ -76,6 +76,15 @@ def announce(inventory: Inventory, plan: EstatePlan) -> None:
                 for each in plan.waiting_settings
             )
         )
+    if plan.replaced_settings:
+        pulumi.log.warn(
+            "Settings of registries by other hands are replaced whole, for registries.adopted names their "
+            "registries; see docs/runbooks/adopt.md:\n"
+            + _listed(
+                f"{each.registry.key}: {each.setting} is {each.now}, and becomes {each.then}"
+                for each in plan.replaced_settings
+            )
+        )
     if plan.deletions:
         pulumi.log.warn(
             "Registries replicate deletions, which this program switches on nowhere:\n"

@@ -149,6 +149,7 @@ def _facts(given: object) -> dict[str, Any]:
                 "guards": [_guard(each) for each in given.guards if each.count],
                 "changes": summary(given.changes),
                 "waitingSettings": [each.described() for each in given.waiting_settings],
+                "replacedSettings": [each.described() for each in given.replaced_settings],
                 "standing": [asdict(each) for each in given.standing if each.kind != "push role"],
                 "replicatedDeletions": [each.described() for each in given.deletions],
             }

@@ -185,15 +185,15 @@ async def read_settings(
 ) -> dict[Registry, StandingSettings]:
     """Read the settings of registries that the ledger does not call this stack's own.
 
-    Raises EstateError where one cannot be read: what is not known may not be written over.
+    An adopted registry's are read too, for what is replaced is shown before it is. Raises EstateError where one
+    cannot be read: what is not known may not be written over.
     """
     if not ledger.shard.owns_registry_settings:
         return {}
     wanted = {
         registry: settings_asked
         for registry in configured_registries(settings)
-        if registry.key not in settings.registries.adopted
-        and (settings_asked := to_ask(registry, settings, ledger))
+        if (settings_asked := to_ask(registry, settings, ledger))
     }
     if not wanted:
         return {}

@@ -322,8 +322,9 @@ class RegistryPlan:
 
     ``scan_on_push`` are the filters of a second scanning rule, beside that of ``scan_frequency``.
     ``alone`` are settings that are left as they stand, ``left`` those among them that the engine's state
-    holds, and ``waiting`` those of other hands that wait to be adopted. ``exclusions`` are the ARNs of
-    those whose pulls leave no time, ``found_exclusions`` those among them that stand and are taken up, and
+    holds, ``waiting`` those of other hands that wait to be adopted, and ``replaced`` those of other hands
+    that this deployment replaces, for the registry is adopted. ``exclusions`` are the ARNs of those whose
+    pulls leave no time, ``found_exclusions`` those among them that stand and are taken up, and
     ``other_exclusions`` those of other hands, which are left alone. ``caches``, ``found_caches`` and
     ``other_caches`` are the same of the cache rules, the latter two by prefix, and ``templates``,
     ``found_templates`` and ``other_templates`` of the creation templates.
@@ -340,7 +341,8 @@ class RegistryPlan:
     replication: tuple[ReplicationRule, ...] = ()
     alone: AbstractSet[RegistrySetting] = frozenset()
     left: AbstractSet[RegistrySetting] = frozenset()
-    waiting: tuple["WaitingSetting", ...] = ()
+    waiting: tuple["SettingOfOthers", ...] = ()
+    replaced: tuple["SettingOfOthers", ...] = ()
     exclusions: tuple[str, ...] = ()
     found_exclusions: AbstractSet[str] = frozenset()
     other_exclusions: AbstractSet[str] = frozenset()
@@ -370,7 +372,7 @@ class RegistryPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class WaitingSetting:
+class SettingOfOthers:
     """A setting of a registry by other hands, as it stands and as it is planned: two JSON texts."""
 
     registry: Registry
@@ -569,6 +571,11 @@ class EstatePlan:
     changes: tuple[Change, ...] = field(default=(), compare=False)
 
     @property
-    def waiting_settings(self) -> tuple[WaitingSetting, ...]:
+    def waiting_settings(self) -> tuple[SettingOfOthers, ...]:
         """Return the settings of registries by other hands that wait to be adopted."""
         return tuple(each for plan in self.registries for each in plan.waiting)
+
+    @property
+    def replaced_settings(self) -> tuple[SettingOfOthers, ...]:
+        """Return the settings of registries by other hands that this deployment replaces."""
+        return tuple(each for plan in self.registries for each in plan.replaced)

@@ -21,9 +21,9 @@ from ecr.plan.model import (
     RegistryPlan,
     ReplicatedDeletion,
     ReplicationRule,
+    SettingOfOthers,
     StandingExclusions,
     StandingSettings,
-    WaitingSetting,
 )
 from ecr.registry.registry import Registry
 from ecr.settings.models import RegistrySetting, Settings
@@ -207,18 +207,23 @@ def settle_registry(
     """Return the plan of a registry with what is left alone in it, and why."""
     standing = observed.registries.get(plan.registry, StandingSettings())
     key = plan.registry.key
-    alone, waiting = set(), []
+    alone, waiting, replaced = set(), [], []
     for setting, wanted in written_settings(plan):
         if setting in settings.registries.unmanaged:
             alone.add(setting)
             continue
-        if setting not in standing.now or key in settings.registries.adopted:
+        if setting not in standing.now:
             continue
         now = standing.now[setting]
         ours = setting in standing.held and ledger.hold(key, setting) != "left"
-        if not ours and now != wanted and now not in DEFAULTS[setting]:
+        if ours or now == wanted or now in DEFAULTS[setting]:
+            continue
+        stands = SettingOfOthers(plan.registry, setting, now or "none", wanted)
+        if key in settings.registries.adopted:
+            replaced.append(stands)
+        else:
             alone.add(setting)
-            waiting.append(WaitingSetting(plan.registry, setting, now or "none", wanted))
+            waiting.append(stands)
     planned = dict(written_settings(plan))
     left = {
         setting
@@ -227,7 +232,11 @@ def settle_registry(
         and (setting in alone or (hold == "left" and setting not in planned))
     }
     settled = replace(
-        plan, alone=frozenset(alone | left), left=frozenset(left), waiting=tuple(waiting)
+        plan,
+        alone=frozenset(alone | left),
+        left=frozenset(left),
+        waiting=tuple(waiting),
+        replaced=tuple(replaced),
     )
     return _with_exclusions(settled, settings, ledger, observed)
 

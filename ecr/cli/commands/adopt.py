@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from ecr.deploy.observation import Read
     from ecr.github.model import Inventory
     from ecr.ledger.ledger import Ledger
-    from ecr.plan.model import EstatePlan, Observed, Standing, WaitingSetting
+    from ecr.plan.model import EstatePlan, Observed, SettingOfOthers, Standing
     from ecr.settings.models import Settings
 
 
@@ -169,7 +169,7 @@ def compare_with_aws(
     return plan, adoptions
 
 
-def print_settings(waiting: Sequence["WaitingSetting"]) -> None:
+def print_settings(waiting: Sequence["SettingOfOthers"]) -> None:
     """Print which settings of registries are by other hands, as they stand and as they are planned."""
     if not waiting:
         return
