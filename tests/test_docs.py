@@ -40,6 +40,12 @@ MADR = [
     "### Confirmation",
     "## Pros and Cons of the Options",
 ]
+FEATURES = [
+    [cell.strip() for cell in line.strip("|").split("|")]
+    for line in (DOCS / "reference" / "features.md").read_text().splitlines()
+    if line.startswith("| ") and "---" not in line
+][1:]
+"""What other modules' users ask for: the feature, whether it is here, and what holds it or says why not."""
 KEYS = {to_camel(name): field for name, field in Settings.model_fields.items()}
 
 QUESTIONS = [
@@ -368,6 +374,17 @@ def test_every_command_that_asks_aws_has_a_page() -> None:
     assert asking >= {"audit", "replicas", "rescan", "simulate"}
     for name in asking:
         assert f"ecr-estate {name}" in (DOCS / GUIDANCE[name].page).read_text()
+
+
+@pytest.mark.parametrize("row", FEATURES, ids=lambda row: row[0])
+def test_every_feature_names_its_test_and_every_other_the_record_that_says_why_not(
+    row: list[str],
+) -> None:
+    _, here, held = row
+    if here.startswith("yes"):
+        assert re.search(r"`tests/[\w/]+\.py`", held)
+    else:
+        assert re.search(r"\.\./decisions/\d{4}-[\w-]+\.md", held)
 
 
 @pytest.mark.parametrize("name", sorted(operations()))
