@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 
 from ecr.bootstrap.differences import difference
-from ecr.bootstrap.roles import APP, DISPATCH_APP, SECRETS, planned_accounts, planned_keys
+from ecr.bootstrap.roles import (
+    APP,
+    AUDIT,
+    BUCKET_LOOKS,
+    DISPATCH_APP,
+    SECRETS,
+    planned_accounts,
+    planned_keys,
+)
 from ecr.cli.main import main
 from ecr.plan.access.documents import allow, policy
 from ecr.plan.access.push_roles import AUDIENCE, ISSUER
@@ -17,6 +25,7 @@ from sandbox.aws.hands import credentials_of
 from sandbox.deployers import AWS_ORGANISATION
 from tests.builders import ARTIFACTS, LAMBDA, settings
 from tests.test_bootstrap import (
+    BUCKET,
     CLAIMS,
     DEPLOYMENT,
     OPERATORS,
@@ -32,7 +41,10 @@ from tests.test_bootstrap import (
     options,
     pipeline,
     stack_file,
+    template,
 )
+
+ARN = f"arn:aws:s3:::{BUCKET}"
 
 
 @pytest.fixture
@@ -41,8 +53,8 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedAws]:
-    """Accounts with the roles that bootstrap plans, and an operator who asks."""
+def aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedAws]:
+    """Accounts with the roles and the bucket that bootstrap plans, and an operator who asks."""
     with EmbeddedAws(strict=True, organisation=AWS_ORGANISATION) as running:
         running.put_provider(PROVIDER, AUDIENCE)
         for account in planned_accounts(settings(**WHOLE), pipeline()):
@@ -61,6 +73,11 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedAws]:
             number = kms.create_key()["KeyMetadata"]["KeyId"]
             kms.create_alias(AliasName=f"alias/{alias}", TargetKeyId=number)
         kms.enable_key_rotation(KeyId=number_of(kms, SECRETS))
+        made = template(bootstrapped(tmp_path), "artifacts")["Resources"]
+        bucket = {name: made[name] for name in ("State", "StatePolicy")}
+        client(running, "cloudformation", credentials_of(ARTIFACTS)).create_stack(
+            StackName="bucket", TemplateBody=json.dumps({"Resources": bucket})
+        )
         become(running, operator(running), monkeypatch)
         yield running
 
@@ -118,7 +135,10 @@ def test_where_everything_stands_nothing_is_found(
     assert aws.calls()
     capsys.readouterr()
     assert doctor(file) == 0
-    assert capsys.readouterr().out == "All roles and keys are as bootstrap writes them.\n"
+    assert (
+        capsys.readouterr().out
+        == "All roles and keys, and the bucket, are as bootstrap writes them.\n"
+    )
 
 
 def test_the_identity_provider_and_the_keys_are_looked_at_too(
@@ -140,6 +160,160 @@ def test_the_identity_provider_and_the_keys_are_looked_at_too(
     aws.put_provider(PROVIDER, "another")
     assert doctor(file) == 3
     assert f"{PROVIDER}: out of date: its audiences are another" in capsys.readouterr().out
+
+
+def bucket_of(aws: EmbeddedAws) -> Any:
+    return client(aws, "s3", credentials_of(ARTIFACTS))
+
+
+def test_each_part_of_the_states_bucket_that_is_not_as_it_was_made_is_said(
+    aws: EmbeddedAws, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    s3 = bucket_of(aws)
+    s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Suspended"})
+    key = {"SSEAlgorithm": "aws:kms"}
+    rule = {"ApplyServerSideEncryptionByDefault": key}
+    s3.put_bucket_encryption(Bucket=BUCKET, ServerSideEncryptionConfiguration={"Rules": [rule]})
+    flags = {"BlockPublicAcls": True, "IgnorePublicAcls": True, "BlockPublicPolicy": True}
+    s3.put_public_access_block(
+        Bucket=BUCKET,
+        PublicAccessBlockConfiguration={**flags, "RestrictPublicBuckets": False},
+    )
+    owners = {"Rules": [{"ObjectOwnership": "ObjectWriter"}]}
+    s3.put_bucket_ownership_controls(Bucket=BUCKET, OwnershipControls=owners)
+    stranger = {**allow("Open", "s3:GetObject", f"{ARN}/*"), "Principal": "*"}
+    s3.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps(policy(stranger)))
+    (_, *rules) = s3.get_bucket_lifecycle_configuration(Bucket=BUCKET)["Rules"]
+    # It would delete the state itself.
+    rules.append(
+        {"ID": "all", "Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": 9}}
+    )
+    s3.put_bucket_lifecycle_configuration(Bucket=BUCKET, LifecycleConfiguration={"Rules": rules})
+    capsys.readouterr()
+    assert doctor(file) == 3
+    told = capsys.readouterr().out
+    tls = '{"Condition": {"Bool": {"aws:SecureTransport": "false"}}, "Principal": "*"}'
+    assert told.splitlines() == [
+        f"{ARN}: out of date: its versioning is Suspended, and not Enabled; enable it",
+        f"{ARN}: out of date: its encryption is aws:kms, and not AES256; set it back",
+        f"{ARN}: missing: it does not block all public access; block it",
+        "  - lacks RestrictPublicBuckets",
+        f"{ARN}: out of date: its object ownership is ObjectWriter, and not BucketOwnerEnforced; set it back",
+        f"{ARN}: out of date: its policy",
+        f"  - lacks Deny s3:* on {ARN} {tls}",
+        f"  - lacks Deny s3:* on {ARN}/* {tls}",
+        f'  + has Allow s3:GetObject on {ARN}/* {{"Principal": "*"}}',
+        f"{ARN}: out of date: its lifecycle rules; set them back",
+        '  - lacks Expiration {"Days": 30} on .pulumi/backups/*',
+        '  + has Expiration {"Days": 9} on *',
+    ]
+
+
+def test_what_the_states_bucket_lacks_is_missing_and_what_it_has_besides_is_too_much(
+    aws: EmbeddedAws, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    s3 = bucket_of(aws)
+    rules = s3.get_bucket_lifecycle_configuration(Bucket=BUCKET)["Rules"]
+    more = {"ID": "all", "Status": "Enabled", "Filter": {}, "Expiration": {"Days": 9}}
+    # A rule that is disabled does nothing.
+    off = {**more, "ID": "off", "Status": "Disabled"}
+    both = {"Rules": [*rules, more, off]}
+    s3.put_bucket_lifecycle_configuration(Bucket=BUCKET, LifecycleConfiguration=both)
+    capsys.readouterr()
+    assert doctor(file) == 3
+    assert capsys.readouterr().out.splitlines() == [
+        f"{ARN}: too much: its lifecycle rules; remove what nobody knows of",
+        '  + has Expiration {"Days": 9} on *',
+    ]
+    s3.delete_bucket_lifecycle(Bucket=BUCKET)
+    s3.delete_bucket_policy(Bucket=BUCKET)
+    s3.delete_public_access_block(Bucket=BUCKET)
+    s3.delete_bucket_ownership_controls(Bucket=BUCKET)
+    s3.delete_bucket_encryption(Bucket=BUCKET)
+    assert doctor(file, "--json") == 3
+    found = json.loads(capsys.readouterr().out)["findings"]
+    assert {(each["where"], each["state"]) for each in found} == {(ARN, "missing")}
+    lacking = [len(each["missing"]) for each in found]
+    assert lacking == [0, 4, 0, 2, 4], found
+
+
+def test_a_bucket_that_is_missing_or_another_accounts_is_said(
+    aws: EmbeddedAws, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bucket_of(aws).delete_bucket(Bucket=BUCKET)
+    capsys.readouterr()
+    assert doctor(file) == 3
+    (told,) = capsys.readouterr().out.splitlines()
+    assert told.startswith(f"{ARN}: missing: there is no such bucket; run `ecr-estate bootstrap")
+    # A stranger has taken the name, and lets everybody read how well it is set up.
+    theirs = client(aws, "s3", credentials_of("999999999998"))
+    theirs.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+    anybody = {**allow("All", "s3:*", [ARN, f"{ARN}/*"]), "Principal": "*"}
+    theirs.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps(policy(anybody)))
+    assert doctor(file) == 3
+    said = f"{ARN}: out of date: it cannot be read: it is not of account {ARTIFACTS}, and another"
+    assert said in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("action", BUCKET_LOOKS)
+def test_the_role_that_looks_needs_each_action_on_the_bucket(
+    aws: EmbeddedAws, file: Path, capsys: pytest.CaptureFixture[str], action: str
+) -> None:
+    iam = administrator(aws, ARTIFACTS)
+    asked = {"RoleName": AUDIT, "PolicyName": "doctor"}
+    document = iam.get_role_policy(**asked)["PolicyDocument"]
+    (bucket,) = (each for each in document["Statement"] if each["Sid"] == "StateBucket")
+    assert bucket["Resource"] == ARN
+    bucket["Action"].remove(action)
+    iam.put_role_policy(**asked, PolicyDocument=json.dumps(document))
+    capsys.readouterr()
+    assert doctor(file) == 3
+    told = capsys.readouterr().out
+    assert f"  - lacks Allow {action} on {ARN}" in told
+    assert "or the role that looks lacks what bootstrap gives it now" in told
+
+
+def test_the_keys_of_the_images_are_looked_at_in_their_accounts(
+    aws: EmbeddedAws, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kms = client(aws, "kms", credentials_of(LAMBDA))
+    good = kms.create_key()["KeyMetadata"]
+    signing = client(aws, "kms", credentials_of(ARTIFACTS)).create_key(
+        KeyUsage="SIGN_VERIFY", KeySpec="RSA_2048"
+    )["KeyMetadata"]
+    gone = f"arn:aws:kms:{REGION}:{OTHER}:key/00000000-0000-0000-0000-000000000000"
+    images = {
+        "kmsKey": signing["Arn"],
+        "kmsKeys": {f"{LAMBDA}/{REGION}": good["Arn"], f"{OTHER}/{REGION}": gone},
+    }
+    changed = stack_file(tmp_path, images=images)
+    capsys.readouterr()
+    # The roles are from before the keys were named.
+    assert doctor(changed) == 3
+    told = capsys.readouterr().out
+    assert f"  - lacks Allow kms:DescribeKey on {good['Arn']}" in told
+    assert (
+        f"{good['Arn']}: out of date: the key of the images of {LAMBDA}/{REGION}: the role lacks"
+        in told
+    )
+    for account in planned_accounts(settings(**WHOLE, images=images), pipeline()):
+        iam = administrator(aws, account.account)
+        for role in account.roles:
+            for name, document in role.policies.items():
+                iam.put_role_policy(
+                    RoleName=role.name, PolicyName=name, PolicyDocument=json.dumps(document)
+                )
+    assert doctor(changed) == 3
+    found = [
+        each for each in capsys.readouterr().out.splitlines() if ":kms:" in each.partition(" ")[0]
+    ]
+    assert found == [
+        (
+            f"{signing['Arn']}: out of date: the key of the images of {ARTIFACTS}/{REGION}: is of the kind RSA_2048 "
+            "for SIGN_VERIFY; name a symmetric one that encrypts and decrypts"
+        ),
+        f"{gone}: missing: the key of the images of {OTHER}/{REGION}: does not exist; correct its ARN, or make it",
+    ]
 
 
 def test_everything_that_differs_is_said_with_its_role(

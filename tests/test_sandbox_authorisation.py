@@ -559,6 +559,27 @@ def test_what_it_is_about_is_never_guessed_for_who_may_not_do_everything(
     assert aws.calls()[-1].status == 501
 
 
+def test_a_request_that_says_whose_bucket_it_must_be_is_refused_for_any_other(
+    aws: EmbeddedAws,
+) -> None:
+    """Amazon S3 User Guide, "Verifying bucket ownership with bucket owner condition"."""
+    reads = working(aws, allow("s3:GetBucketVersioning", "*"))
+    place = {"LocationConstraint": REGION}
+    for name, account in (("ours", OURS), ("theirs", THEIRS)):
+        owner = client(aws, "s3", credentials_of(account))
+        owner.create_bucket(Bucket=name, CreateBucketConfiguration=place)
+        open_to_all = {**allow("s3:*", f"arn:aws:s3:::{name}"), "Principal": "*"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [open_to_all]})
+        owner.put_bucket_policy(Bucket=name, Policy=document)
+    s3 = client(aws, "s3", reads)
+    # The bucket's policy lets everybody in, and so it is read where nothing is said.
+    for name, expected in (("ours", {}), ("theirs", {}), ("ours", {"ExpectedBucketOwner": OURS})):
+        assert s3.get_bucket_versioning(Bucket=name, **expected)
+    for name, expected in (("ours", THEIRS), ("theirs", OURS), ("theirs", "999999999999")):
+        with pytest.raises(ClientError, match="AccessDenied"):
+            s3.get_bucket_versioning(Bucket=name, ExpectedBucketOwner=expected)
+
+
 # Without ``strict``
 
 

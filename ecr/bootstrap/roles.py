@@ -35,6 +35,7 @@ from ecr.plan.access.promotion_roles import READER, promotion_documents, promoti
 from ecr.plan.access.push_roles import AUDIENCE, ISSUER, provider_arn
 from ecr.plan.access.registry_policies import LOCKED
 from ecr.plan.architectures import architecture_of, artifacts_registry, configured_registries
+from ecr.plan.keys import chosen_keys
 from ecr.registry.registry import Registry
 from ecr.settings.models import Settings
 
@@ -80,6 +81,16 @@ _BOUND = (
     "iam:UpdateAssumeRolePolicy",
 )
 """What none of the roles may do to any of them, nor to their boundary."""
+
+BUCKET_LOOKS = (
+    "s3:GetBucketOwnershipControls",
+    "s3:GetBucketPolicy",
+    "s3:GetBucketPublicAccessBlock",
+    "s3:GetBucketVersioning",
+    "s3:GetEncryptionConfiguration",
+    "s3:GetLifecycleConfiguration",
+)
+"""What `doctor` asks of the state's bucket: how it is set, and nothing of what is in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,7 +300,7 @@ def _roles(
                 {"break-glass": break_glass_policy()},
             )
     yield from _promotion_readers(settings, pipeline)
-    yield from _auditors(accounts, operators, ours, planned_keys(settings, pipeline))
+    yield from _auditors(accounts, operators, settings, pipeline)
 
 
 def _break_glass(settings: Settings) -> Sequence[str]:
@@ -498,9 +509,11 @@ def planned_keys(settings: Settings, pipeline: Pipeline) -> tuple[str, ...]:
 def _auditors(
     accounts: Mapping[str, Registry],
     operators: Mapping[str, Any],
-    ours: Registry,
-    keys: Sequence[str],
+    settings: Settings,
+    pipeline: Pipeline,
 ) -> Iterator[Role]:
+    ours = artifacts_registry(settings)
+    encrypting = chosen_keys(configured_registries(settings), settings)
     for account, registry in accounts.items():
         iam = f"arn:{registry.partition}:iam::{account}"
         roles = ["iam:GetRole", "iam:GetRolePolicy"]
@@ -508,7 +521,8 @@ def _auditors(
         looks = policy(
             allow("Roles", [*roles, *lists], f"{iam}:role/*"),
             allow("Boundaries", ["iam:GetPolicy", "iam:GetPolicyVersion"], f"{iam}:policy/*"),
-            *(_beside_roles(ours, keys) if account == ours.account else ()),
+            *_image_keys([key for each, key in encrypting.items() if each.account == account]),
+            *(_beside_roles(ours, settings, pipeline) if account == ours.account else ()),
         )
         reads = ["ecr:DescribeRepositories", "ecr:GetRegistryScanningConfiguration"]
         usage = policy(allow("Registry", reads, "*"))
@@ -521,14 +535,22 @@ def _auditors(
         )
 
 
-def _beside_roles(ours: Registry, keys: Sequence[str]) -> Iterator[Statement]:
+def _image_keys(arns: Sequence[str]) -> Iterator[Statement]:
+    """Let `doctor` look at the keys of an account's images."""
+    if arns:
+        yield allow("ImageKeys", "kms:DescribeKey", one_or_list(sorted({*arns})))
+
+
+def _beside_roles(ours: Registry, settings: Settings, pipeline: Pipeline) -> Iterator[Statement]:
     """Let `doctor` look at what stands in the artifacts account beside roles."""
     yield allow("Provider", "iam:GetOpenIDConnectProvider", provider_arn(ours))
     yield allow("Aliases", "kms:ListAliases", "*")
     looks = _with_key("Keys", ours, "", ["kms:DescribeKey", "kms:GetKeyRotationStatus"])
-    named = [f"alias/{each}" for each in keys]
+    named = [f"alias/{each}" for each in planned_keys(settings, pipeline)]
     condition = {"ForAnyValue:StringEquals": {"kms:ResourceAliases": one_or_list(named)}}
     yield {**looks, "Condition": condition}
+    bucket = f"arn:{ours.partition}:s3:::{pipeline.bucket}"
+    yield allow("StateBucket", list(BUCKET_LOOKS), bucket)
 
 
 def audit_policy(registry: Registry) -> dict[str, Any]:

@@ -169,7 +169,10 @@ def _managed(managed: ManagedPolicy) -> dict[str, Any]:
     }
 
 
-def _state(registry: Registry, pipeline: Pipeline) -> dict[str, dict[str, Any]]:
+def state_bucket(
+    registry: Registry, pipeline: Pipeline
+) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Return the properties of the state's bucket, as AWS::S3::Bucket has them, and its policy's document."""
     arn = f"arn:{registry.partition}:s3:::{pipeline.bucket}"
     tls_only = {
         "Sid": "TlsOnly",
@@ -207,11 +210,16 @@ def _state(registry: Registry, pipeline: Pipeline) -> dict[str, dict[str, Any]]:
             ]
         },
     }
+    return bucket, policy(tls_only)
+
+
+def _state(registry: Registry, pipeline: Pipeline) -> dict[str, dict[str, Any]]:
+    bucket, document = state_bucket(registry, pipeline)
     return {
         "State": _kept("AWS::S3::Bucket", bucket),
         "StatePolicy": {
             "Type": "AWS::S3::BucketPolicy",
-            "Properties": {"Bucket": {"Ref": "State"}, "PolicyDocument": policy(tls_only)},
+            "Properties": {"Bucket": {"Ref": "State"}, "PolicyDocument": document},
         },
     }
 

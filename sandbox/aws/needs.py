@@ -456,6 +456,8 @@ def s3_operation(method: str, path: str, query: str) -> tuple[str, dict[str, str
     bucket, _, key = path.strip("/").partition("/")
     asked = {each.partition("=")[0] for each in query.split("&") if each} - _S3_PLAIN
     found = _S3_ACTIONS.get((method, bool(key))) if bucket and not asked else None
+    if method == "GET" and bucket and not key and len(asked) == 1:
+        found = _S3_PARTS.get(*asked)
     return found or f"{method} {path}", {"Bucket": unquote(bucket), "Key": unquote(key)}
 
 
@@ -481,9 +483,25 @@ _S3_ACTIONS = {
 }
 
 
+_S3_PARTS = {
+    "encryption": "GetEncryptionConfiguration",
+    "lifecycle": "GetLifecycleConfiguration",
+    "ownershipControls": "GetBucketOwnershipControls",
+    "policy": "GetBucketPolicy",
+    "publicAccessBlock": "GetBucketPublicAccessBlock",
+    "versioning": "GetBucketVersioning",
+}
+"""The permission that each part of a bucket needs to be read."""
+
+
 def _s3(asked: Asked) -> Iterator[Need]:
+    """Yield what a request of S3 needs.
+
+    One that says whose bucket it must be is refused where it is another's, whatever that bucket's policy lets in
+    (Amazon S3 User Guide, "Verifying bucket ownership with bucket owner condition").
+    """
     bucket, key = asked.text("Bucket"), asked.text("Key")
-    if asked.action not in _S3_ACTIONS.values():
+    if asked.action not in {*_S3_ACTIONS.values(), *_S3_PARTS.values()}:
         raise UnknownRequestError(f"what s3:{asked.action} is about is not known")
     partition = get_partition(asked.region)
     arn = f"arn:{partition}:s3:::{bucket}"
@@ -494,6 +512,9 @@ def _s3(asked: Asked) -> Iterator[Need]:
     policies: tuple[str, ...] = ()
     if held is not None and held.policy:
         policies = (held.policy.decode() if isinstance(held.policy, bytes) else held.policy,)
+    expected = asked.text("ExpectedBucketOwner")
+    if expected and expected != owner:
+        owner, policies = expected if owner == asked.account else owner, ()
     resource = f"{arn}/{key}" if key and asked.action != "ListBucket" else arn
     yield Need(f"s3:{asked.action}", resource, owner, {}, policies)
 

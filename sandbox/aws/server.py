@@ -314,6 +314,7 @@ def _read(environ: WSGIEnvironment) -> _Request:
         operation, fields = s3_operation(
             environ["REQUEST_METHOD"], environ["PATH_INFO"], environ.get("QUERY_STRING", "")
         )
+        fields["ExpectedBucketOwner"] = environ.get("HTTP_X_AMZ_EXPECTED_BUCKET_OWNER", "")
     elif not action and service != "unknown":
         operation, parts = rest_operation(service, environ["REQUEST_METHOD"], environ["PATH_INFO"])
         fields = {**fields, **parts}

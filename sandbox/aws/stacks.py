@@ -154,7 +154,7 @@ def _provider(place: _Place, _: str, given: dict[str, Any]) -> Made:
     return Made(arn, {"Arn": arn}, lambda: place.iam.delete_open_id_connect_provider(arn))
 
 
-def _bucket(place: _Place, name: str, _: dict[str, Any]) -> Made:
+def _bucket(place: _Place, name: str, given: dict[str, Any]) -> Made:
     # The name of a bucket is one in all accounts (Amazon S3 User Guide, "General purpose bucket naming rules").
     elsewhere = any(name in each[place.partition].buckets for each in s3_backends.values())
     own = s3_backends[place.account][place.partition]
@@ -162,10 +162,38 @@ def _bucket(place: _Place, name: str, _: dict[str, Any]) -> Made:
         raise _taken("Bucket", name)
     if name not in own.buckets:
         own.create_bucket(name, place.region)
-        own.put_bucket_versioning(name, "Enabled")
+    _set_up(own, name, given)
     return Made(
         name, {"Arn": f"arn:{place.partition}:s3:::{name}"}, lambda: own.delete_bucket(name)
     )
+
+
+def _set_up(own: Any, name: str, given: dict[str, Any]) -> None:  # noqa: ANN401 - moto's
+    """Set a bucket up as its template says (CloudFormation Template Reference, AWS::S3::Bucket)."""
+    if versions := given.get("VersioningConfiguration"):
+        own.put_bucket_versioning(name, versions["Status"])
+    encryption = given.get("BucketEncryption", {}).get("ServerSideEncryptionConfiguration")
+    # Every bucket is encrypted, whether or not its maker says so (Amazon S3 User Guide, "Setting default
+    # server-side encryption behavior for Amazon S3 buckets").
+    (rule,) = encryption or [{"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]
+    default = rule["ServerSideEncryptionByDefault"]
+    own.put_bucket_encryption(name, {"Rule": {"ApplyServerSideEncryptionByDefault": default}})
+    if closed := given.get("PublicAccessBlockConfiguration"):
+        flags = {key: str(value).lower() for key, value in closed.items()}
+        own.put_public_access_block(name, flags)
+    owned = given.get("OwnershipControls", {}).get("Rules") or [{}]
+    own.put_bucket_ownership_controls(name, owned[0].get("ObjectOwnership", "BucketOwnerEnforced"))
+    if rules := given.get("LifecycleConfiguration", {}).get("Rules"):
+        own.put_bucket_lifecycle_configuration(name, [_lifecycle_rule(each) for each in rules])
+
+
+def _lifecycle_rule(given: dict[str, Any]) -> dict[str, Any]:
+    """Return a rule of a template as Amazon S3's API has it."""
+    rule = {"ID": given["Id"], "Status": given["Status"], "Prefix": given.get("Prefix", "")}
+    if "ExpirationInDays" in given:
+        rule["Expiration"] = {"Days": given["ExpirationInDays"]}
+    same = ("NoncurrentVersionExpiration", "AbortIncompleteMultipartUpload")
+    return {**rule, **{key: given[key] for key in same if key in given}}
 
 
 def _bucket_policy(place: _Place, _: str, given: dict[str, Any]) -> Made:

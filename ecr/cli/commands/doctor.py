@@ -1,9 +1,9 @@
-"""Say which roles and keys are missing, may too much or are out of date, by what bootstrap would write now.
+"""Say which roles, keys and bucket are missing, may too much or are out of date, by what bootstrap would write now.
 
 Owns how they are read and how a finding reads. Reads each role with its trust, its policies and its
-boundary from AWS IAM, in every account by a role that looks, and in the artifacts account GitHub's identity
-provider and the keys of the state's secrets and of the GitHub Apps; with --assume it tries instead whether the
-roles of the accounts can be assumed, as the pipeline does. Changes nothing.
+boundary from AWS IAM, in every account by a role that looks, and with them the keys of that account's images; in the artifacts account GitHub's
+identity provider, the state's bucket, and the keys of the state's secrets and of the GitHub Apps. With --assume it
+tries instead whether the roles of the accounts can be assumed, as the pipeline does. Changes nothing.
 """
 
 import argparse
@@ -14,12 +14,14 @@ from dataclasses import asdict
 from typing import Any
 
 from ecr.aws.session import Aws, aws_errors_as, is_refusal
+from ecr.bootstrap.bucket import bucket_differences
 from ecr.bootstrap.differences import RoleDifference, RoleState, difference
 from ecr.bootstrap.roles import (
     AUDIT,
     SECRETS,
     Account,
     ManagedPolicy,
+    Pipeline,
     Role,
     planned_accounts,
     planned_keys,
@@ -30,6 +32,8 @@ from ecr.engine.stack_file import checked, read_stack_file
 from ecr.errors import EstateError
 from ecr.plan.access.push_roles import AUDIENCE, provider_arn
 from ecr.plan.architectures import assumed_roles, configured_registries
+from ecr.plan.keys import chosen_keys, standing_key, why_unusable
+from ecr.plan.model import StandingKey
 from ecr.registry.registry import Registry
 from ecr.settings.models import Settings
 
@@ -57,13 +61,13 @@ def run(options: argparse.Namespace) -> int:
     settings = checked(read_stack_file(options.settings))
     pipeline = pipeline_of(options, settings)
     accounts = planned_accounts(settings, pipeline)
-    keys = planned_keys(settings, pipeline)
+    encrypting = chosen_keys(configured_registries(settings), settings)
     one_of = {each.account: each for each in reversed(list(configured_registries(settings)))}
     if options.assume:
         looked = "roles can be assumed"
         findings = list(_not_assumed(settings, preview=options.assume == "preview"))
     else:
-        looked = "roles and keys are as bootstrap writes them"
+        looked = "roles and keys, and the bucket, are as bootstrap writes them"
         findings = [
             finding
             for account in accounts
@@ -71,7 +75,10 @@ def run(options: argparse.Namespace) -> int:
                 account,
                 one_of[account.account],
                 options.role_name,
-                keys if account.account == settings.artifacts.account else (),
+                {key: each for each, key in encrypting.items() if each.account == account.account},
+                (planned_keys(settings, pipeline), pipeline)
+                if account.account == settings.artifacts.account
+                else None,
             )
         ]
     if options.json:
@@ -111,7 +118,11 @@ def _denied(access: Aws, registry: Registry, role: str) -> Iterator[RoleDifferen
 
 
 def _of_account(
-    account: Account, registry: Registry, name: str, keys: Sequence[str]
+    account: Account,
+    registry: Registry,
+    name: str,
+    encrypting: Mapping[str, Registry],
+    artifacts: tuple[Sequence[str], Pipeline] | None,
 ) -> Iterator[RoleDifference]:
     access = Aws(name)
     denied = list(_denied(access, registry, registry.role(name)))
@@ -124,7 +135,11 @@ def _of_account(
             yield from _of_managed(iam, managed)
         for role in account.roles:
             yield from _of_role(iam, role, account.boundary.arn)
-    if keys:
+    with aws_errors_as(f"reading the keys of the images of account {account.account}"):
+        for key, place in encrypting.items():
+            yield from _of_image_key(access.client("kms", place), key, place)
+    if artifacts:
+        keys, pipeline = artifacts
         kms = access.client("kms", registry)
         with aws_errors_as(f"reading the keys of account {account.account}"):
             yield from _of_provider(iam, registry)
@@ -137,6 +152,8 @@ def _of_account(
             }
             for alias in keys:
                 yield from _of_key(kms, alias, held.get(f"alias/{alias}"))
+        with aws_errors_as(f"reading the state's bucket in account {account.account}"):
+            yield from bucket_differences(access.client("s3", registry), registry, pipeline)
 
 
 def _of_provider(iam: Any, registry: Registry) -> Iterator[RoleDifference]:  # noqa: ANN401 - boto3's client
@@ -173,6 +190,22 @@ def _of_key(kms: Any, alias: str, number: str | None) -> Iterator[RoleDifference
         and not kms.get_key_rotation_status(KeyId=key["KeyId"])["KeyRotationEnabled"]
     ):
         yield RoleDifference(where, "out of date", "it does not rotate; let it rotate")
+
+
+def _of_image_key(kms: Any, arn: str, registry: Registry) -> Iterator[RoleDifference]:  # noqa: ANN401 - boto3's client
+    """Yield why the key of a registry's images cannot encrypt them, as a deployment would say it."""
+    try:
+        key = standing_key(arn, kms.describe_key(KeyId=arn)["KeyMetadata"])
+    except kms.exceptions.NotFoundException:
+        key = standing_key(arn, None)
+    except kms.exceptions.ClientError as error:
+        if error.response["Error"]["Code"] != "AccessDeniedException":
+            raise
+        key = StandingKey(arn, read=False)
+    if wrong := why_unusable(key):
+        state: RoleState = "missing" if key.read and key.state is None else "out of date"
+        what = f"the key of the images of {registry.key}: {wrong}"
+        yield RoleDifference(arn, state, what)
 
 
 def _of_managed(iam: Any, managed: ManagedPolicy) -> Iterator[RoleDifference]:  # noqa: ANN401 - boto3's client
