@@ -239,6 +239,22 @@ def test_settings_of_registries_by_other_hands_are_listed_beside(
     assert (waits["registry"], waits["setting"]) == (SOURCE, "scanning")
 
 
+def test_settings_that_an_adopted_registry_loses_are_listed_too(
+    pulumi: Pulumi, aws: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pulumi(**IN_ROLE, registries={"adopted": [SOURCE]})
+    aws.put_registry_scanning_configuration(scanType="ENHANCED", rules=[])
+    assert main(["adopt"]) == 0
+    printed = capsys.readouterr().out
+    assert "replaced whole by the next deployment" in printed
+    assert "ENHANCED" in printed
+    assert main(["adopt", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert not shown["registrySettings"]
+    (goes,) = shown["replacedSettings"]
+    assert (goes["registry"], goes["setting"]) == (SOURCE, "scanning")
+
+
 def test_roles_topics_rules_providers_variables_and_keys_by_other_hands_are_listed_too(
     pulumi: Pulumi, aws: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

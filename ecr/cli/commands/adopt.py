@@ -82,6 +82,7 @@ def run(options: argparse.Namespace) -> int:
         print_json(adoptions, offers, commands, recovered, plan)
     else:
         print_settings(plan.waiting_settings)
+        print_replaced(plan.replaced_settings)
         print_beside(plan.standing)
         print_tables(adoptions, offers, commands, recovered)
     return 0
@@ -178,14 +179,28 @@ def print_settings(waiting: Sequence["SettingOfOthers"]) -> None:
         "What stands once for a registry, by other hands. A deployment leaves it as it is, and would have "
         "replaced it whole:\n\n"
     )
-    rows = [(each.registry.key, each.setting, each.now, each.then) for each in waiting]
-    say(table(("registry", "setting", "now", "then"), rows))
+    say(_settings_table(waiting))
     registries = sorted({each.registry.key for each in waiting})
     say(
         "\nTo have it replaced, for good:\n\n"
         f"  {PROJECT}:registries.adopted: {json.dumps(registries)}\n\n"
         "To leave it, name the setting under registries.unmanaged.\n\n"
     )
+
+
+def print_replaced(replaced: Sequence["SettingOfOthers"]) -> None:
+    """Print which settings of adopted registries the next deployment replaces."""
+    if replaced:
+        sys.stdout.write(
+            "What stands once for a registry, by other hands, and is replaced whole by the next deployment, for "
+            "registries.adopted names the registry:\n\n"
+            f"{_settings_table(replaced)}\n"
+        )
+
+
+def _settings_table(settings: Iterable["SettingOfOthers"]) -> str:
+    rows = [(each.registry.key, each.setting, each.now, each.then) for each in settings]
+    return table(("registry", "setting", "now", "then"), rows)
 
 
 def print_beside(standing: Sequence["Standing"]) -> None:
@@ -259,6 +274,7 @@ def print_json(
     document = {
         "adopt": {each.location: [asdict(row) for row in each.differences()] for each in adoptions},
         "registrySettings": [each.described() for each in plan.waiting_settings],
+        "replacedSettings": [each.described() for each in plan.replaced_settings],
         "beside": [asdict(each) for each in plan.standing],
         "recovered": recovered,
         "settingsThatKeep": offers,
