@@ -17,11 +17,11 @@ pytestmark = pytest.mark.engine
 OWNERS = {"property": "team", "tags": {"cost-centre": "cost-centre"}}
 
 
-def kms(session: Session, account: str) -> Any:
+def kms(session: Session, account: str, region: str = ARTIFACTS[1]) -> Any:
     return boto3.client(
         "kms",
         endpoint_url=session.aws.url,
-        region_name=ARTIFACTS[1],
+        region_name=region,
         **credentials_of(account),
     )
 
@@ -102,6 +102,7 @@ def test_keys_encrypt_every_registry_and_are_looked_at_before_anything_is_made(
     kms(session, LAMBDA[0]).enable_key(KeyId=theirs.rpartition("/")[2])
     lose_the_state(session)
     deploy(session)
+    unchanged(session)
     # Without the setting what stands keeps its key, and what is new has none.
     session.configure({"lambdaReplicas": ONE_LAMBDA_ACCOUNT})
     session.github.organisation.add("web")
@@ -110,3 +111,30 @@ def test_keys_encrypt_every_registry_and_are_looked_at_before_anything_is_made(
     assert found["api"]["encryptionConfiguration"]["encryptionType"] == "KMS"
     assert found["web"]["encryptionConfiguration"]["encryptionType"] == "AES256"
     unchanged(session)
+
+
+def test_two_layers_of_encryption_in_a_govcloud_region(open_session: Open) -> None:
+    place = (ARTIFACTS[0], "us-gov-west-1")
+    settings: dict[str, Any] = {
+        "artifacts": {"account": place[0], "region": place[1]},
+        "lambdaReplicas": None,
+    }
+    session = open_session("api", **settings)
+    # The session's own credentials are of the commercial partition.
+    hand = {name.upper(): value for name, value in credentials_of(place[0]).items()}
+    session.own_variables.update({**hand, "AWS_SESSION_TOKEN": ""})
+    key = kms(session, *place).create_key()["KeyMetadata"]["Arn"]
+    settings["images"] = {"kmsKey": key, "dualLayer": True}
+    session.configure(settings)
+    deploy(session)
+    unchanged(session)
+    encryption = held(session, place).repositories["api"]["encryptionConfiguration"]
+    assert encryption == {"encryptionType": "KMS_DSSE", "kmsKey": key}
+    lose_the_state(session)
+    deploy(session)
+    unchanged(session)
+    # Encryption is for ever: without the setting what stands keeps it, and is not made anew.
+    session.configure({**settings, "images": None})
+    deploy(session)
+    unchanged(session)
+    assert held(session, place).repositories["api"]["encryptionConfiguration"] == encryption

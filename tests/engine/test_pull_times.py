@@ -6,6 +6,7 @@ import pytest
 
 from sandbox.estate import Registries
 from tests.engine.conftest import Open
+from tests.engine.test_adoption import lose_the_state
 from tests.engine.test_estate import ARTIFACTS, LAMBDA, deploy
 
 pytestmark = pytest.mark.engine
@@ -51,16 +52,28 @@ def test_readers_are_excluded_from_pull_times_and_those_of_other_hands_are_left(
     assert excluded()[1] == {audit[1], SCANNER}
 
     adopted = {"pullTimeExclusions": wanted, "adopted": ["/".join(ARTIFACTS)]}
-    session.configure({"lambdaReplicas": REPLICAS, "registries": adopted})
+    settings: dict[str, Any] = {"lambdaReplicas": REPLICAS, "registries": adopted}
+    session.configure(settings)
     preview = session.preview()
     assert "1 to import" in preview.output, preview.output
     deploy(session)
     again = session.preview("--expect-no-changes")
     assert again.code == 0, again.output
 
+    # An exclusion cannot say who made it, so that after a lost state an operator says it of both registries.
+    lose_the_state(session)
+    settings["registries"]["adopted"].append("/".join(LAMBDA))
+    session.configure(settings)
+    deploy(session)
+    again = session.preview("--refresh", "--expect-no-changes")
+    assert again.code == 0, again.output
+    assert excluded() == [{audit[0], SCANNER}, {audit[1], SCANNER}]
+
     session.configure({"registries": None})
     deploy(session)
     assert excluded() == [set(), set()]
+    again = session.preview("--refresh", "--expect-no-changes")
+    assert again.code == 0, again.output
 
 
 def test_replicated_deletions_are_found_by_the_next_preview(open_session: Open) -> None:
