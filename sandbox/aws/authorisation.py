@@ -105,11 +105,13 @@ class Authorisation:
             denial = _unknown(asked, unknown)
             return Judgement(asked.account, "", "unknown credentials", denial)
         asked = replace(asked, account=identity.account)
-        if asked.service == "sts":
-            return self._sts(asked, identity)
-        if asked.service == "ecr" and _malformed(asked):
+        if _is_malformed(asked):
             # It names no resource to decide about; ECR refuses it by the same look at its shape.
-            return Judgement(identity.account, identity.caller.name, "malformed", None, identity)
+            refused = _malformed(asked)
+            return Judgement(identity.account, identity.caller.name, "malformed", refused, identity)
+        return self._sts(asked, identity) if asked.service == "sts" else self._of(asked, identity)
+
+    def _of(self, asked: Asked, identity: Identity) -> Judgement:
         judged = self._judged(identity, self._needs(asked, identity), asked)
         if not judged.denial and self._identities.strict:
             stranger = unknown_principal(asked)
@@ -257,10 +259,18 @@ def _denial(service: str, who: str, need: Need, verdict: AccessVerdict) -> Denia
     return Denial(code.get(service, "AccessDeniedException"), message, status)
 
 
-def _malformed(asked: Asked) -> bool:
-    """Return whether a request of ECR breaks the constraints of its API's model."""
-    shape = get_service_model("ecr").operation_model(asked.action).input_shape
-    return any(request_shapes.offences(shape, asked.fields))
+def _is_malformed(asked: Asked) -> bool:
+    """Return whether a request breaks the constraints of its API's model."""
+    if asked.service == "ecr":
+        shape = get_service_model("ecr").operation_model(asked.action).input_shape
+        return any(request_shapes.offences(shape, asked.fields))
+    return asked.service in request_shapes.CODES and bool(request_shapes.refusal(asked))
+
+
+def _malformed(asked: Asked) -> Denial | None:
+    """Return how a service refuses a malformed request; None for ECR, which does it by itself."""
+    code = request_shapes.CODES.get(asked.service)
+    return Denial(code, request_shapes.refusal(asked), _BAD) if code else None
 
 
 def _unknown(asked: Asked, unknown: UnknownCredentialsError) -> Denial:

@@ -327,7 +327,7 @@ def _read(environ: WSGIEnvironment) -> _Request:
         tags=tuple(
             (each["TagKey"], each["TagValue"])
             for each in body.get("Tags") or ()
-            if isinstance(each, dict) and "TagKey" in each
+            if isinstance(each, dict) and each.keys() >= {"TagKey", "TagValue"}
         ),
     )
 
@@ -345,7 +345,9 @@ def _body(environ: WSGIEnvironment) -> dict[str, Any]:
     body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     environ["wsgi.input"] = BytesIO(body)
     try:
-        fields = parse_qs(body.decode()) if form else json.loads(body or b"{}")
+        fields = (
+            parse_qs(body.decode(), keep_blank_values=True) if form else json.loads(body or b"{}")
+        )
     except ValueError:
         return {}
     return fields if isinstance(fields, dict) else {}

@@ -1,4 +1,6 @@
-"""Rules about the parameters of every operation of ECR, one an operation, from the API's own model.
+"""Rules about the parameters of every operation of ECR, and of those of other services that an estate uses.
+
+There is one an operation, from the API's own model.
 
 Each tries every constraint of the operation's parameters, one at a time, in a request that is good but
 for that: required members, lengths, numbers of items, patterns and enumerations.
@@ -9,6 +11,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
+from sandbox.aws import request_shapes
 from sandbox.aws.rules.table import RULES, Operation, Rule, Stage, accepted
 
 if TYPE_CHECKING:
@@ -28,6 +31,27 @@ _SAMPLES = {
     "SigningProfileArn": "arn:aws:signer:eu-west-1:111111111111:/signing-profiles/aa",
     "UploadId": "00000000-0000-0000-0000-000000000000",
 }
+
+_OTHERS = {
+    "events": ("PutRule", "PutTargets", "RemoveTargets", "DeleteRule", "TagResource"),
+    "iam": (
+        *("CreateRole", "UpdateRole", "UpdateAssumeRolePolicy", "PutRolePermissionsBoundary"),
+        *("PutRolePolicy", "DeleteRolePolicy", "TagRole", "UntagRole", "DeleteRole"),
+        *("CreateOpenIDConnectProvider", "DeleteOpenIDConnectProvider", "CreatePolicyVersion"),
+    ),
+    "kms": (
+        *("CreateKey", "CreateAlias", "PutKeyPolicy", "TagResource", "ReplicateKey"),
+        *("ScheduleKeyDeletion", "DescribeKey", "EnableKeyRotation"),
+    ),
+    "sts": ("AssumeRole",),
+}
+"""The operations of other services that change what an estate has, or that everything begins with."""
+
+_STRANGE = ("\N{SNOWMAN}", "\x01")
+"""Characters that a name has not; of a text, a pattern refuses the second alone."""
+
+_UNSAID = ("a text", "at least 1 items", "ProvidedContexts: at most 5 items")
+"""What the query protocol cannot say: all is text, and neither an empty list nor an empty structure is sent."""
 
 
 def _sample(shape: Shape) -> Any:
@@ -89,37 +113,46 @@ def _string(shape: StringShape) -> Iterator[tuple[str, Any]]:
         yield f"at least {least} characters", "a" * (least - 1)
     if most:
         yield f"at most {most} characters", "a" * (most + 1)
-    if shape.metadata.get("pattern"):
-        yield "the pattern", "\N{SNOWMAN}" * max(least or 0, 2)
+    if pattern := shape.metadata.get("pattern"):
+        texts = [each * max(least or 0, 2) for each in _STRANGE]
+        fits = request_shapes.compiled(pattern).fullmatch
+        yield from (("the pattern", each) for each in texts if not fits(each))
     if shape.enum:
         yield "one of the values", "NO_SUCH_VALUE"
     yield "a text", 1
 
 
-def _rule(operation: str) -> Rule:
+def _rule(service: str, operation: str) -> Rule:
+    code = request_shapes.CODES.get(service, "InvalidParameterException")
+
     def violate(stage: Stage) -> str:
-        model = stage.ecr.meta.service_model.operation_model(operation)
+        client = stage.client(service)
+        model = client.meta.service_model.operation_model(operation)
         method = next(
-            name for name, of in stage.ecr.meta.method_to_api_mapping.items() if of == operation
+            name for name, of in client.meta.method_to_api_mapping.items() if of == operation
         )
-        call = getattr(stage.ecr, method)
+        call = getattr(client, method)
         wrong = []
         for what, request in violations(model.input_shape):
-            if how := accepted(partial(call, **request), "InvalidParameterException"):
+            if model.metadata["protocol"] == "query" and what.endswith(_UNSAID):
+                continue
+            if how := accepted(partial(call, **request), code):
                 wrong.append(f"{what}: {how}")
         return "; ".join(wrong)
 
-    says = f"parameters of {operation} that break a constraint of the API's model"
-    name, code = f"parameters-{operation}", "InvalidParameterException"
-    return Rule(name, says, Operation(operation), violate, code, "parameters")
+    of = "" if service == "ecr" else f"{service}:"
+    says = f"parameters of {of}{operation} that break a constraint of the API's model"
+    name = f"parameters-{of.replace(':', '-')}{operation}"
+    return Rule(name, says, Operation(operation, service), violate, code, "parameters")
 
 
 def add_all() -> None:
-    """Add a rule for every operation that has a constraint."""
+    """Add a rule for every operation of ECR that has a constraint, and for those of other services."""
     from botocore.session import get_session  # noqa: PLC0415 - a part of a second
 
     model = get_session().get_service_model("ecr")
     for name in model.operation_names:
         shape = model.operation_model(name).input_shape
         if shape and any(True for _ in violations(shape)):
-            RULES.append(_rule(name))
+            RULES.append(_rule("ecr", name))
+    RULES.extend(_rule(service, name) for service, names in _OTHERS.items() for name in names)

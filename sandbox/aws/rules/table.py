@@ -27,7 +27,14 @@ IMAGE = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
 
 _GUIDE = "https://docs.aws.amazon.com/AmazonECR/latest/userguide/"
-_API = "https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_"
+_DOCS = "https://docs.aws.amazon.com/"
+_REFERENCES = {
+    "ecr": ("Amazon ECR", f"{_DOCS}AmazonECR/latest/APIReference/API_"),
+    "events": ("Amazon EventBridge", f"{_DOCS}eventbridge/latest/APIReference/API_"),
+    "iam": ("IAM", f"{_DOCS}IAM/latest/APIReference/API_"),
+    "kms": ("AWS KMS", f"{_DOCS}kms/latest/APIReference/API_"),
+    "sts": ("AWS STS", f"{_DOCS}STS/latest/APIReference/API_"),
+}
 _IAM = "https://docs.aws.amazon.com/IAM/latest/UserGuide/"
 _STS = "https://docs.aws.amazon.com/STS/latest/APIReference/API_"
 
@@ -207,19 +214,20 @@ class Page(CitedPage):
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A page of the Amazon ECR API Reference, by the name of the operation or type."""
+    """A page of a service's API Reference, Amazon ECR's by default, by the name of the operation or type."""
 
     name: str
+    service: str = "ecr"
 
     @property
     def title(self) -> str:
         """The page's title."""
-        return f"Amazon ECR API Reference: {self.name}"
+        return f"{_REFERENCES[self.service][0]} API Reference: {self.name}"
 
     @property
     def address(self) -> str:
         """Where the page is."""
-        return f"{_API}{self.name}.html"
+        return f"{_REFERENCES[self.service][1]}{self.name}.html"
 
 
 @cache
