@@ -147,7 +147,9 @@ class _Day:
         init = ["pulumi", "--non-interactive", "stack", "init", STACK, "--secrets-provider", key]
         self._command(init, administrator, self.own)
         operators = self._assumed(OPERATORS)
-        self._command([*estate, "doctor", *_options(pipeline)], operators, self.own)
+        token = {"GITHUB_TOKEN": self._owner.value, "GITHUB_BASE_URL": self.github.url.rstrip("/")}
+        doctor = [*estate, "doctor", *_options(pipeline), "--github"]
+        self._command(doctor, {**operators, **token}, self.own)
         self.github.api.runs.start("push")
         self._command(["git", "push"], {}, self.own, act=self.run_waiting)
 

@@ -15,12 +15,14 @@ from botocore.exceptions import ClientError
 from cryptography.hazmat.primitives import hashes, keywrap, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+from ecr.bootstrap.github import RULESET, planned_variables
 from ecr.bootstrap.roles import Pipeline, Role, planned_accounts
 from ecr.bootstrap.templates import SESSION
 from ecr.cli.main import main
 from ecr.plan.access.deploy_roles import boundary_document, deployment_documents
 from ecr.plan.access.push_roles import AUDIENCE, ISSUER
 from ecr.plan.architectures import assumed_roles, configured_registries
+from ecr.registry.registry import Registry
 from sandbox.aws import EmbeddedAws
 from sandbox.aws.hands import credentials_of
 from sandbox.deployers import AWS_ORGANISATION, printed, role_trust
@@ -577,6 +579,20 @@ def test_the_repository_is_set_up_with_reviewers_a_ruleset_and_the_guides_variab
         name for name in names if f"`{name}`" not in guide and "_PREVIEW_APP_" not in name
     ] == []
     assert names[-1] == "ECR_ESTATE_DEPLOY_ROLE"
+    # `doctor --github` compares with the same names and values.
+    set_to = {
+        line.split()[2]: line.partition(" --body ")[2]
+        for line in asked.splitlines()
+        if line.startswith("variable set")
+    }
+    planned = planned_variables(
+        Registry(ARTIFACTS, REGION), pipeline(stacks=("acme",)), two_apps=True
+    )
+    assert list(planned) == list(set_to)
+    assert {
+        name: value for name, value in planned.items() if value is not None
+    }.items() <= set_to.items()
+    assert json.dumps(RULESET) in asked
 
 
 def test_what_stands_already_is_changed_and_not_made_twice(tmp_path: Path) -> None:

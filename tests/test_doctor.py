@@ -1,13 +1,16 @@
 """The doctor: says of every role what is missing, too much or out of date, and nothing where all is well."""
 
+import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from ecr.bootstrap.differences import difference
+from ecr.bootstrap.github import RULESET, planned_variables
 from ecr.bootstrap.roles import (
     APP,
     AUDIT,
@@ -20,18 +23,23 @@ from ecr.bootstrap.roles import (
 from ecr.cli.main import main
 from ecr.plan.access.documents import allow, policy
 from ecr.plan.access.push_roles import AUDIENCE, ISSUER
+from ecr.registry.registry import Registry
 from sandbox.aws import EmbeddedAws
 from sandbox.aws.hands import credentials_of
 from sandbox.deployers import AWS_ORGANISATION
+from sandbox.github import EmbeddedGitHub, Organisation
+from sandbox.github.tokens import CLASSIC, FINE_GRAINED
 from tests.builders import ARTIFACTS, LAMBDA, settings
 from tests.test_bootstrap import (
     BUCKET,
     CLAIMS,
     DEPLOYMENT,
+    ID,
     OPERATORS,
     OTHER,
     PROVIDER,
     REGION,
+    REPOSITORY,
     WHOLE,
     assumes,
     bootstrapped,
@@ -44,6 +52,7 @@ from tests.test_bootstrap import (
     template,
 )
 
+HERE = Registry(ARTIFACTS, REGION)
 ARN = f"arn:aws:s3:::{BUCKET}"
 
 
@@ -314,6 +323,114 @@ def test_the_keys_of_the_images_are_looked_at_in_their_accounts(
         ),
         f"{gone}: missing: the key of the images of {OTHER}/{REGION}: does not exist; correct its ARN, or make it",
     ]
+
+
+@pytest.fixture
+def github(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """A repository that is set up as the script does it; ask GitHub to change it."""
+    organisation = Organisation()
+    organisation._ids = itertools.count(ID)
+    organisation.add("ecr-estate")
+    with EmbeddedGitHub(organisation) as running:
+        monkeypatch.setenv("GITHUB_BASE_URL", running.url.rstrip("/"))
+        monkeypatch.setenv("GITHUB_TOKEN", CLASSIC.value)
+        api = f"{running.url}api/v3/repos/{REPOSITORY}"
+        headers = {"Authorization": f"Bearer {CLASSIC.value}"}
+
+        def ask(method: str, path: str, **body: Any) -> None:
+            answer = httpx.request(method, f"{api}/{path}", headers=headers, json=body)
+            assert answer.is_success, answer.text
+
+        policy = {"protected_branches": False, "custom_branch_policies": True}
+        reviewers = [{"type": "Team", "id": 11}]
+        for name, more in (
+            ("production", {}),
+            ("production-guarded", {"reviewers": reviewers, "prevent_self_review": True}),
+        ):
+            ask("PUT", f"environments/{name}", deployment_branch_policy=policy, **more)
+            ask("POST", f"environments/{name}/deployment-branch-policies", name="main")
+        ask("POST", "rulesets", **RULESET)
+        planned = planned_variables(HERE, pipeline(stacks=("acme",)), two_apps=True)
+        for variable, value in planned.items():
+            ask("POST", "actions/variables", name=variable, value=value or "1")
+        yield ask
+
+
+def of_github(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    start = f"github:{REPOSITORY}: "
+    return [each.removeprefix(start) for each in capsys.readouterr().out.splitlines()]
+
+
+def test_githubs_side_is_compared_when_it_is_asked_for(
+    aws: EmbeddedAws,
+    github: Callable[..., None],
+    file: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert aws.calls()
+    capsys.readouterr()
+    assert doctor(file, "--github") == 0
+    assert "and GitHub's side is as its script sets it up.\n" in capsys.readouterr().out
+    both = {"protected_branches": True, "custom_branch_policies": False}
+    github("PUT", "environments/production", deployment_branch_policy=both)
+    github(
+        "PUT",
+        "environments/production-guarded",
+        deployment_branch_policy={"protected_branches": False, "custom_branch_policies": True},
+    )
+    github("POST", "environments/production-guarded/deployment-branch-policies", name="release/*")
+    weak = [
+        {**each, "parameters": {**each["parameters"], "required_approving_review_count": 0}}
+        for each in RULESET["rules"]
+        if "parameters" in each
+    ]
+    github("PUT", "rulesets/900001", rules=weak, enforcement="evaluate")
+    github("DELETE", "actions/variables/ECR_ESTATE_APP")
+    github("PATCH", "actions/variables/ECR_ESTATE_REGION", value="us-east-1")
+    assert doctor(file, "--github") == 3
+    assert of_github(capsys) == [
+        "environment production: too much: branches other than main may deploy; run bootstrap/github.sh",
+        "environment production-guarded: missing: nobody reviews what a guard holds; run bootstrap/github.sh",
+        "environment production-guarded: too much: branches other than main may deploy; remove them",
+        "  + has release/*",
+        "ruleset ecr-estate: out of date: its rules; run bootstrap/github.sh",
+        '  - lacks enforcement "active"',
+        "  - lacks rule deletion",
+        "  - lacks rule non_fast_forward",
+        "  - lacks rule pull_request required_approving_review_count 1",
+        "variable ECR_ESTATE_REGION: out of date: it is us-east-1, and not eu-west-1; run bootstrap/github.sh",
+        "variable ECR_ESTATE_APP: missing: there is no such variable; run bootstrap/github.sh",
+    ]
+    github("DELETE", "rulesets/900001")
+    github("DELETE", "environments/production")
+    assert doctor(file, "--github") == 3
+    told = of_github(capsys)
+    assert (
+        "environment production: missing: there is no such environment; run bootstrap/github.sh"
+        in told
+    )
+    assert any(
+        each.startswith("ruleset ecr-estate: missing: nothing protects main") for each in told
+    )
+
+
+@pytest.mark.usefixtures("aws", "github")
+def test_another_repository_of_the_name_and_a_token_without_a_right_are_said(
+    file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    capsys.readouterr()
+    assert doctor(file, "--github", "--repository-id", "5") == 3
+    said = (
+        f"github:{REPOSITORY}: out of date: its id is {ID}, and the roles trust 5; bootstrap again"
+    )
+    assert said in capsys.readouterr().out
+    # No variable is called missing by a token that may not read any.
+    monkeypatch.setenv("GITHUB_TOKEN", FINE_GRAINED.value)
+    assert doctor(file, "--github") == 1
+    assert "give a GITHUB_TOKEN that may read" in capsys.readouterr().err
+    monkeypatch.delenv("GITHUB_TOKEN")
+    assert doctor(file, "--github") == 1
+    assert "set GITHUB_TOKEN" in capsys.readouterr().err
 
 
 def test_everything_that_differs_is_said_with_its_role(

@@ -12,6 +12,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
+from typing import Any
 
 from ecr.bootstrap.roles import (
     APP,
@@ -27,6 +28,35 @@ from ecr.settings.models import Settings
 
 _HERE = Path(__file__).parent
 _START = "#!/usr/bin/env bash\n# Written by ecr-estate bootstrap.\nset -euo pipefail\n"
+
+
+PRODUCTION, GUARDED = "production", "production-guarded"
+"""The environments: of every deployment, and of one that a guard holds, which somebody reviews."""
+
+BRANCH = "main"
+"""The branch from which deployments go."""
+
+RULESET: Mapping[str, Any] = {
+    "name": "ecr-estate",
+    "target": "branch",
+    "enforcement": "active",
+    "conditions": {"ref_name": {"include": [f"refs/heads/{BRANCH}"], "exclude": []}},
+    "rules": [
+        {"type": "deletion"},
+        {"type": "non_fast_forward"},
+        {
+            "type": "pull_request",
+            "parameters": {
+                "required_approving_review_count": 1,
+                "dismiss_stale_reviews_on_push": True,
+                "require_code_owner_review": False,
+                "require_last_push_approval": True,
+                "required_review_thread_resolution": False,
+            },
+        },
+    ],
+}
+"""Whoever may push to the branch deploys: nobody does without a review."""
 
 
 def github_script(
@@ -53,9 +83,39 @@ def github_script(
         "preview_app_key": _key(registry, PREVIEW_APP),
         "two_apps": str(two_apps).lower(),
         "webhook": WEBHOOK if pipeline.webhook else "",
+        "rules": json.dumps(RULESET),
     }
     listed = " ".join(shlex.quote(each) for each in reviewers)
     return f"{_START}{_assigned(values)}reviewers=({listed})\n\n{_body('github.sh')}"
+
+
+def planned_variables(
+    registry: Registry, pipeline: Pipeline, *, two_apps: bool
+) -> dict[str, str | None]:
+    """Return the repository's variables that the script sets; None for what only the apps can say."""
+    backend = f"s3://{pipeline.bucket}"
+    planned: dict[str, str | None] = {
+        "ECR_ESTATE_STACKS": json.dumps(list(pipeline.stacks)),
+        "ECR_ESTATE_BACKEND": backend,
+        "ECR_ESTATE_OUTPUTS": f"{backend}/outputs/",
+        "ECR_ESTATE_REGION": registry.region,
+        "ECR_ESTATE_PREVIEW_ROLE": registry.role(PREVIEW),
+        "ECR_ESTATE_APP": None,
+        "ECR_ESTATE_APP_INSTALLATION": None,
+        "ECR_ESTATE_APP_KEY": _key(registry, APP),
+    }
+    if two_apps:
+        planned |= {
+            "ECR_ESTATE_PREVIEW_APP": None,
+            "ECR_ESTATE_PREVIEW_APP_INSTALLATION": None,
+            "ECR_ESTATE_PREVIEW_APP_KEY": _key(registry, PREVIEW_APP),
+            "ECR_ESTATE_VARIABLES": "true",
+        }
+    return {
+        **planned,
+        "ECR_ESTATE_GUARDED": "true",
+        "ECR_ESTATE_DEPLOY_ROLE": registry.role(DEPLOYMENT),
+    }
 
 
 def app_key_script(registry: Registry) -> str:

@@ -74,17 +74,6 @@ environment production '[]'
 environment production-guarded "$listed"
 
 # Whoever may push to main deploys: nobody does without a review.
-rules=$(jq -n '{
-    name: "ecr-estate", target: "branch", enforcement: "active",
-    conditions: {ref_name: {include: ["refs/heads/main"], exclude: []}},
-    rules: [
-      {type: "deletion"},
-      {type: "non_fast_forward"},
-      {type: "pull_request", parameters: {
-        required_approving_review_count: 1, dismiss_stale_reviews_on_push: true,
-        require_code_owner_review: false, require_last_push_approval: true,
-        required_review_thread_resolution: false}}
-    ]}')
 number=$(gh api "repos/$repository/rulesets" --jq '.[] | select(.name == "ecr-estate") | .id')
 if [ -n "$number" ]; then
   gh api --method PUT "repos/$repository/rulesets/$number" --input - <<< "$rules" > /dev/null

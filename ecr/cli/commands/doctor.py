@@ -1,12 +1,15 @@
 """Say which roles, keys and bucket are missing, may too much or are out of date, by what bootstrap would write now.
 
 Owns how they are read and how a finding reads. Reads each role with its trust, its policies and its
-boundary from AWS IAM, in every account by a role that looks, and with them the keys of that account's images; in the artifacts account GitHub's
-identity provider, the state's bucket, and the keys of the state's secrets and of the GitHub Apps. With --assume it
-tries instead whether the roles of the accounts can be assumed, as the pipeline does. Changes nothing.
+boundary from AWS IAM, in every account by a role that looks, and with them the keys of that account's
+images; in the artifacts account GitHub's identity provider, the state's bucket, and the keys of the
+state's secrets and of the GitHub Apps. With --assume it tries instead whether the roles of the accounts
+can be assumed, as the pipeline does. With --github it also reads how the repository that deploys is set
+up. Changes nothing.
 """
 
 import argparse
+import asyncio
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +19,7 @@ from typing import Any
 from ecr.aws.session import Aws, aws_errors_as, is_refusal
 from ecr.bootstrap.bucket import bucket_differences
 from ecr.bootstrap.differences import RoleDifference, RoleState, difference
+from ecr.bootstrap.repository import repository_differences
 from ecr.bootstrap.roles import (
     AUDIT,
     SECRETS,
@@ -25,13 +29,15 @@ from ecr.bootstrap.roles import (
     Role,
     planned_accounts,
     planned_keys,
+    writes_variables,
 )
 from ecr.cli.exit_codes import FOUND
 from ecr.cli.pipeline_options import add_pipeline_options, pipeline_of
 from ecr.engine.stack_file import checked, read_stack_file
 from ecr.errors import EstateError
+from ecr.github.http import environment_fetch
 from ecr.plan.access.push_roles import AUDIENCE, provider_arn
-from ecr.plan.architectures import assumed_roles, configured_registries
+from ecr.plan.architectures import artifacts_registry, assumed_roles, configured_registries
 from ecr.plan.keys import chosen_keys, standing_key, why_unusable
 from ecr.plan.model import StandingKey
 from ecr.registry.registry import Registry
@@ -52,6 +58,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--assume",
         choices=["deploy", "preview"],
         help="only try whether the roles that deploy, or preview, can be assumed; for the job that is to",
+    )
+    parser.add_argument(
+        "--github",
+        action="store_true",
+        help="also compare the environments, the ruleset and the variables of the repository; needs GITHUB_TOKEN",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -81,6 +92,9 @@ def run(options: argparse.Namespace) -> int:
                 else None,
             )
         ]
+    if options.github:
+        looked += ", and GitHub's side is as its script sets it up"
+        findings += _of_github(settings, pipeline)
     if options.json:
         found = [asdict(each) for each in findings]
         sys.stdout.write(json.dumps({"findings": found}, indent=2) + "\n")
@@ -95,6 +109,14 @@ def _lines(finding: RoleDifference) -> Iterator[str]:
     yield f"{finding.where}: {finding.state}: {finding.what}"
     yield from (f"  - lacks {each}" for each in finding.missing)
     yield from (f"  + has {each}" for each in finding.surplus)
+
+
+def _of_github(settings: Settings, pipeline: Pipeline) -> list[RoleDifference]:
+    two_apps = writes_variables(settings)
+    with environment_fetch(settings.github.base_url) as fetch:
+        return asyncio.run(
+            repository_differences(fetch, artifacts_registry(settings), pipeline, two_apps=two_apps)
+        )
 
 
 def _not_assumed(settings: Settings, *, preview: bool) -> Iterator[RoleDifference]:
