@@ -1,4 +1,4 @@
-"""Copies on the real engine: declared, unchanged, drifted, mended, and taken up again."""
+"""Copies on the real engine: declared, unchanged, drifted, mended, taken up again, and no longer wanted."""
 
 import pytest
 
@@ -6,6 +6,7 @@ from sandbox.estate import Registries
 from tests.engine.conftest import Open
 from tests.engine.test_adoption import lose_the_state
 from tests.engine.test_estate import ARTIFACTS, deploy, held
+from tests.engine.test_owners_and_keys import unchanged
 
 pytestmark = pytest.mark.engine
 
@@ -24,12 +25,14 @@ COPIES = {
 def test_copies_are_deployed_mended_and_taken_up_again(open_session: Open) -> None:
     session = open_session("api", lambdaReplicas=None, copies=COPIES)
     deploy(session)
-    assert session.preview("--refresh", "--run-program", "--expect-no-changes").code == 0
+    unchanged(session)
     assert set(held(session, COPY).repositories) == {"api"}
     assert held(session, COPY).registry_policy
     ecr = Registries(session.environment).client(*COPY)
     ecr.delete_lifecycle_policy(repositoryName="api")
     ecr.delete_registry_policy()
+    drifted = session.preview("--refresh", "--run-program", "--expect-no-changes")
+    assert drifted.code != 0
     mended = session.up("--skip-preview", "--refresh", "--run-program")
     assert mended.code == 0, mended.output
     assert held(session, COPY).lifecycle_policies == 1
@@ -37,6 +40,7 @@ def test_copies_are_deployed_mended_and_taken_up_again(open_session: Open) -> No
     ledger = session.outputs()["ledger"]
     lose_the_state(session)
     deploy(session)
+    unchanged(session)
     assert session.outputs()["ledger"]["services"] == ledger["services"]
     session.configure(
         {"lambdaReplicas": None, "copies": {**COPIES, "services": {"patterns": ["x"]}}}
@@ -44,3 +48,6 @@ def test_copies_are_deployed_mended_and_taken_up_again(open_session: Open) -> No
     deploy(session)
     (entry,) = session.outputs()["ledger"]["services"].values()
     assert set(entry["replicas"].values()) == {"kept"}
+    assert set(held(session, COPY).repositories) == {"api"}
+    assert not held(session).replication_rules
+    unchanged(session)
