@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from ecr.access_proof.evaluate import Caller, decide_access
+from ecr.registry.registry import Registry
 from sandbox.aws.rules.table import manifest
 from sandbox.estate import Registries
 from sandbox.session import Session
@@ -13,11 +15,17 @@ from tests.engine.test_estate import ARTIFACTS, LAMBDA, ONE_LAMBDA_ACCOUNT, depl
 
 pytestmark = pytest.mark.engine
 
+READER = "555555555555"
+PULL, PUSH = "ecr:BatchGetImage", "ecr:PutImage"
+PUSHER = f"arn:aws:iam::{READER}:role/payments-ci"
+
 SETTINGS: dict[str, Any] = {
     "lambdaReplicas": ONE_LAMBDA_ACCOUNT,
     "registries": {"templates": True, "templateRole": "ecr-estate-templates"},
     "namespaces": {
-        "known": {"payments": {"createOnPush": True}},
+        "known": {
+            "payments": {"createOnPush": True, "readers": [READER], "pushers": [PUSHER]},
+        },
         "repositories": {"ledger": "payments"},
     },
 }
@@ -30,6 +38,19 @@ def templates(session: Session, registry: tuple[str, str] = ARTIFACTS) -> dict[s
     client = Registries(session.environment).client(*registry)
     found = client.describe_repository_creation_templates()["repositoryCreationTemplates"]
     return {each["prefix"]: each for each in found}
+
+
+def may(policy: str, account: str, action: str, name: str, *, role: str = "") -> bool:
+    """Whether a registry policy lets somebody of the organisation in, whose own policies allow everything."""
+    allowed = '{"Statement":[{"Effect":"Allow","Action":"ecr:*","Resource":"*"}]}'
+    who = Caller(
+        "role",
+        role or f"arn:aws:iam::{account}:role/node",
+        organisation="o-sandbox0001",
+        policies=(allowed,),
+    )
+    arn = Registry(*ARTIFACTS).arn(name)
+    return decide_access(who, action, arn, [policy], account=ARTIFACTS[0]) == "allowed"
 
 
 def unchanged(session: Session) -> None:
@@ -99,6 +120,14 @@ def test_what_a_push_made_is_immutable_and_the_next_deployment_takes_it_up(
     }
     assert tags["service"] == name
     assert "creation-template" not in tags
+    # The namespace is of this one service, and so its readers and pushers are the service's own.
+    policy = ecr.get_registry_policy()["policyText"]
+    assert may(policy, READER, PULL, name)
+    assert may(policy, READER, PUSH, name, role=PUSHER)
+    assert not may(policy, READER, PUSH, "api", role=PUSHER)
+    assert not may(policy, READER, PUSH, name)
+    assert not may(policy, LAMBDA[0], PULL, name)
+    assert may(policy, LAMBDA[0], PULL, "api")
     (still,) = ecr.describe_repositories(repositoryNames=[name])["repositories"]
     assert still["createdAt"] == made["createdAt"]
     assert [
