@@ -21,6 +21,7 @@ TOLD: dict[str, Any] = {
     **BASE,
     "alerts": {
         "severities": ["CRITICAL"],
+        "format": "chat",
         "subscriptions": [
             {"protocol": "email", "endpoint": MAIL},
             {"protocol": "https", "endpoint": "https://example.com/token-1"},
@@ -41,6 +42,14 @@ def listed(session: Session) -> dict[str, str]:
     return {each["Endpoint"]: each["SubscriptionArn"] for each in found}
 
 
+def told(session: Session) -> str:
+    """What a finished scan sends to the topic."""
+    events = Registries(session.environment).service("events", *ARTIFACTS)
+    (target,) = events.list_targets_by_rule(Rule="ecr-estate-alerts-scan")["Targets"]
+    template: str = target["InputTransformer"]["InputTemplate"]
+    return template
+
+
 def confirm(session: Session) -> None:
     """Do as the endpoints do whom AWS asks: here the token is the last part of the subscription's ARN."""
     every: list[Any] = sns(session).list_subscriptions()["Subscriptions"]
@@ -58,6 +67,7 @@ def test_subscriptions_are_deployed_confirmed_mended_taken_up_again_and_removed(
     assert sorted(listed(session)) == sorted(endpoints)
     assert listed(session)[MAIL] == "PendingConfirmation"
     unchanged(session)
+    assert "textType" in told(session)
     shown = session.preview()
     assert f"{MAIL} {WAITS}" in " ".join(shown.output.split()), shown.output
     assert "token-1" not in shown.output
@@ -87,3 +97,4 @@ def test_subscriptions_are_deployed_confirmed_mended_taken_up_again_and_removed(
     deploy(session)
     unchanged(session)
     assert listed(session) == {}
+    assert "textType" not in told(session)
