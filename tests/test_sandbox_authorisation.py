@@ -575,9 +575,9 @@ def test_a_request_that_says_whose_bucket_it_must_be_is_refused_for_any_other(
     # The bucket's policy lets everybody in, and so it is read where nothing is said.
     for name, expected in (("ours", {}), ("theirs", {}), ("ours", {"ExpectedBucketOwner": OURS})):
         assert s3.get_bucket_versioning(Bucket=name, **expected)
-    for name, expected in (("ours", THEIRS), ("theirs", OURS), ("theirs", "999999999999")):
+    for name, stranger in (("ours", THEIRS), ("theirs", OURS), ("theirs", "999999999999")):
         with pytest.raises(ClientError, match="AccessDenied"):
-            s3.get_bucket_versioning(Bucket=name, ExpectedBucketOwner=expected)
+            s3.get_bucket_versioning(Bucket=name, ExpectedBucketOwner=stranger)
 
 
 # Without ``strict``

@@ -121,7 +121,7 @@ def test_two_layers_of_encryption_in_a_govcloud_region(open_session: Open) -> No
     }
     session = open_session("api", **settings)
     # The session's own credentials are of the commercial partition.
-    hand = {name.upper(): value for name, value in credentials_of(place[0]).items()}
+    hand = {name.upper(): str(value) for name, value in credentials_of(place[0]).items()}
     session.own_variables.update({**hand, "AWS_SESSION_TOKEN": ""})
     key = kms(session, *place).create_key()["KeyMetadata"]["Arn"]
     settings["images"] = {"kmsKey": key, "dualLayer": True}
