@@ -50,6 +50,8 @@ def test_owners_are_deployed_mended_taken_up_again_and_removed(open_session: Ope
     arn = held(session).repositories["api"]["repositoryArn"]
     ecr.untag_resource(resourceArn=arn, tagKeys=["cost-centre"])
     ecr.tag_resource(resourceArn=arn, tags=[{"Key": "owner", "Value": "somebody"}])
+    drifted = session.preview("--refresh", "--run-program", "--expect-no-changes")
+    assert drifted.code != 0
     mended = session.up("--skip-preview", "--refresh", "--run-program")
     assert mended.code == 0, mended.output
     assert owned(session, "api") == wanted
