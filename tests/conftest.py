@@ -36,7 +36,7 @@ INTEGRATION = {
 
 
 ALONE = {"engine", "images", "kubernetes", "browser"}
-"""Folders of tests that take the whole machine."""
+"""Folders of tests that need an engine, image clients, a cluster or a browser: two run side by side."""
 
 
 def _is_unit(path: Path) -> bool:

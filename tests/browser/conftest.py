@@ -49,6 +49,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         check=True,
     )
     pages.write_estate([], None, built)
+    pages.write_usage(None, built)
     pages.write_playground(built)
     pages.bring_parts(built, whole=True)
     return built
