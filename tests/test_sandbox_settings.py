@@ -78,7 +78,7 @@ def test_on_ctrl_c_what_was_started_in_the_background_is_ended(
     monkeypatch.setattr(sandbox, "DIRECTORY", tmp_path / "sandbox")
     monkeypatch.setattr(sandbox, "PROJECT", tmp_path)
     (tmp_path / "sandbox.py").write_text(
-        "import time\nprint('up', flush=True)\ntry:\n    time.sleep(60)\n"
+        "import time\ntry:\n    print('up', flush=True)\n    time.sleep(60)\n"
         "except KeyboardInterrupt:\n    print('ended')\n"
     )
     log = tmp_path / ".sandbox.log"

@@ -132,9 +132,9 @@ def run_recovery(stage: Stage, command: str) -> Run:
     program, *arguments = shlex.split(command)
     if program == "pulumi":
         return session.pulumi(*arguments, *(() if arguments[0] == "cancel" else QUIET))
-    if program == "python":
+    if program == "ecr-estate":
         # The runbook's reader has the stack's file where the engine looks for it.
-        return stage.command(*arguments[2:], "--", "--config-file", str(session.config_file))
+        return stage.command(*arguments, "--", "--config-file", str(session.config_file))
     done = processes.run(
         ["sh", "-c", command],
         environment=session.environment,
