@@ -269,7 +269,8 @@ def _start(_: argparse.Namespace) -> int:
     finally:
         if not up and server.poll() is None:
             # It leads a session of its own, which Ctrl-C at the terminal does not reach.
-            os.killpg(server.pid, signal.SIGINT)
+            # SIGINT it may have inherited as ignored, from a shell that runs it in the background.
+            os.killpg(server.pid, signal.SIGTERM)
             server.wait()
     _say(f"did not come up; what it said is in {log.name}")
     return 1

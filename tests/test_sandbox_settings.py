@@ -78,8 +78,8 @@ def test_on_ctrl_c_what_was_started_in_the_background_is_ended(
     monkeypatch.setattr(sandbox, "DIRECTORY", tmp_path / "sandbox")
     monkeypatch.setattr(sandbox, "PROJECT", tmp_path)
     (tmp_path / "sandbox.py").write_text(
-        "import time\ntry:\n    print('up', flush=True)\n    time.sleep(60)\n"
-        "except KeyboardInterrupt:\n    print('ended')\n"
+        "import signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(0))\n"
+        "try:\n    print('up', flush=True)\n    time.sleep(60)\nfinally:\n    print('ended')\n"
     )
     log = tmp_path / ".sandbox.log"
 

@@ -231,7 +231,8 @@ def plan_sections(plan: Mapping[str, Any], asked: "EngineRun", stack: str) -> It
         f"{plain(_agreement(plan))}"
     )
     steps = asked.preview.steps
-    yield folded(f"The engine's diff, {len(steps):,} resources", diff(steps), "diff")
+    what = "resource" if len(steps) == 1 else "resources"
+    yield folded(f"The engine's diff, {len(steps):,} {what}", diff(steps), "diff")
 
 
 def _rows(changes: Mapping[str, Any]) -> Iterator[str]:
