@@ -125,7 +125,19 @@ class EmbeddedKubernetes:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def request(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Answer:
-        """Send one request, on a connection that each thread keeps."""
+        """Send one request, on a connection that each thread keeps.
+
+        The server ends a connection on which nothing was asked for a while; then it is opened anew.
+        """
+        kept = getattr(self._local, "connection", None) is not None
+        try:
+            return self._request(method, path, body)
+        except (ssl.SSLEOFError, ConnectionError):
+            if not kept:
+                raise
+            return self._request(method, path, body)
+
+    def _request(self, method: str, path: str, body: Mapping[str, Any] | None) -> Answer:
         sent = json.dumps(body) if body is not None else None
         headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
         try:

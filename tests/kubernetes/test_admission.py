@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import socket
 import textwrap
 from collections.abc import Iterator
 from contextlib import suppress
@@ -17,7 +18,7 @@ from ecr.cli.main import main
 from ecr.registry.registry import Registry
 from sandbox.aws import EmbeddedAws
 from sandbox.aws.findings import put_findings
-from sandbox.kubernetes import eventually
+from sandbox.kubernetes import EmbeddedKubernetes, eventually
 from tests.kubernetes.conftest import HOST, LOCATION, MANIFESTS, WORKLOADS, Shop, pod_spec
 
 ROOT = MANIFESTS.parent.parent
@@ -394,3 +395,11 @@ def test_a_pod_of_many_images_that_share_one_full_key_stays_within_the_costs(sho
     shop.list(*alike)
     assert shop.run(*(f"{HOST}/team/other-{number}:release" for number in range(30))).status == 201
     assert "service-1999:release has vul" in shop.run(f"{HOST}/team/service-1999:release").message
+
+
+def test_a_connection_that_the_server_ended_is_opened_anew(
+    kubernetes: EmbeddedKubernetes,
+) -> None:
+    assert kubernetes.request("GET", "/version").status == 200
+    kubernetes._connection().sock.shutdown(socket.SHUT_RDWR)
+    assert kubernetes.request("GET", "/version").status == 200
