@@ -7,6 +7,7 @@ ARCHITECTURE ?= central
 SETTINGS ?= Pulumi.sandbox.yaml
 BIN := .venv/bin
 ALONE := engine or images or kubernetes or browser
+TWO := -n 2 --dist worksteal
 UNIT := not integration and not ($(ALONE))
 INSTALLED := .venv/.installed
 SECOND := .venv/second-opinion
@@ -52,13 +53,13 @@ lint: $(INSTALLED) ## Check format, lint, types and which module may import whic
 
 rest: parts ## Run the tests that make unit leaves out, and say what is skipped and why
 	$(BIN)/python -m pytest -n auto -q -rs -m "integration and not ($(ALONE))"
-	$(BIN)/python -m pytest -n 2 --dist worksteal -q -rs -m "$(ALONE)"
+	$(BIN)/python -m pytest $(TWO) -q -rs -m "$(ALONE)"
 
 test: unit rest ## Run all tests, those on the real engine included, and say what is skipped and why
 
 engine: $(INSTALLED) ## Run the tests on the real engine
 	$(BIN)/python -m sandbox.toolchain
-	$(BIN)/python -m pytest -n 2 --dist worksteal -q -rs -m engine
+	$(BIN)/python -m pytest $(TWO) -q -rs -m engine
 
 cluster: $(INSTALLED) ## Bring what the tests of the cluster need: an API server
 	$(BIN)/python -m sandbox.kubernetes

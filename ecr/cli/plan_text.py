@@ -231,8 +231,7 @@ def plan_sections(plan: Mapping[str, Any], asked: "EngineRun", stack: str) -> It
         f"{plain(_agreement(plan))}"
     )
     steps = asked.preview.steps
-    what = "resource" if len(steps) == 1 else "resources"
-    yield folded(f"The engine's diff, {len(steps):,} {what}", diff(steps), "diff")
+    yield folded(f"The engine's diff, {number(len(steps), 'resource')}", diff(steps), "diff")
 
 
 def _rows(changes: Mapping[str, Any]) -> Iterator[str]:
