@@ -32,6 +32,7 @@ def without(text: str, wanted: str) -> str:
     document = json.loads(text)
     for statement in document["Statement"]:
         listed = statement["Action"]
-        if statement["Effect"] == "Allow" and isinstance(listed, list):
+        if statement["Effect"] == "Allow":
+            listed = [listed] if isinstance(listed, str) else listed
             statement["Action"] = [each for each in listed if not fnmatchcase(wanted, each)]
     return json.dumps(document)

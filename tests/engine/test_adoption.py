@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from sandbox import processes
+from sandbox.deployers import role_of
 from sandbox.estate import Registries
 from sandbox.session import PROJECT, Run, Session
 from tests.engine.conftest import Open
@@ -216,6 +217,31 @@ def test_what_others_made_is_adopted_by_the_commands_that_are_printed(
     assert again.code == 0, again.output
     assert adopt(session, tmp_path / "again.json")["adopt"] == {}
     assert not (tmp_path / "again.json").exists()
+
+
+def test_adopting_is_done_as_a_deployment_and_reads_until_the_deployment(
+    open_session: Open, tmp_path: Path
+) -> None:
+    session = open_session("api", "web", lambdaReplicas=TWO_REGIONS)
+    make_by_hand(session)
+    session.own_variables |= session.roles.session_of("deployments")
+    roles = {f"arn:aws:iam::{account}:role/ecr-estate-deploy" for account, _ in REGISTRIES}
+
+    def asked() -> set[str]:
+        """As whom AWS was asked; that nothing was refused and no other role was assumed."""
+        calls = session.aws.calls()
+        assert {each.decision for each in calls} <= {"allowed", "needs no permission"}
+        assert {each.subject for each in calls if each.action == "AssumeRole"} == roles
+        return {each.principal for each in calls}
+
+    session.aws.forget_calls()
+    printed = adopt(session, tmp_path / "adopt.json")
+    assert asked() == {role_of("deployments"), *roles}
+    session.aws.forget_calls()
+    taken = execute(session, printed["commands"][0])
+    assert taken.code == 0, taken.output
+    assert asked() == {role_of("deployments"), *roles}
+    assert changed(session, 0) == set()
 
 
 def test_what_is_named_under_adopted_is_imported_by_the_deployment_itself(

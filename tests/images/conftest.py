@@ -134,9 +134,9 @@ class Registries:
         self.crane("push", layout.folder, reference)
         return digest
 
-    def digests(self, repository: str = "checkout") -> dict[str, str]:
+    def digests(self, repository: str = "checkout", account: str = ACCOUNT) -> dict[str, str]:
         """Return the digest of each tag, as ECR's API has it."""
-        images = self.ecr().describe_images(repositoryName=repository)["imageDetails"]
+        images = self.ecr(account).describe_images(repositoryName=repository)["imageDetails"]
         return {tag: image["imageDigest"] for image in images for tag in image.get("imageTags", ())}
 
 

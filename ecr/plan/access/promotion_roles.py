@@ -20,10 +20,17 @@ from ecr.plan.access.push_roles import (
     GitHubRepository,
     provider_arn,
 )
-from ecr.plan.access.registry_policies import LOOK, PULL, PUSH
+from ecr.plan.access.registry_policies import PULL, PUSH
 from ecr.registry.registry import Placement, Registry
 
 FINDINGS = "ecr:DescribeImageScanFindings"
+
+LIST_TAGS = "ecr:ListImages"
+"""What listing an image repository's tags takes, among which signatures are found."""
+
+PUSH_READS = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage")
+"""What a push takes beside PUSH: which layers and manifests are there already (Amazon ECR User Guide, "IAM permissions
+for pushing an image to an Amazon ECR private repository")."""
 
 INSPECTOR = ("inspector2:ListCoverage", "inspector2:ListFindings")
 """What reading the findings takes beside it under enhanced scanning, for which they are Amazon
@@ -113,10 +120,10 @@ def promotion_documents(
     called ``non-prod``, and what it would cover too much is denied.
     """
     token = allow("Token", ["ecr:GetAuthorizationToken"], "*")
-    read = [allow("ReadSource", [*PULL, *LOOK, FINDINGS], _arn(source))]
+    read = [allow("ReadSource", [*PULL, LIST_TAGS, FINDINGS], _arn(source))]
     if enhanced:
         read.append(allow("ReadFindings", list(INSPECTOR), "*"))
-    write = allow("WriteTarget", [*PULL, *LOOK, *PUSH], _arn(target))
+    write = allow("WriteTarget", [*PUSH_READS, *PUSH], _arn(target))
     covered = sorted(
         _arn(other)
         for other in others
