@@ -139,7 +139,7 @@ class Registry(LayerKeeper):
         """
         template = self.settings.template_for(name, action) or {}
         tags = list(template.get("resourceTags") or [])
-        if template.get("customRoleArn"):
+        if template:
             arn = f"arn:{self.partition}:ecr:{self.region_name}:{self.account_id}:repository/{name}"
             held = {each["Key"]: each["Value"] for each in tags}
             if wrong := why_not_made(template, arn, held):
@@ -175,6 +175,16 @@ class Registry(LayerKeeper):
         if repository_names:
             return [self._get_repository(name, registry_id) for name in repository_names]
         return super().describe_repositories(registry_id)
+
+    def put_image_scanning_configuration(
+        self, registry_id: str, repository_name: str, image_scan_config: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Amazon ECR API Reference, ImageScanningConfiguration: scanOnPush that is not said is false."""
+        said = {"scanOnPush": False, **image_scan_config}
+        answer: dict[str, Any] = super().put_image_scanning_configuration(
+            registry_id, repository_name, said
+        )
+        return answer
 
     def put_image_tag_mutability(
         self,

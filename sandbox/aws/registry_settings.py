@@ -145,9 +145,6 @@ class RegistrySettings:
         if encryption["encryptionType"] == "AES256" and encryption.get("kmsKey"):
             raise invalid("encryptionConfiguration", "kmsKey is for the encryptionType KMS only")
         role = template.get("customRoleArn")
-        needs = encryption["encryptionType"] != "AES256" or template.get("resourceTags")
-        if needs and not role:
-            raise invalid("customRoleArn", "is needed by a template with KMS or resourceTags")
         if role and f":iam::{self._registry.account_id}:role/" not in role:
             raise invalid("customRoleArn", "must be a role of the registry's own account")
         self._registry.check_tags({}, template.get("resourceTags") or [])

@@ -1,11 +1,12 @@
-"""The role that ECR assumes to make an image repository by a creation template with tags or a key.
+"""The role as which ECR makes an image repository by a creation template: the template's, or ECR's own.
 
 Owns what that role must be: there, trusting ECR, and allowed what the template gives. Reads moto's IAM and
 KMS. Changes nothing.
 
 Sources: Amazon ECR User Guide, "Create an IAM role for repository creation templates" and "Create a custom
-policy for repository creation templates". What ECR says where the role is not so, no page says: here the
-whole action is refused.
+policy for repository creation templates"; AWS Managed Policy Reference, "ECRTemplateServiceRolePolicy": ECR's
+own role may create an image repository, and neither tag it nor use a key. What ECR says where the role is not
+so, no page says: here the whole action is refused.
 """
 
 from __future__ import annotations
@@ -24,11 +25,16 @@ if TYPE_CHECKING:
 SERVICE = "ecr.amazonaws.com"
 """Who assumes the role."""
 
+LINKED = "AWSServiceRoleForECRTemplate"
+"""ECR's own role, which it uses for a template that names none."""
+
 
 def why_not_made(template: Mapping[str, Any], resource: str, tags: Mapping[str, str]) -> str:
     """Say why ECR cannot make an image repository, by its ARN, with a template's role; "" where it can."""
-    arn = str(template["customRoleArn"])
     _, partition, _, region, account, _ = resource.split(":", 5)
+    arn = str(template.get("customRoleArn", ""))
+    if not arn:
+        return _why_not_made_by_ecr(template, resource)
     roles = iam_backends[account][partition].roles.values()
     role = next((each for each in roles if each.arn == arn), None)
     if role is None:
@@ -43,6 +49,23 @@ def why_not_made(template: Mapping[str, Any], resource: str, tags: Mapping[str, 
         if not _is_let(caller, need):
             return f"{arn} is not authorized to perform: {need.action} on resource: {need.resource}"
     return ""
+
+
+def _why_not_made_by_ecr(template: Mapping[str, Any], resource: str) -> str:
+    """Say why ECR's own role cannot make it; "" where it can."""
+    lacking = [
+        *(["ecr:TagResource"] if template.get("resourceTags") else []),
+        *(
+            ["kms:CreateGrant"]
+            if template["encryptionConfiguration"]["encryptionType"] != "AES256"
+            else []
+        ),
+    ]
+    return (
+        ""
+        if not lacking
+        else f"{LINKED} is not authorized to perform: {lacking[0]} on resource: {resource}"
+    )
 
 
 def _needs(

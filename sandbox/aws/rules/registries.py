@@ -59,6 +59,15 @@ def settings_are_by_region(stage: Stage) -> bool:
 
 # Scanning
 
+
+@holds(Operation("PutImageScanningConfiguration"), "scanning on push that is not said is off")
+def scanning_that_is_not_said_is_off(stage: Stage) -> bool:
+    stage.repository(imageScanningConfiguration={"scanOnPush": True})
+    stage.ecr.put_image_scanning_configuration(repositoryName="api", imageScanningConfiguration={})
+    (held,) = stage.ecr.describe_repositories()["repositories"]
+    return bool(held["imageScanningConfiguration"] == {"scanOnPush": False})
+
+
 _SCANS = Operation("PutRegistryScanningConfiguration")
 _START = Operation("StartImageScan")
 _FINDINGS = Operation("DescribeImageScanFindings")
@@ -656,16 +665,6 @@ def template_for_nothing(stage: Stage) -> Callable[[], object]:
     return _template(stage, appliedFor=[])
 
 
-@refuses(Page.TEMPLATE_ROLE, "a template with resource tags and without a role")
-def template_with_tags_without_a_role(stage: Stage) -> Callable[[], object]:
-    return _template(stage, resourceTags=[{"Key": "team", "Value": "a"}])
-
-
-@refuses(Page.TEMPLATE_ROLE, "a template with KMS and without a role")
-def template_with_kms_without_a_role(stage: Stage) -> Callable[[], object]:
-    return _template(stage, encryptionConfiguration={"encryptionType": "KMS"})
-
-
 @refuses(_TEMPLATE, "a template with a role of another account")
 def template_with_a_foreign_role(stage: Stage) -> Callable[[], object]:
     return _template(stage, customRoleArn=f"arn:aws:iam::{OTHER}:role/templates")
@@ -784,6 +783,26 @@ def _making(stage: Stage, *actions: str, service: str = "ecr.amazonaws.com") -> 
 def _document(effect: str, actions: list[str]) -> str:
     statement = {"Effect": effect, "Action": actions, "Resource": "*"}
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+@refuses(
+    Page.TEMPLATE_LINKED_ROLE,
+    "creating on push by a template with resource tags and without a role",
+    "ValidationException",
+)
+def push_by_a_template_with_tags_without_a_role(stage: Stage) -> Callable[[], object]:
+    _template(stage, resourceTags=_TAGS)()
+    return lambda: stage.push("v1", name="team/api")
+
+
+@refuses(
+    Page.TEMPLATE_LINKED_ROLE,
+    "creating on push by a template with KMS and without a role",
+    "ValidationException",
+)
+def push_by_a_template_with_kms_without_a_role(stage: Stage) -> Callable[[], object]:
+    _template(stage, encryptionConfiguration={"encryptionType": "KMS"})()
+    return lambda: stage.push("v1", name="team/api")
 
 
 @refuses(

@@ -206,6 +206,10 @@ class Page(CitedPage):
         "Create a custom policy for repository creation templates",
         f"{_GUIDE}repository-creation-templates-custom.html",
     )
+    TEMPLATE_LINKED_ROLE = (
+        "AWS Managed Policy Reference: ECRTemplateServiceRolePolicy",
+        "https://docs.aws.amazon.com/aws-managed-policy/latest/reference/ECRTemplateServiceRolePolicy.html",
+    )
     TEMPLATE_ROLE = (
         "Create an IAM role for repository creation templates",
         f"{_GUIDE}repository-creation-templates-create-iam.html",
