@@ -2,13 +2,14 @@
 
 Owns the check of a request's parameters against the constraints Amazon publishes in the API's
 model (the one in botocore: required members, lengths, numbers of items, patterns and
-enumerations), and the words of ECR and of IAM, STS, KMS and EventBridge for what breaks one. Reads that
+enumerations), and the words of ECR and of IAM, STS, KMS, EventBridge and SNS for what breaks one. Reads that
 model. Never checks what takes the state of an account to know.
 
 SDKs check only a part of these before they send; moto checks almost none.
 
 Sources: the pages "Common Errors" (ValidationError) of the IAM and STS API References and "Common Error Types"
-(ValidationException) of the KMS and EventBridge API References.
+(ValidationException) of the KMS and EventBridge API References; the errors of each operation in the SNS API Reference
+(InvalidParameter).
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from moto.core.parse import QueryParser
 from moto.core.utils import get_service_model
+
+from sandbox.aws import topic_requests
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,6 +44,7 @@ CODES = {
     "events": "ValidationException",
     "iam": "ValidationError",
     "kms": "ValidationException",
+    "sns": "InvalidParameter",
     "sts": "ValidationError",
 }
 """The services of one sentence for what breaks a constraint, each with its error's code."""
@@ -91,8 +95,11 @@ def refusal(asked: Asked) -> str:
         f"'{each.parameter[:1].lower()}{each.parameter[1:]}' failed to satisfy constraint: Member {each.constraint}"
         for each in _offences(model.input_shape, value, "request")
     ]
+    if not found:
+        return topic_requests.offence(asked.action, value) if asked.service == "sns" else ""
     count = f"{len(found)} validation error{'s' if len(found) > 1 else ''} detected"
-    return f"{count}: {'; '.join(found)}" if found else ""
+    start = "Invalid parameter: " if asked.service == "sns" else ""
+    return f"{start}{count}: {'; '.join(found)}"
 
 
 def _offences(shape: Shape, value: object, name: str) -> Iterator[Offence]:

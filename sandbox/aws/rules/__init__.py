@@ -19,6 +19,7 @@ TOPICS = {
     "images": "Images",
     "lifecycle": "Lifecycle policies",
     "registries": "Registries: settings, scanning, replication, templates, caches, signing",
+    "topics": "Topics and subscriptions",
     "parameters": "Parameters of every operation",
     "authorisation": "Who may ask: keys, policies, roles and tokens",
 }
@@ -35,6 +36,7 @@ def all_rules() -> tuple[Rule, ...]:
         parameters,
         registries,
         repositories,
+        topics,
     )
 
     if not any(each.identifier.startswith("parameters-") for each in RULES):
@@ -42,5 +44,5 @@ def all_rules() -> tuple[Rule, ...]:
     names = [each.identifier for each in RULES]
     if repeated := {name for name in names if names.count(name) > 1}:
         raise ValueError(f"two rules are called {', '.join(sorted(repeated))}")
-    topics = list(TOPICS)
-    return tuple(sorted(RULES, key=lambda each: topics.index(each.topic)))
+    order = list(TOPICS)
+    return tuple(sorted(RULES, key=lambda each: order.index(each.topic)))

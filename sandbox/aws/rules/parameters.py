@@ -28,6 +28,8 @@ _SAMPLES = {
     "Region": "eu-west-1",
     "RegistryId": "1" * 12,
     "ReplicationBackfillId": "00000000-0000-0000-0000-000000000000",
+    "attributeName": "DeliveryPolicy",
+    "topicARN": "arn:aws:sns:eu-west-1:111111111111:alerts",
     "SigningProfileArn": "arn:aws:signer:eu-west-1:111111111111:/signing-profiles/aa",
     "UploadId": "00000000-0000-0000-0000-000000000000",
 }
@@ -42,6 +44,11 @@ _OTHERS = {
     "kms": (
         *("CreateKey", "CreateAlias", "PutKeyPolicy", "TagResource", "ReplicateKey"),
         *("ScheduleKeyDeletion", "DescribeKey", "EnableKeyRotation"),
+    ),
+    "sns": (
+        *("CreateTopic", "SetTopicAttributes", "DeleteTopic", "GetTopicAttributes", "TagResource"),
+        *("UntagResource", "ListTagsForResource", "Publish", "Unsubscribe"),
+        *("SetSubscriptionAttributes", "ConfirmSubscription", "ListSubscriptionsByTopic"),
     ),
     "sts": ("AssumeRole",),
 }

@@ -33,6 +33,7 @@ _REFERENCES = {
     "events": ("Amazon EventBridge", f"{_DOCS}eventbridge/latest/APIReference/API_"),
     "iam": ("IAM", f"{_DOCS}IAM/latest/APIReference/API_"),
     "kms": ("AWS KMS", f"{_DOCS}kms/latest/APIReference/API_"),
+    "sns": ("Amazon SNS", f"{_DOCS}sns/latest/api/API_"),
     "sts": ("AWS STS", f"{_DOCS}STS/latest/APIReference/API_"),
 }
 _IAM = "https://docs.aws.amazon.com/IAM/latest/UserGuide/"
