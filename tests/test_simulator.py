@@ -584,6 +584,19 @@ def test_images_are_read_alike_wherever_the_text_is_cut(
     assert read_images(['{"imageDetails": []}'], "it") == {}
 
 
+def test_what_looks_like_the_end_of_an_entry_may_stand_inside_one() -> None:
+    inside = {"findings": [{"name": "}, {"}, {"name": "},{"}], "says": '}, {"imageDigest": "x"'}
+    details = [{**DETAIL, "imageDigest": f"sha256:{each}", **inside} for each in range(50)]
+    for indent, separators in ((None, None), (None, (",", ":")), (0, None), (4, None)):
+        text = json.dumps({"imageDetails": details}, indent=indent, separators=separators)
+        (read,) = read_images(io.StringIO(text), "it").values()
+        assert [each.digest for each in read] == [each["imageDigest"] for each in details]
+    text = json.dumps({"imageDetails": [*details, {**DETAIL, "imagePushedAt": "x"}, *details]})
+    with pytest.raises(EstateError) as refused:
+        read_images(io.StringIO(text), "it")
+    assert refused.value.offences[0].startswith("image 51: ")
+
+
 @pytest.mark.parametrize(
     "text",
     [

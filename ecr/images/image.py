@@ -77,13 +77,13 @@ def image_of(detail: Mapping[str, Any]) -> Image:
 
     Raises KeyError, TypeError, ValueError or OverflowError for an entry that is no image.
     """
+    get = detail.get
     if _RARE.isdisjoint(detail):
         return Image(
             as_text(detail["imageDigest"]),
             _moment(detail["imagePushedAt"]),
-            _texts(detail.get("imageTags")),
+            _texts(get("imageTags")),
         )
-    get = detail.get
     status = get("imageStatus")
     parts = get("parts")
     return Image(
@@ -112,7 +112,9 @@ def _texts(value: object) -> tuple[str, ...]:
         return ()
     if not isinstance(value, (list, tuple)):
         raise TypeError(f"{value!r} is no list")
-    return tuple(map(as_text, value))
+    for each in value:
+        as_text(each)
+    return tuple(value)
 
 
 def _moment(value: datetime | str | float) -> float:

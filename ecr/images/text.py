@@ -26,7 +26,6 @@ _BLOCK = 2_000_000
 
 _OPENING = re.compile(r'\s*\{\s*"imageDetails"\s*:\s*\[')
 _SPACE = re.compile(r"[ \t\r\n]*")
-_COMMA = re.compile(r"[ \t\r\n]*,[ \t\r\n]*")
 
 
 def read_images(text: Iterable[str], source: str) -> dict[str, list[Image]]:
@@ -60,9 +59,13 @@ def _read_all(text: Iterable[str], source: str) -> dict[str, list[Image]]:
     if _is_entry(first):
         _read_lines(chain([first], lines), source, found)
         return dict(found)
+    done = 0
     try:
-        for number, detail in enumerate(_details(chain([first], _pieces(text, lines))), 1):
-            _read_one(detail, f"image {number}", source, found)
+        for entries in _details(chain([first], _pieces(text, lines))):
+            if not _kept(entries, found):
+                for number, entry in enumerate(entries, done + 1):
+                    _read_one(entry, f"image {number}", source, found)
+            done += len(entries)
     except (_NoDocumentError, RecursionError):
         raise EstateError(
             f"{source} holds no images.",
@@ -80,24 +83,32 @@ def _read_lines(lines: Iterator[str], source: str, found: dict[str, list[Image]]
     """Read an entry a line: many at once, for a million calls of the decoder take as long as its work."""
     done = 0
     while some := list(islice(lines, _LINES)):
-        read = _read_together(some)
-        for name, image in read or ():
-            found[name].append(image)
-        if read is None:
+        entries = _decoded(",".join(some))
+        if len(entries) != len(some) or not _kept(entries, found):
             for number, line in enumerate(some, done + 1):
                 if line.strip():
                     _read_one(line, f"line {number}", source, found)
         done += len(some)
 
 
-def _read_together(lines: Sequence[str]) -> list[tuple[str, Image]] | None:
-    """Return the images of lines, each of one entry; None where one is not, and is to be named."""
+def _decoded(several: str) -> list[Any]:
+    """Return values that are written with commas between them; none where they are not."""
     try:
-        details = json.loads(f"[{','.join(lines)}]")
-        read = [(as_text(each.get("repositoryName", "")), image_of(each)) for each in details]
+        values: list[Any] = json.loads(f"[{several}]")
+    except (ValueError, RecursionError):
+        return []
+    return values
+
+
+def _kept(entries: Sequence[Any], found: dict[str, list[Image]]) -> bool:
+    """Keep the images of entries, and say whether all are images: where one is not, none is kept."""
+    try:
+        read = [(as_text(each.get("repositoryName", "")), image_of(each)) for each in entries]
     except (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError):
-        return None
-    return read if len(read) == len(lines) else None
+        return False
+    for name, image in read:
+        found[name].append(image)
+    return True
 
 
 def _is_entry(line: str) -> bool:
@@ -122,23 +133,20 @@ def _pieces(text: Iterable[str], lines: Iterator[str]) -> Iterator[str]:
         yield piece
 
 
-def _details(pieces: Iterator[str]) -> Iterator[Any]:
-    """Yield the entries of a document's imageDetails. Raises _NoDocumentError."""
+def _details(pieces: Iterator[str]) -> Iterator[list[Any]]:
+    """Yield the entries of a document's imageDetails, some at a time. Raises _NoDocumentError."""
     held = "".join(islice(pieces, 2))
     opening = _OPENING.match(held)
     if not opening:
         # Keys may stand in any order: then it is read whole.
-        yield from _whole(held + "".join(pieces))
+        yield _whole(held + "".join(pieces))
         return
     rest = _Rest(held, opening.end(), pieces)
     if rest.next() != "]":
-        yield rest.value()
-        while True:
-            yield from rest.whole_values()
-            if rest.next() != ",":
-                break
+        yield [rest.value()]
+        while rest.next() == ",":
             rest.place += 1
-            yield rest.value()
+            yield rest.several() or [rest.value()]
     if rest.next() != "]":
         raise _NoDocumentError
     if _whole('{"imageDetails": [' + rest.held[rest.place :] + "".join(pieces)):
@@ -151,6 +159,7 @@ class _Rest:
     def __init__(self, held: str, place: int, pieces: Iterator[str]) -> None:
         self.held, self.place, self._pieces = held, place, pieces
         self._decode = json.JSONDecoder().raw_decode
+        self._singly = False
 
     def next(self) -> str:
         """Return the next character that is no space, and go to it; empty at the end."""
@@ -160,14 +169,21 @@ class _Rest:
             if self.place < len(self.held) or not self._more(1):
                 return self.held[self.place : self.place + 1]
 
-    def whole_values(self) -> Iterator[Any]:
-        """Yield the values that follow, each after its comma, as long as they are held whole."""
-        while comma := _COMMA.match(self.held, self.place):
-            try:
-                value, self.place = self._decode(self.held, comma.end())
-            except ValueError:
-                return
-            yield value
+    def several(self) -> list[Any]:
+        """Return the values that follow and are held whole, but for the last, and go behind them.
+
+        They are decoded at once, for a million calls of the decoder take as long as its work: up to
+        the last place that looks as the one after the comma does. Returns none where that place is
+        inside a value, or the text is wrong: all that follow are read singly then.
+        """
+        space = _SPACE.match(self.held, self.place)
+        if self._singly or not space:
+            return []
+        end = self.held.rfind(f"}},{space[0]}{{", space.end()) + 1
+        values = _decoded(self.held[self.place : end]) if end else []
+        self._singly = bool(end) and not values
+        self.place = end if values else self.place
+        return values
 
     def value(self) -> Any:  # noqa: ANN401 - JSON that somebody wrote
         """Return the next value, and go behind it. Raises _NoDocumentError."""

@@ -191,16 +191,12 @@ class _Inventory:
     def __init__(self, images: Iterable[Image], policy: Policy, now: float, days: int) -> None:
         self.images = sorted(images, key=itemgetter(0))
         came_back = any(image.activated_at is not None for image in self.images)
-        restoring = any(image.restoring for image in self.images)
         # By digest among those pushed together, for the sort is stable.
         self.images.sort(key=entered if came_back else itemgetter(1), reverse=True)
         self._rules = policy.rules
         self._now, self._days = now, days
         size = len(self.images)
-        self._state = bytearray(
-            _AHEAD if each.pushed_at > now else _CLASSES.index(each.storage_class)
-            for each in self.images
-        )
+        self._state = bytearray(size)
         # A policy has 50 rules at the most: a byte for each image is enough.
         self._first = [array("b", [-1]) * size, array("b", [-1]) * size]
         self._members: dict[int, list[int]] = {}
@@ -212,12 +208,12 @@ class _Inventory:
         self._follows: dict[int, int] = {}
         self._referrers: dict[int, list[int]] = defaultdict(list)
         self._lists: dict[int, list[int]] = defaultdict(list)
-        self._unread = any(image.parts is None for image in self.images)
+        self._unread = False
         self._doubts: dict[int, Doubt] = {}
-        self._special = came_back or restoring or self._unread
+        self._special = came_back
         self._moved = True
-        self._relate()
-        tagged = [each for each, image in enumerate(self.images) if image.tags]
+        tagged, related = self._look()
+        self._relate(related)
         for by, rule in enumerate(self._rules):
             self._match(by, rule, tagged)
         by_age = [not rule.by_count for rule in self._rules]
@@ -227,18 +223,32 @@ class _Inventory:
             elif (by := self._first[state][each]) >= 0 and by_age[by]:
                 self._schedule(each)
 
-    def _relate(self) -> None:
+    def _look(self) -> tuple[list[tuple[int, tuple[str, ...]]], list[int]]:
+        """Look at each image once, for each look takes long: return the tagged and the related ones."""
+        tagged: list[tuple[int, tuple[str, ...]]] = []
+        related: list[int] = []
+        for each, image in enumerate(self.images):
+            _, pushed_at, tags, _, storage_class, _, _, subject, parts, restoring = image
+            if pushed_at > self._now:
+                self._state[each] = _AHEAD
+            elif storage_class != "standard":
+                self._state[each] = _ARCHIVED
+            if tags:
+                tagged.append((each, tags))
+            if subject is not None or parts:
+                related.append(each)
+            self._unread |= parts is None
+            self._special |= restoring or parts is None
+        return tagged, related
+
+    def _relate(self, related: Sequence[int]) -> None:
         """Find subjects and manifest lists; most image repositories have neither."""
-        related = [
-            (each, image)
-            for each, image in enumerate(self.images)
-            if image.subject is not None or image.parts
-        ]
         if not related:
             return
         index = {image.digest: each for each, image in enumerate(self.images)}
-        families = Families(image for _, image in related)
-        for each, image in related:
+        families = Families(self.images[each] for each in related)
+        for each in related:
+            image = self.images[each]
             subject = index.get(image.subject or "")
             if subject is not None and subject != each:
                 self._follows[each] = subject
@@ -247,23 +257,24 @@ class _Inventory:
                 if part in index and index[part] != each:
                     self._lists[index[part]].append(each)
 
-    def _match(self, by: int, rule: Rule, tagged: list[int]) -> None:
+    def _match(self, by: int, rule: Rule, tagged: Sequence[tuple[int, tuple[str, ...]]]) -> None:
         """Find the images that meet a rule's tagging requirement, and claim those still free."""
-        images = self.images
+        size = len(self.images)
         if rule.tag_status == "any":
-            matched = list(range(len(images)))
+            matched = list(range(size))
         elif rule.tag_status == "untagged":
-            matched = [each for each, image in enumerate(images) if not image.tags]
+            has = {each for each, _ in tagged}
+            matched = [each for each in range(size) if each not in has]
         else:
             meets = requirement(rule)
-            matched = [each for each in tagged if meets(images[each].tags)]
+            matched = [each for each, tags in tagged if meets(tags)]
         first = self._first[_CLASSES.index(rule.storage_class)]
         for each in matched:
             if first[each] < 0:
                 first[each] = by
             elif not rule.by_count and self._older(each, rule):
                 self._spared.setdefault(each, by)
-        if rule.by_count and not _is_shield(rule, len(self.images)):
+        if rule.by_count and not _is_shield(rule, size):
             self._members[by] = matched
 
     def _older(self, each: int, rule: Rule) -> bool:
@@ -423,6 +434,7 @@ class _Inventory:
         """Yield today's verdict on every image that is there, after today's evaluation."""
         acted = {each: by for _, each, by in steps}
         rules = (*self._rules, None)
+        whys = [_why(rule) for rule in self._rules]
         shields = [_is_shield(rule, len(self.images)) for rule in self._rules]
         # Most image repositories hold nothing that could be in doubt, and a million images take time.
         plain = not (self._special or self._follows or self._lists or self._doubts)
@@ -434,7 +446,7 @@ class _Inventory:
             if each in acted:
                 if plain:
                     taken = self._rules[acted[each]]
-                    yield Verdict(image, taken, taken.action, _why(taken))
+                    yield Verdict(image, taken, taken.action, whys[acted[each]])
                 else:
                     yield self._acted_on(each, image, acted[each], by, acted)
                 continue
@@ -480,19 +492,16 @@ class _Inventory:
 
     def _kept(self, each: int, image: Image, rule: Rule, spared_from: Rule | None) -> Verdict:
         doubt: Doubt | None = "referrer" if each in self._follows else self._doubts.get(each)
-        held = Verdict(
-            image, rule, None, "part of a list that stays", None, spared_from, "held part"
-        )
         if rule.by_count:
             position = self._position.get(each)
-            if position is None:
-                return held
-            margin = rule.count - position + 1
-            return Verdict(image, rule, None, "within the count", margin, spared_from, doubt)
-        days = self._day_after(_due(image, rule))
-        if not days:
-            return held
-        return Verdict(image, rule, None, "young enough", days, spared_from, doubt)
+            margin = None if position is None else rule.count - position + 1
+        else:
+            margin = self._day_after(_due(image, rule)) or None
+        if margin is None:
+            why: VerdictReason = "part of a list that stays"
+            return Verdict(image, rule, None, why, None, spared_from, "held part")
+        why = "within the count" if rule.by_count else "young enough"
+        return Verdict(image, rule, None, why, margin, spared_from, doubt)
 
 
 def entered(image: Image) -> float:
