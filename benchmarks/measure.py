@@ -5,6 +5,7 @@ Owns the measuring of one command. Reads /proc for the memory; a system without 
 
 import argparse
 import re
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox import processes
-from sandbox.session import Run, Session
+from sandbox.session import PROJECT, Run, Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,22 @@ def measure(session: Session, *command: str, **variables: str) -> Took:
     measured = measure_run(session, f"pulumi {command[0]}", run)
     session.own_variables.clear()
     return measured
+
+
+def measure_new_service(session: Session, name: str, **variables: str) -> Took:
+    """Deploy the service of one new repository by `ecr-estate deploy`, and give what it took."""
+    command = [sys.executable, "-m", "ecr", "deploy", name, "--yes"]
+
+    def run() -> Run:
+        done = processes.run(
+            [*command, "--config-file", str(session.config_file)],
+            environment={**session.environment, **variables},
+            directory=PROJECT,
+            capture=True,
+        )
+        return Run(done.returncode, done.stdout)
+
+    return measure_run(session, "ecr-estate deploy", run)
 
 
 def measure_run(session: Session, name: str, run: Callable[[], Run]) -> Took:

@@ -1,7 +1,7 @@
 """The scale table: 1,000, 3,000 and 10,000 services on the real engine, and 100,000 on paper.
 
 Each size is previewed, deployed for the first time without checkpoints, and previewed again, with the
-embedded AWS; beside it the barest program is previewed, and ended once it has taken much longer, and
+embedded AWS, and then one new service is deployed by `ecr-estate deploy`; beside it the barest program is previewed, and ended once it has taken much longer, and
 the same with this program's turns of the event loop, so that one sees what is won by those alone. A
 first deployment of 300 services is timed with checkpoints too. What 100,000 would take is counted, and
 planned for real, without an engine. Writes docs/reference/scale.md; exits 1 when a bound is not held.
@@ -18,7 +18,7 @@ from math import ceil
 from pathlib import Path
 
 from benchmarks.__main__ import barest_environment, barest_project
-from benchmarks.measure import Took, measure, said, sizes_of
+from benchmarks.measure import Took, measure, measure_new_service, said, sizes_of
 from ecr.github.model import Inventory, Repository
 from ecr.ledger.ledger import Ledger
 from ecr.ledger.shards import Shard
@@ -50,13 +50,16 @@ PATIENCE = 2.5
 GROWTH = 1.3
 """What ten times the services may cost for each of them, as a multiple: linear, and noise."""
 
+NEW_SERVICE = {1000: 8.0, 10_000: 30.0}
+"""Seconds that the deployment of one new service may take, by the services that are there already."""
+
 SKIP = {"PULUMI_SKIP_CHECKPOINTS": "true"}
 OVERLAID = {"lambdaReplicas": None, "images": None, "registryPolicyScope": None}
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """One size: three commands, the state's MiB, and the barest program's preview.
+    """One size: four commands, the state's MiB, and the barest program's preview.
 
     ``in_turns`` is that of the barest program with this one's turns of the event loop.
     """
@@ -65,6 +68,7 @@ class Size:
     preview: Took
     first: Took
     again: Took
+    new_service: Took
     state: float
     barest: float
     barest_ended: bool
@@ -119,7 +123,11 @@ def _measure(count: int, folder: Path) -> Size:
         size = state.stat().st_size / 2**20
         _say(f"{count:,} services: preview again")
         again = measure(session, "preview", "--expect-no-changes")
-    return Size(count, preview, first, again, size, barest, ended, in_turns)
+        _say(f"{count:,} services: deployment of one new service")
+        name = f"service-{count + 1:05d}"
+        organisation.add(name, properties={"container": "true"})
+        new_service = measure_new_service(session, name, **SKIP)
+    return Size(count, preview, first, again, new_service, size, barest, ended, in_turns)
 
 
 def _barest(
@@ -176,6 +184,13 @@ def _bounds(sizes: Sequence[Size]) -> Iterator[tuple[str, bool]]:
             f"{each.count:,} repositories take {each.preview.github} GitHub calls (at most {most})"
         )
         yield text, each.preview.github <= most
+        if allowed := NEW_SERVICE.get(each.count):
+            seconds = each.new_service.seconds
+            text = (
+                f"one new service beside {each.count:,} is deployed in {seconds:.1f} s (at most "
+                f"{allowed:.0f} s)"
+            )
+            yield text, seconds <= allowed
     small, large = sizes[0], sizes[-1]
     for what, one, other in (
         ("preview", small.preview.seconds, large.preview.seconds),
@@ -203,6 +218,7 @@ def _page(sizes: Sequence[Size], checkpoints: dict[str, Took]) -> Iterator[str]:
             ("preview of a first deployment", each.preview),
             ("first deployment, without checkpoints", each.first),
             ("preview without changes", each.again),
+            ("deployment of one new service", each.new_service),
         ):
             yield f"| {each.count:,} | {what} | {_cells(took)} |"
     for what, took in checkpoints.items():

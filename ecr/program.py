@@ -6,10 +6,11 @@ import pulumi
 
 from ecr.deploy.lifecycle_trial import try_lifecycles
 from ecr.deploy.observation import read_registries
-from ecr.deploy.outputs import announce, outputs
+from ecr.deploy.outputs import announce, outputs, within
 from ecr.deploy.resources import declare, declare_providers
 from ecr.deploy.run_report import begin_run
 from ecr.deploy.standing import asking
+from ecr.deploy.targets import require_targets
 from ecr.engine.last_outputs import read_last
 from ecr.errors import EstateError
 from ecr.github.inventory import connect, read_inventory
@@ -22,6 +23,8 @@ async def main() -> dict[str, Any]:
     """Deploy the estate of this stack."""
     try:
         run = begin_run()
+        if run.part:
+            await run.wait("targets", require_targets())
         settings = run.step("settings", load_settings)
         last = await run.wait("ledger", read_last(settings.shards))
         ledger = last.ledger
@@ -34,13 +37,16 @@ async def main() -> dict[str, Any]:
         reading = read_registries(providers, settings, inventory, ledger, github, ask=ask)
         read = settings, inventory, ledger, await run.wait("observation", reading)
         plan = run.step("plan", build_plan, *read, owner=run.owner, today=run.today)
+        if run.part:
+            plan = run.step("part", run.part.of, plan, ledger, settings)
         trial = try_lifecycles(ask, plan, ledger, read[-1], preview=run.preview)
         await run.wait("lifecycle", trial)
     except EstateError as error:
         raise pulumi.RunError(str(error)) from None
     announce(inventory, plan)
     await run.wait("resources", declare(plan, providers, github))
-    return run.end(outputs(settings, plan), last.outputs)
+    made = outputs(settings, plan)
+    return run.end(within(last.outputs, made) if run.part else made, last.outputs)
 
 
 def run() -> None:

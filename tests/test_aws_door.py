@@ -47,6 +47,7 @@ ASKS_AWS = {
 
 ASKS_NOTHING_OF_AWS = {
     "compare",
+    "deploy",
     "dockerfiles",
     "drift",
     "estate",

@@ -24,6 +24,7 @@ GUIDANCE: Mapping[str, Guidance] = {
         "--operators arn:aws:iam::111122223333:role/operators --reviewer team:platform",
     ),
     "compare": Guidance("reference/comparison.md", "--count 400"),
+    "deploy": Guidance("operations/deploy.md", "checkout --stack prod --yes"),
     "dockerfiles": Guidance("operations/dockerfiles.md", "--settings Pulumi.prod.yaml"),
     "doctor": Guidance(
         "guides/first-day.md",

@@ -134,6 +134,22 @@ def outputs(settings: Settings, plan: EstatePlan) -> dict[str, Any]:
     }
 
 
+def within(last: Mapping[str, Any], made: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the stack's outputs after a deployment of a part: ``made`` of the part, laid over the ``last``."""
+    addresses = ("imageRepositories", "replicas", "pushRoles")
+    merged = {each: {**last[each], **made[each]} for each in addresses}
+    counts = {
+        kind: sum(map(len, merged[of].values()))
+        for kind, of in (("placement", "imageRepositories"), ("replica", "replicas"))
+    }
+    report = {
+        **last["report"],
+        **{each: made["report"][each] for each in ("program", "services", "owners")},
+        "imageRepositories": {kind: count for kind, count in counts.items() if count},
+    }
+    return {**last, **merged, "ledger": made["ledger"], "report": report}
+
+
 def _urls(plan: EstatePlan, kind: str) -> dict[str, list[str]]:
     """Return the addresses of one kind by service or named image, in the order of promotion."""
     urls: dict[str, list[str]] = defaultdict(list)

@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from ecr import __version__
-from ecr.engine.invoke import REPORT
+from ecr.engine.invoke import ONLY, REPORT
 from ecr.errors import EstateError, Guard, GuardError
 from ecr.github.listing import UnansweredError
 from ecr.github.model import Inventory
 from ecr.plan.changes import summary
 from ecr.plan.model import EstatePlan, Observed
+from ecr.plan.part import PartOfEstate
 
 REPORT_SCHEMA = 1
 
@@ -40,6 +41,7 @@ class Run:
     def __init__(self, owner: str, *, preview: bool, environment: Mapping[str, str]) -> None:
         self.preview = preview
         self.owner, self.today = owner, datetime.now(UTC).date().isoformat()
+        self.part = PartOfEstate.parse(environment[ONLY]) if ONLY in environment else None
         self._began = time.monotonic()
         self._report = environment.get(REPORT)
         self.document: dict[str, Any] = {

@@ -19,9 +19,12 @@ GRACE = 10.0
 """Seconds that the engine has to end when it is interrupted."""
 
 
-def run_engine(arguments: Sequence[str], **more: str) -> subprocess.CompletedProcess[str]:
+def run_engine(
+    arguments: Sequence[str], *, shown: bool = False, **more: str
+) -> subprocess.CompletedProcess[str]:
     """Run `pulumi` with the arguments and more variables. Raises EstateError where there is none.
 
+    What it prints is given back, or with ``shown`` goes where our own output goes.
     On Ctrl-C the engine ends by itself, and its providers with it, before ours goes on.
     """
     command = ["pulumi", "--non-interactive", *arguments]
@@ -30,8 +33,8 @@ def run_engine(arguments: Sequence[str], **more: str) -> subprocess.CompletedPro
             process = subprocess.Popen(
                 command,
                 env={**os.environ, **more},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
+                stdout=None if shown else subprocess.PIPE,
+                stderr=None if shown else subprocess.PIPE,
                 text=True,
             )
     except OSError as error:

@@ -12,6 +12,9 @@ from typing import Any
 REPORT = "ECR_ESTATE_REPORT"
 """The variable that names the file of the report."""
 
+ONLY = "ECR_ESTATE_ONLY"
+"""The variable by which `ecr-estate deploy` tells the program which part of the estate it is run for."""
+
 PAUSES = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
 """Seconds before each further attempt."""
 

@@ -5,7 +5,7 @@ Owns the reading of its settings, state and ledger. Reads no secret, and changes
 
 import json
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ecr.engine.command import engine_output
@@ -13,8 +13,8 @@ from ecr.engine.types import PROVIDER, REPOSITORY, STACK
 from ecr.errors import EstateError
 from ecr.github.http import environment_fetch
 from ecr.github.inventory import read_inventory, uses_properties
-from ecr.github.listing import list_organisation
-from ecr.github.model import Inventory
+from ecr.github.listing import find_repository, list_organisation
+from ecr.github.model import Inventory, Repository
 from ecr.ledger.ledger import Ledger, gather, parse_ledger
 from ecr.ledger.shards import shard_of
 from ecr.settings.load import PROJECT, parse_settings
@@ -35,19 +35,7 @@ class Stack:
 
     def settings(self) -> Settings:
         """Read the settings, as a deployment would be given them."""
-        held = json.loads(self._pulumi("config", "--json", *self._config_file))
-        secret = [
-            key for key, each in held.items() if each["secret"] and key.startswith(f"{PROJECT}:")
-        ]
-        if secret:
-            raise EstateError(
-                "Settings of this project are stored as secrets, which this command never asks for.",
-                [f"{key}: store it in plain, for it is none" for key in secret],
-            )
-        return parse_settings(
-            {key: each["value"] for key, each in held.items() if not each["secret"]},
-            namespace=PROJECT,
-        )
+        return _parsed(self._pulumi("config", "--json", *self._config_file))
 
     def ledger(self) -> Ledger:
         """Read the ledger from the last outputs."""
@@ -82,8 +70,37 @@ class Stack:
         return (each for each in self._resources if each["type"] == kind and not each.get("delete"))
 
     def _pulumi(self, *arguments: str) -> str:
-        remedy = "check --stack, the login and the passphrase"
-        return engine_output([*arguments, *self._which], "The stack cannot be read.", remedy)
+        return _said([*arguments, *self._which])
+
+
+def stack_settings(name: str | None, config_file: str | None) -> Settings:
+    """Read the settings of a stack and nothing else of it, as a deployment would be given them."""
+    which = ["--stack", name] if name else []
+    return _parsed(
+        _said(
+            ["config", "--json", *(["--config-file", config_file] if config_file else []), *which]
+        )
+    )
+
+
+def _said(arguments: Sequence[str]) -> str:
+    remedy = "check --stack, the login and the passphrase"
+    return engine_output(arguments, "The stack cannot be read.", remedy)
+
+
+def _parsed(config: str) -> Settings:
+    """Return the settings in what `pulumi config --json` printed."""
+    held = json.loads(config)
+    secret = [key for key, each in held.items() if each["secret"] and key.startswith(f"{PROJECT}:")]
+    if secret:
+        raise EstateError(
+            "Settings of this project are stored as secrets, which this command never asks for.",
+            [f"{key}: store it in plain, for it is none" for key in secret],
+        )
+    return parse_settings(
+        {key: each["value"] for key, each in held.items() if not each["secret"]},
+        namespace=PROJECT,
+    )
 
 
 def exported(stack: str) -> list[dict[str, Any]]:
@@ -110,6 +127,25 @@ async def inventory_of(settings: Settings, ledger: Ledger) -> Inventory:
     properties = uses_properties(settings.model_dump())
     with environment_fetch(settings.github.base_url, GITHUB_REMEDY) as fetch:
         return await list_organisation(fetch, settings.github, asked, properties=properties)
+
+
+async def repositories_named(names: Sequence[str], settings: Settings) -> list[Repository]:
+    """Return the repositories of these names, in any case, as the source of the settings has them.
+
+    Raises EstateError where it has none of a name.
+    """
+    if settings.static is None and settings.static_file is None:
+        with environment_fetch(settings.github.base_url, GITHUB_REMEDY) as fetch:
+            return [await find_repository(fetch, settings.github, each) for each in names]
+    listed = (await read_inventory(settings, ())).repositories
+    known = {each.name.lower(): each for each in listed}
+    unknown = [each for each in names if each.lower() not in known]
+    if unknown:
+        raise EstateError(
+            "The list of repositories lacks what is to be deployed; nothing was changed.",
+            [f"{each}: is not in it; add it first, with its id" for each in unknown],
+        )
+    return [known[each.lower()] for each in names]
 
 
 def ledger_of_all(stack: Stack, settings: Settings, config_file: str | None) -> Ledger:

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from ecr.errors import EstateError
 from ecr.github.model import (
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 REPOSITORIES_A_PAGE = 100
 """Repositories a page: the most that "List organization repositories" gives."""
+
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
+"""A repository's name (GitHub takes these characters, and makes a dash of every other)."""
 
 PASSES = 3
 """How often the organisation is read before a listing that cannot be trusted is refused."""
@@ -164,6 +167,35 @@ async def list_organisation(
     )
 
 
+async def find_repository(fetch: Fetch, github: GitHub, name: str) -> Repository:
+    """Ask for one repository of the organisation by its name, as people write it.
+
+    Raises EstateError where the organisation has none that the token sees, or it has gone elsewhere.
+    """
+    problem = "A repository is not there; nothing was changed."
+    endpoint = f"repos/{github.organisation}/{name}"
+    if not _NAME.fullmatch(name) or name in {".", ".."}:
+        raise EstateError(
+            problem, [f"{name}: is no name of a repository; give it without its owner"]
+        )
+    reply = await fetch(endpoint)
+    if reply.status == 404:  # noqa: PLR2004 - HTTP's own number
+        raise EstateError(
+            problem,
+            [
+                f"{name}: {github.organisation} has no such repository that the token sees; check the name"
+            ],
+        )
+    try:
+        row = _json(_accept(reply, endpoint), endpoint)
+        owner = _owner(row, endpoint)
+    except _UnsettledError as error:
+        raise EstateError(problem, [f"{error}; try again"]) from error
+    if owner.lower() != github.organisation.lower():
+        raise EstateError(problem, [f"{name}: is of {owner} now, and has no service here"])
+    return _repository(cast("Row", row))
+
+
 async def _what_became_of(fetch: Fetch, number: int, login: str) -> str:
     """Ask for one repository that the list lacks; it must really be gone."""
     endpoint = f"repositories/{number}"
@@ -286,20 +318,25 @@ def _rows(reply: Reply, endpoint: str, login: str) -> list[Row]:
             f"GET {endpoint} gave {type(batch).__name__}, not a list of repositories"
         )
     for row in batch:
-        if (
-            not isinstance(row, dict)
-            or type(row.get("id")) is not int
-            or not isinstance(row.get("name"), str)
-            or not isinstance(row.get("owner"), dict)
-        ):
-            raise _UnsettledError(f"GET {endpoint} gave an entry without id, name and owner")
-        owner = str(row["owner"].get("login"))
+        owner = _owner(row, endpoint)
         if owner.lower() != login.lower():
             raise ListingRefusedError(
                 f"GET {endpoint} gave {owner}/{row['name']}, which is not of {login}",
                 f"if the organisation was renamed, set github.organisation to {owner}",
             )
     return batch
+
+
+def _owner(row: object, endpoint: str) -> str:
+    """Return the login of whose repository a row is, which must have an id, a name and an owner."""
+    if (
+        not isinstance(row, dict)
+        or type(row.get("id")) is not int
+        or not isinstance(row.get("name"), str)
+        or not isinstance(row.get("owner"), dict)
+    ):
+        raise _UnsettledError(f"GET {endpoint} gave an entry without id, name and owner")
+    return str(row["owner"].get("login"))
 
 
 _LAST = re.compile(r'[?&]page=(\d+)[^>]*>\s*;\s*rel="last"')
