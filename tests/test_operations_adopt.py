@@ -276,13 +276,14 @@ def test_roles_topics_rules_providers_variables_and_keys_by_other_hands_are_list
     with EmbeddedGitHub(organisation) as github:
         monkeypatch.setenv("GITHUB_TOKEN", github.token)
         monkeypatch.setenv("GITHUB_BASE_URL", github.url)
-        pulumi(
-            static=None,
-            github={"organisation": "sandbox-org"},
-            alerts={},
-            pushRoles={"createProvider": True, "variables": True},
+        settings: dict[str, Any] = {
+            "static": None,
+            "github": {"organisation": "sandbox-org"},
+            "alerts": {},
+            "pushRoles": {"createProvider": True, "variables": True},
             **IN_ROLE,
-        )
+        }
+        pulumi(**settings)
         github.api.actions.held(repository_)["ECR_REGION"] = "us-east-1"
         iam, events = client("iam"), client("events")
         trust = json.dumps({"Version": "2012-10-17", "Statement": []})
@@ -306,9 +307,22 @@ def test_roles_topics_rules_providers_variables_and_keys_by_other_hands_are_list
         variable = found["variable"]
         assert (variable["now"], variable["then"]) == ("us-east-1", "eu-west-1")
         assert main(["adopt"]) == 0
-    printed = capsys.readouterr().out
+        printed = capsys.readouterr().out
+        pulumi(**settings, registries={"adopted": [SOURCE]})
+        assert main(["adopt", "--json"]) == 0
+        shown = json.loads(capsys.readouterr().out)
     assert "What stands where something else than an image repository goes" in printed
     assert "pushRoles.adopted" in printed
+    assert not {each["kind"] for each in shown["beside"]} & {"topic", "event rule"}
+    replaced = {each["setting"]: each for each in shown["replacedSettings"]}
+    assert replaced.keys() == {"topic ecr-estate-alerts", "event rule ecr-estate-alerts-scan"}
+    topic = replaced["topic ecr-estate-alerts"]
+    assert '"encryptedBy":null' in topic["now"]
+    assert "SNS:Publish" in topic["now"], "the policy that Amazon SNS gives every topic"
+    assert "AlertsOfTheEstate" in topic["then"]
+    rule = replaced["event rule ecr-estate-alerts-scan"]
+    assert "aws.ec2" in rule["now"]
+    assert "ECR Image Scan" in rule["then"]
 
 
 def test_a_key_that_no_topic_needs_any_more_is_told_though_nothing_is_missing(

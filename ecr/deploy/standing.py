@@ -397,12 +397,13 @@ async def read_alerts(
 
     async def look(registry: Registry) -> StandingAlerts:
         name = f"{registry.key}/alerts"
-        topic_key, unused = None, False
+        topic_key, unused, policy = None, False, None
         if name not in topics:
             topic = {"TopicArn": topic_arn(registry)}
             answer = await ask("sns", "get_topic_attributes", registry, topic)
             attributes = answer["Attributes"] if answer else {}
             topic_key = attributes.get("KmsMasterKeyId", "") if answer else None
+            policy = attributes.get("Policy")
             unused = not any(int(attributes.get(each, "0")) for each in _SUBSCRIPTIONS)
         known = keys.get(name)
         found = () if known and not every else await _keys(ask, registry)
@@ -413,7 +414,12 @@ async def read_alerts(
             and (does := await _rule_of_other_hands(ask, registry, rule))
         }
         return StandingAlerts(
-            topic_key, tuple(each for each in found if each != known), known, theirs, unused
+            topic_key,
+            tuple(each for each in found if each != known),
+            known,
+            theirs,
+            unused,
+            policy,
         )
 
     asked = [

@@ -21,10 +21,12 @@ from ecr.plan.model import (
     AlertRule,
     Bleed,
     RegistryPlan,
+    SettingOfOthers,
     Standing,
     StandingAlerts,
     Subscriber,
 )
+from ecr.plan.registry_settings import canonical
 from ecr.registry.registry import Registry
 from ecr.settings.models import AlertFormat, Alerts
 
@@ -151,6 +153,32 @@ def standing_alerts(
                 "nothing needs it",
                 f"{spare}: encrypts no topic of the alerts any more; schedule its deletion",
             )
+
+
+def replaced_alerts(
+    plans: Iterable[AlertPlan], standing: Mapping[Registry, StandingAlerts]
+) -> Iterator[SettingOfOthers]:
+    """Yield the topics and rules of other hands that alerts are deployed over, each as it is and as it becomes.
+
+    A rule of theirs keeps its targets, and gets one more: EventBridge keeps targets beside the rule (Amazon
+    EventBridge API Reference, "PutRule").
+    """
+    for plan in plans:
+        stands = standing.get(plan.registry, StandingAlerts())
+        if _of_other_hands(stands):
+            policy = json.loads(stands.topic_policy) if stands.topic_policy else None
+            yield SettingOfOthers(
+                plan.registry,
+                f"topic {NAME}",
+                canonical({"encryptedBy": stands.topic_key or None, "policy": policy}),
+                canonical(
+                    {"encryptedBy": "a key of the alerts", "policy": json.loads(plan.topic_policy)}
+                ),
+            )
+        for rule in plan.rules:
+            if does := stands.rules.get(rule.name):
+                becomes = f"sends {rule.pattern} to {plan.topic_arn} too"
+                yield SettingOfOthers(plan.registry, f"event rule {rule.name}", does, becomes)
 
 
 def _of_other_hands(stands: StandingAlerts) -> bool:

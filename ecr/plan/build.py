@@ -34,7 +34,7 @@ from ecr.plan.access.registry_policies import (
     source_policy,
     unbound_replicas,
 )
-from ecr.plan.alerts import confirmations, plan_alerts, standing_alerts
+from ecr.plan.alerts import confirmations, plan_alerts, replaced_alerts, standing_alerts
 from ecr.plan.architectures import (
     Architecture,
     architecture_of,
@@ -233,6 +233,7 @@ def build_plan(
             ),
         ),
         standing=standing,
+        replaced_alerts=tuple(replaced_alerts(alerts, observed.alerts)),
         deselected=Counter(inventory.deselected.values()),
         unselected=tuple(
             LeftOut(each.id, each.name, inventory.deselected[each.id])

@@ -111,7 +111,8 @@ class StandingAlerts:
     ``topic_key`` is the key of a topic that stands and is not in the state, "" for one without a key,
     None where there is none. ``keys`` are the ARNs of enabled keys that have the tag of the alerts and
     are not in the state, and ``held_key`` is the one that is. ``rules`` are event rules of other hands by
-    name, each with what it does. ``topic_unused`` says that nobody has subscribed to the topic.
+    name, each with what it does. ``topic_unused`` says that nobody has subscribed to the topic, and
+    ``topic_policy`` is its policy.
     """
 
     topic_key: str | None = None
@@ -119,6 +120,7 @@ class StandingAlerts:
     held_key: str | None = None
     rules: Mapping[str, str] = field(default_factory=dict)
     topic_unused: bool = False
+    topic_policy: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -373,10 +375,13 @@ class RegistryPlan:
 
 @dataclass(frozen=True, slots=True)
 class SettingOfOthers:
-    """A setting of a registry by other hands, as it stands and as it is planned: two JSON texts."""
+    """A setting of a registry by other hands, as it stands and as it is planned: two JSON texts.
+
+    A topic or an event rule with the name of an alert is shown as one too, a rule in words.
+    """
 
     registry: Registry
-    setting: RegistrySetting
+    setting: str
     now: str
     then: str
 
@@ -562,6 +567,7 @@ class EstatePlan:
     found_providers: tuple[Registry, ...] = ()
     namespaces: Mapping[str, str] = field(default_factory=dict)
     standing: tuple[Standing, ...] = ()
+    replaced_alerts: tuple[SettingOfOthers, ...] = ()
     deletions: tuple[ReplicatedDeletion, ...] = ()
     notes: tuple[str, ...] = ()
     deselected: Mapping[str, int] = field(default_factory=dict)
@@ -578,4 +584,5 @@ class EstatePlan:
     @property
     def replaced_settings(self) -> tuple[SettingOfOthers, ...]:
         """Return the settings of registries by other hands that this deployment replaces."""
-        return tuple(each for plan in self.registries for each in plan.replaced)
+        settings = (each for plan in self.registries for each in plan.replaced)
+        return (*settings, *self.replaced_alerts)
