@@ -112,7 +112,9 @@ def test_no_target_reaches_another_service(other: str) -> None:
 
 
 def test_a_namespace_that_the_settings_know_is_within_reach() -> None:
-    spaces = {"namespaces": {"known": {"team": {}}, "repositories": {"worker": "team"}}}
+    spaces: dict[str, Any] = {
+        "namespaces": {"known": {"team": {}}, "repositories": {"worker": "team"}}
+    }
     before = deployed(**spaces)
     part = of(PART, plan(*OLD, NEW, ledger=before, **spaces), before, **spaces)
     (location,) = (each.placement.location for each in part.image_repositories)
@@ -166,7 +168,7 @@ def test_settings_of_registries_that_change_hands_need_the_whole_estate() -> Non
 
 
 def test_a_location_of_another_service_within_reach_needs_the_whole_estate() -> None:
-    names = {"names": {"other": "worker/part"}}
+    names: dict[str, Any] = {"names": {"other": "worker/part"}}
     other = repository(9, "other")
     before = plan(*OLD, other, **names).ledger
     refused = refusals(PART, plan(*OLD, NEW, other, ledger=before, **names), before)

@@ -9,7 +9,7 @@ import shlex
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -20,7 +20,7 @@ GRACE = 10.0
 
 
 def run_engine(
-    arguments: Sequence[str], *, shown: bool = False, **more: str
+    arguments: Sequence[str], more: Mapping[str, str] | None = None, *, shown: bool = False
 ) -> subprocess.CompletedProcess[str]:
     """Run `pulumi` with the arguments and more variables. Raises EstateError where there is none.
 
@@ -32,7 +32,7 @@ def run_engine(
         with _interruptible():
             process = subprocess.Popen(
                 command,
-                env={**os.environ, **more},
+                env={**os.environ, **(more or {})},
                 stdout=None if shown else subprocess.PIPE,
                 stderr=None if shown else subprocess.PIPE,
                 text=True,

@@ -87,7 +87,7 @@ def run_and_parse(arguments: Sequence[str]) -> EngineRun:
         # A report that was asked for is written where it was asked for.
         file = Path(os.environ.get(REPORT) or Path(folder) / "report.json")
         file.unlink(missing_ok=True)
-        done = run_engine([*arguments, "--json"], **{REPORT: str(file)})
+        done = run_engine([*arguments, "--json"], {REPORT: str(file)})
         report = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     preview = parse_preview_json(done.stdout)
     if preview is None or (done.returncode and not preview.errors and "error" not in report):

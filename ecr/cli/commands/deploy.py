@@ -51,8 +51,8 @@ def run(options: argparse.Namespace) -> int:
             *(("--json",) if options.json else ()),
             *(word for each in part.targets(settings) for word in ("--target", each)),
         ],
+        {ONLY: str(part)},
         shown=True,
-        **{ONLY: str(part)},
     )
     if not done.returncode and not options.yes:
         told.write("To deploy this, run the same command with --yes.\n")

@@ -59,7 +59,7 @@ _FUNCTION = f"arn:aws:lambda:{REGION}:123456789012:function:alerts"
 _QUEUE = f"arn:aws:sqs:{REGION}:123456789012:alerts"
 _STREAM = f"arn:aws:firehose:{REGION}:123456789012:deliverystream/alerts"
 
-for _identifier, _page, _says, _attempt in (
+_REFUSED: tuple[tuple[str, Page | Operation, str, Callable[[Stage], Callable[[], object]]], ...] = (
     ("topic-name-with-a-dot", _CREATING, "a topic's name with another character", _topic("a.b")),
     ("topic-name-too-long", _CREATING, "a topic's name of 257 characters", _topic("a" * 257)),
     ("topic-name-that-is-empty", _CREATING, "a topic's name of no character", _topic("")),
@@ -184,7 +184,8 @@ for _identifier, _page, _says, _attempt in (
         "raw delivery that is neither true nor false",
         _change("RawMessageDelivery", "sometimes"),
     ),
-):
+)
+for _identifier, _page, _says, _attempt in _REFUSED:
     add_refusal(_identifier, _page, _says, _attempt, _CODE)
 
 
