@@ -1,12 +1,17 @@
 """`ecr-estate deploy` on the engine: one new service, and nothing of the others."""
 
+import os
+import signal
 import sys
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ecr.engine.invoke import ONLY
 from sandbox import processes
+from sandbox.aws import ApiCall
 from sandbox.session import PROJECT, Run, Session
 from tests.engine.conftest import Open
 from tests.engine.test_estate import ONE_LAMBDA_ACCOUNT, changes, deploy, held
@@ -114,3 +119,31 @@ def test_a_repository_that_is_not_there_is_refused_before_the_engine_runs(
     (early,) = [each for each in (command(session, "api", "--yes"),) if each.code]
     assert "nothing is deployed yet" in early.output
     assert held(session).repositories == {}
+
+
+def test_a_deployment_that_is_killed_half_way_goes_on_when_it_is_run_again(
+    open_session: Open,
+) -> None:
+    session = open_session("api", lambdaReplicas=None)
+    deploy(session)
+    session.github.organisation.add("worker")
+
+    def kill(_: ApiCall) -> None:
+        for process in processes.marked(session.mark):
+            with suppress(OSError):
+                if Path(f"/proc/{process}/comm").read_text().strip() == "pulumi":
+                    os.kill(process, signal.SIGKILL)
+
+    with session.aws.at_call(1, kill, action="PutLifecyclePolicy"):
+        killed = command(session, "worker", "--yes")
+    assert killed.code == 1
+    assert set(held(session).repositories) == {"api", "worker"}
+    assert services(session.outputs()) == {"api"}
+    unlocked = session.pulumi("cancel", "--yes")
+    assert unlocked.code == 0, unlocked.output
+    done = command(session, "worker", "--yes")
+    assert done.code == 0, done.output
+    assert services(session.outputs()) == {"api", "worker"}
+    assert held(session).lifecycle_policies == 2
+    unchanged = session.preview("--expect-no-changes")
+    assert unchanged.code == 0, unchanged.output
