@@ -111,6 +111,24 @@ def test_no_target_reaches_another_service(other: str) -> None:
     assert not targeted(PART, urn("aws:iam/role:Role", f"{account}/push-{other}-78"), **roles)
 
 
+@pytest.mark.parametrize("name", ["alerts", "caches", "templates", "pull-times"])
+def test_a_repository_called_like_other_things_of_a_registry_reaches_none_of_them(
+    name: str,
+) -> None:
+    part = PartOfEstate({77: name})
+    for kind, of in (
+        ("aws:kms/key:Key", f"{SOURCE}/{name}"),
+        ("aws:sns/topic:Topic", f"{SOURCE}/{name}"),
+        ("aws:sns/topicSubscription:TopicSubscription", f"{SOURCE}/{name}/mail"),
+        ("aws:cloudwatch/eventRule:EventRule", f"{SOURCE}/{name}"),
+        ("aws:ecr/pullThroughCacheRule:PullThroughCacheRule", f"{SOURCE}/{name}/ecr-public"),
+        ("aws:ecr/repositoryCreationTemplate:RepositoryCreationTemplate", f"{SOURCE}/{name}/team"),
+        ("aws:ecr/pullTimeUpdateExclusion:PullTimeUpdateExclusion", f"{SOURCE}/{name}/1/role/a"),
+    ):
+        assert not targeted(part, urn(kind, of))
+    assert targeted(part, urn("aws:ecr/repository:Repository", f"{SOURCE}/{name}"))
+
+
 def test_a_namespace_that_the_settings_know_is_within_reach() -> None:
     spaces: dict[str, Any] = {
         "namespaces": {"known": {"team": {}}, "repositories": {"worker": "team"}}

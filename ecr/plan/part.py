@@ -48,16 +48,16 @@ class PartOfEstate:
         In a pattern ``*`` stands for anything without a colon, and ``**`` for anything. The registries' own
         settings are among them: what is replicated is named there.
         """
-        registries = configured_registries(settings)
-        for registry in registries:
-            yield f"**::{registry.key}"
+        for registry in configured_registries(settings):
+            yield f"**::aws:ecr/**::{registry.key}"
+        # By type, for a repository may be called like other things of a registry: alerts, caches.
         for location in self._locations(settings):
-            yield f"**::{location}"
-            yield f"**::{location}/*"
+            yield f"**::aws:ecr/repository:Repository**::{location}"
+            yield f"**::aws:ecr/repository:Repository**::{location}/*"
         first = architecture_of(settings)("")[0].registry.account
-        yield f"**::{first}/github"
+        yield f"**::aws:iam/openIdConnectProvider:OpenIdConnectProvider::{first}/github"
         for number, name in self._services(settings):
-            role = f"**::{first}/{role_name(name, number)}"
+            role = f"**::aws:iam/role:Role**::{first}/{role_name(name, number)}"
             yield role
             yield f"{role}/*"
 
@@ -131,15 +131,14 @@ class PartOfEstate:
             yield f"this stack: services move between the stacks of the estate; {_WHOLE} first"
         if plan.ledger.registries != before.registries:
             yield f"this stack: what it has of the registries' settings changes; {_WHOLE} first"
-        reached = tuple(self._locations(settings))
+        reached = frozenset(self._locations(settings))
+        below = tuple(f"{each}/" for each in reached)
         for number, entry in {**before.owned, **plan.ledger.entries}.items():
             ours = number in self.repositories
             planned = plan.ledger.entries.get(number)
             kept = set(_locations(planned)) if planned else set()
             for location in sorted({*_locations(before.owned.get(number, entry)), *kept}):
-                within = any(
-                    location == each or location.startswith(f"{each}/") for each in reached
-                )
+                within = location in reached or location.startswith(below)
                 if within and not ours:
                     yield f"{location}: is of {entry.service}; {_WHOLE}"
                 elif ours and not within:
