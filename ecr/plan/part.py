@@ -55,7 +55,8 @@ class PartOfEstate:
             yield f"**::aws:ecr/repository:Repository**::{location}"
             yield f"**::aws:ecr/repository:Repository**::{location}/*"
         first = architecture_of(settings)("")[0].registry.account
-        yield f"**::aws:iam/openIdConnectProvider:OpenIdConnectProvider::{first}/github"
+        # The identity provider is none of them: the roles of all services depend on it, and the engine lets
+        # nothing depend on a target that is not registered.
         for number, name in self._services(settings):
             role = f"**::aws:iam/role:Role**::{first}/{role_name(name, number)}"
             yield role

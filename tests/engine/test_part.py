@@ -78,11 +78,15 @@ def test_one_new_service_is_deployed_and_whatever_else_changed_waits(open_sessio
 
 
 def test_after_a_part_a_preview_of_the_whole_estate_finds_nothing(open_session: Open) -> None:
-    session = open_session("api", lambdaReplicas=None)
+    roles = {"createProvider": True, "variables": True}
+    session = open_session("api", lambdaReplicas=None, pushRoles=roles)
     deploy(session)
-    session.github.organisation.add("worker")
+    worker = session.github.organisation.add("worker")
     done = command(session, "worker", "--yes")
     assert done.code == 0, done.output
+    role = session.outputs()["pushRoles"]["worker"]
+    assert role.endswith(f"/push-worker-{worker.id}")
+    assert session.github.api.actions.held(worker)["ECR_PUSH_ROLE"] == role
     unchanged = session.preview("--expect-no-changes")
     assert unchanged.code == 0, unchanged.output
     assert "Outputs:" not in unchanged.output
