@@ -107,6 +107,7 @@ bench: $(INSTALLED) ## Measure the program against the barest one, and write the
 	$(BIN)/python -m benchmarks.state
 	$(BIN)/python -m benchmarks.simulate
 	$(BIN)/python -m benchmarks.admission
+	$(BIN)/python -m benchmarks.commands
 
 faults: $(INSTALLED) ## Try every fault on the real engine, and write the table in the docs
 	$(BIN)/python -m sandbox.trials
