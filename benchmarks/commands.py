@@ -193,7 +193,7 @@ def _fill(services: int) -> None:
     for number in range(services):
         name = f"service-{number:05}"
         ecr.create_repository(name, None, {"encryptionType": "AES256"}, {}, "IMMUTABLE", [])
-        ecr.put_lifecycle_policy(None, name, json.dumps({"rules": [policy]}))
+        ecr.put_lifecycle_policy(ACCOUNT, name, json.dumps({"rules": [policy]}))
         manifest = {"schemaVersion": 2, "mediaType": kind, "annotations": {"made": name}}
         image = ecr.put_image(name, json.dumps(manifest), "release", kind)
         functions.create_function(
