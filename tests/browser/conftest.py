@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from ecr.errors import EstateError
 from pages import __main__ as pages
@@ -92,3 +92,24 @@ def chromium() -> Iterator[Windows]:
         opened = running.chromium.launch(executable_path=path)
         yield Windows(opened)
         opened.close()
+
+
+def first_found(page: Page, words: str) -> Locator:
+    """Search by the keys, and return the first result, which is seen.
+
+    The key opens the search once the page's script listens, and words are looked up once the index is there:
+    neither is to be missed on a busy machine.
+    """
+    field, state = page.locator(".md-search__input"), page.locator(".md-search-result__meta")
+    for _ in range(30):
+        page.keyboard.press("/")
+        try:
+            expect(field).to_be_focused(timeout=1_000)
+        except AssertionError:
+            continue
+        break
+    expect(state).to_have_text("Type to start searching", timeout=30_000)
+    page.keyboard.type(words, delay=5)
+    first = page.locator(".md-search-result__link").first
+    expect(first).to_be_visible(timeout=30_000)
+    return first

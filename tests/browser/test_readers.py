@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Windows
+from tests.browser.conftest import Windows, first_found
 from tests.browser.test_site import DESKTOP, KINDS, PHONE, Visit, settled
 
 pytestmark = pytest.mark.browser
@@ -53,11 +53,7 @@ class Reader:
 
     def search(self, words: str) -> None:
         """Search, and follow the first page that is found."""
-        self.page.keyboard.press("/")
-        self.page.keyboard.type(words, delay=5)
-        first = self.page.locator(".md-search-result__link").first
-        expect(first).to_be_visible()
-        first.click()
+        first_found(self.page, words).click()
 
     def reads(self, words: str) -> None:
         """Expect that the words are in the text of the page."""

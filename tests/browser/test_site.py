@@ -15,7 +15,7 @@ from ecr.engine.outputs import Outputs
 from ecr.ledger.ledger import Source
 from pages.playground import Example, examples
 from pages.playground_bridge import play
-from tests.browser.conftest import Windows
+from tests.browser.conftest import Windows, first_found
 from tests.builders import plan, repositories, repository, settings, with_replicas
 
 pytestmark = pytest.mark.browser
@@ -149,11 +149,7 @@ def test_a_wide_table_is_seen_whole_on_a_desktop(path: str, visit: Visit) -> Non
 
 def test_the_search_finds_and_leads_to_what_it_found(visit: Visit) -> None:
     page = visit("index.html")
-    page.keyboard.press("/")
-    page.keyboard.type("pull from another account", delay=5)
-    first = page.locator(".md-search-result__link").first
-    expect(first).to_be_visible()
-    first.click()
+    first_found(page, "pull from another account").click()
     expect(page.locator("h1").first).to_be_visible()
     assert page.url != f"{visit.served}/index.html"
 
@@ -163,9 +159,7 @@ def test_the_site_can_be_read_and_searched_from_a_folder(chromium: Windows, site
     page = visit("index.html")
     page.get_by_role("link", name="How it works").first.click()
     expect(page.locator("h1").first).to_have_text(re.compile("How it works"))
-    page.keyboard.press("/")
-    page.keyboard.type("retire", delay=5)
-    expect(page.locator(".md-search-result__link").first).to_be_visible()
+    first_found(page, "retire")
     page.close()
     assert visit.faults == []
 
