@@ -41,18 +41,17 @@ async def declare(
 ) -> None:
     """Register everything in the plan, with the provider of each account, and that of GitHub.
 
-    A deployment comes back only when every image repository is made, and not where one is refused: the
-    ledger that is exported next then never knows what the engine's state does not hold, and whatever
-    else was made is found again by its tags.
+    A deployment comes back only when everything is made that the ledger names and that AWS has once for a
+    name, and not where one is refused: the ledger that is exported next then never knows what the engine's
+    state does not hold, and whatever was made all the same is found again.
     """
     # Every registration lives until the program ends, so the collector would only walk through more
     # and more of them: half of a deployment's time, for some megabytes that the process's end frees.
     gc.collect()
     gc.disable()
-    declare_registries(plan.registries, providers)
+    made: list[pulumi.CustomResource] = list(declare_registries(plan.registries, providers))
     for alerts in plan.alerts:
         declare_alerts(alerts, providers[alerts.registry.account])
-    made = []
     for index, image_repository in enumerate(plan.image_repositories, 1):
         provider = providers[image_repository.placement.registry.account]
         made.append(declare_image_repository(image_repository, provider))
@@ -94,9 +93,13 @@ def declare_providers(registries: Mapping[Registry, str | None]) -> dict[str, aw
 
 def declare_registries(
     registries: Iterable[RegistryPlan], providers: Mapping[str, aws.Provider]
-) -> None:
-    """Register what is set once for a whole registry, destinations before their sources."""
-    policies = []
+) -> list[pulumi.CustomResource]:
+    """Register what is set once for a whole registry, destinations before their sources.
+
+    Returns what AWS refuses to make a second time.
+    """
+    policies: list[aws.ecr.RegistryPolicy] = []
+    named: list[pulumi.CustomResource] = []
     for plan in sorted(registries, key=lambda each: bool(each.replication)):
         key, region = plan.registry.key, plan.registry.region
         provider = providers[plan.registry.account]
@@ -124,17 +127,15 @@ def declare_registries(
                     ),
                 )
             )
-        for principal in plan.exclusions:
-            _declare_exclusion(plan, principal, provider)
-        for cache in plan.caches:
-            _declare_cache(plan, cache, provider)
-        for template in plan.templates:
-            _declare_template(plan, template, provider)
+        named += (_declare_exclusion(plan, each, provider) for each in plan.exclusions)
+        named += (_declare_cache(plan, each, provider) for each in plan.caches)
+        named += (_declare_template(plan, each, provider) for each in plan.templates)
         if "scanning" not in plan.alone or "scanning" in plan.left:
             _declare_scanning(plan, _once(plan, "scanning", provider, "scanType", "rules"))
         if plan.own_replication or "replication" in plan.left:
             options = _once(plan, "replication", provider, "replicationConfiguration")
             _declare_replication(plan, policies, options)
+    return named
 
 
 def _once(
@@ -156,10 +157,12 @@ def _once(
     )
 
 
-def _declare_exclusion(plan: RegistryPlan, principal: str, provider: aws.Provider) -> None:
+def _declare_exclusion(
+    plan: RegistryPlan, principal: str, provider: aws.Provider
+) -> aws.ecr.PullTimeUpdateExclusion:
     # An ARN has two colons side by side, by which an engine's name would be read wrongly.
     account, who = principal.split(":", 5)[4:]
-    aws.ecr.PullTimeUpdateExclusion(
+    return aws.ecr.PullTimeUpdateExclusion(
         f"{plan.registry.key}/pull-times/{account}/{who}",
         region=plan.registry.region,
         principal_arn=principal,
@@ -172,8 +175,10 @@ def _declare_exclusion(plan: RegistryPlan, principal: str, provider: aws.Provide
     )
 
 
-def _declare_cache(plan: RegistryPlan, cache: CachePlan, provider: aws.Provider) -> None:
-    aws.ecr.PullThroughCacheRule(
+def _declare_cache(
+    plan: RegistryPlan, cache: CachePlan, provider: aws.Provider
+) -> aws.ecr.PullThroughCacheRule:
+    return aws.ecr.PullThroughCacheRule(
         f"{plan.registry.key}/caches/{cache.prefix}",
         region=plan.registry.region,
         ecr_repository_prefix=cache.prefix,
@@ -194,8 +199,8 @@ def _declare_cache(plan: RegistryPlan, cache: CachePlan, provider: aws.Provider)
 
 def _declare_template(
     plan: RegistryPlan, template: CreationTemplate, provider: aws.Provider
-) -> None:
-    aws.ecr.RepositoryCreationTemplate(
+) -> aws.ecr.RepositoryCreationTemplate:
+    return aws.ecr.RepositoryCreationTemplate(
         f"{plan.registry.key}/templates/{template.prefix}",
         region=plan.registry.region,
         prefix=template.prefix,

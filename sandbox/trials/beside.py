@@ -1,14 +1,24 @@
 """What an estate has beside image repositories: as AWS and GitHub hold it, and as the engine's state does.
 
-Owns one name for each push role, variable, identity provider, topic, event rule and key, by which the two
-sides are compared: what the state lacks is an orphan, and what stands twice has two names. Reads AWS by its
+Owns one name for each push role, variable, identity provider, topic, subscription, event rule, key, cache rule
+and creation template, by which the two sides are compared: what the state lacks is an orphan, and what stands
+twice has two names. Reads AWS by its
 API as an administrator, variables from the embedded GitHub, and an exported state. Changes nothing.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ecr.engine.types import ALERT_KEY, ALERT_TOPIC, IDENTITY_PROVIDER, ROLE, VARIABLE
+from ecr.engine.types import (
+    ALERT_KEY,
+    ALERT_TOPIC,
+    CACHE_RULE,
+    CREATION_TEMPLATE,
+    IDENTITY_PROVIDER,
+    ROLE,
+    SUBSCRIPTION,
+    VARIABLE,
+)
 from ecr.plan.access.push_roles import ISSUER
 from ecr.plan.alerts import KEY_TAGS
 from ecr.plan.alerts import NAME as ALERTS
@@ -24,26 +34,33 @@ PREFIX = "ECR_"
 """How the names of the estate's variables begin in every trial."""
 
 
+_NAMED: Mapping[str, tuple[str, str]] = {
+    ROLE: ("role", ""),
+    ROLE_POLICY: ("policy of role", ""),
+    ALERT_TOPIC: ("topic", "/alerts"),
+    EVENT_RULE: ("rule", ""),
+    EVENT_TARGET: ("target of rule", ""),
+    CACHE_RULE: ("cache rule", "/caches"),
+    CREATION_TEMPLATE: ("template", "/templates"),
+}
+"""What is named here as in the state, but for a part of the logical name."""
+
+
 def managed_beside(resources: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     """Yield the names of what an exported state holds."""
     for each in resources:
         # The logical name begins with ACCOUNT, or with ACCOUNT/REGION.
         name, outputs = each["urn"].split("::")[-1], each.get("outputs") or {}
         match each["type"]:
-            case kind if kind == ROLE:
-                yield f"role {name}"
-            case kind if kind == ROLE_POLICY:
-                yield f"policy of role {name}"
+            case kind if kind in _NAMED:
+                what, within = _NAMED[kind]
+                yield f"{what} {name.replace(within, '', 1)}"
             case kind if kind == IDENTITY_PROVIDER:
                 yield f"identity provider {name.partition('/')[0]}"
             case kind if kind == ALERT_KEY:
                 yield f"key {name.removesuffix('/alerts')}/{outputs['keyId']}"
-            case kind if kind == ALERT_TOPIC:
-                yield f"topic {name.removesuffix('/alerts')}"
-            case kind if kind == EVENT_RULE:
-                yield f"rule {name}"
-            case kind if kind == EVENT_TARGET:
-                yield f"target of rule {name}"
+            case kind if kind == SUBSCRIPTION:
+                yield f"subscription {name.partition('/alerts/')[0]}/{outputs['endpoint']}"
             case kind if kind == VARIABLE:
                 yield f"variable {outputs['repository']}/{outputs['variableName']}"
 
@@ -57,6 +74,7 @@ def held_beside(
         yield from _roles(registries, account)
     for account, region in places:
         yield from _alerts(registries, account, region)
+        yield from _caches(registries, account, region)
     for repository in github.organisation:
         for name in sorted(github.api.actions.held(repository)):
             if name.startswith(PREFIX):
@@ -86,8 +104,20 @@ def _alerts(registries: Registries, account: str, region: str) -> Iterator[str]:
     for topic in sns.list_topics()["Topics"]:
         if topic["TopicArn"].endswith(f":{ALERTS}"):
             yield f"topic {key}"
+            told = sns.list_subscriptions_by_topic(TopicArn=topic["TopicArn"])["Subscriptions"]
+            for each in told:
+                yield f"subscription {key}/{each['Endpoint']}"
     events = registries.service("events", account, region)
     for rule in events.list_rules(NamePrefix=ALERTS)["Rules"]:
         yield f"rule {key}/{rule['Name']}"
         for _ in events.list_targets_by_rule(Rule=rule["Name"])["Targets"]:
             yield f"target of rule {key}/{rule['Name']}"
+
+
+def _caches(registries: Registries, account: str, region: str) -> Iterator[str]:
+    """Yield the cache rules and the creation templates of a registry."""
+    ecr = registries.client(account, region)
+    for rule in ecr.describe_pull_through_cache_rules()["pullThroughCacheRules"]:
+        yield f"cache rule {account}/{region}/{rule['ecrRepositoryPrefix']}"
+    for each in ecr.describe_repository_creation_templates()["repositoryCreationTemplates"]:
+        yield f"template {account}/{region}/{each['prefix']}"

@@ -68,6 +68,25 @@ NEW_PUSH, WITH_PUSH = _grounds(pushRoles=PUSH)
 NEW_ALERTS, WITH_ALERTS = _grounds(alerts={"severities": ["HIGH"]})
 NEW_REPLICAS, WITH_REPLICAS = _grounds(lambdaReplicas=REPLICAS)
 NEW_ALERTS_TWICE, _ = _grounds(lambdaReplicas=REPLICAS, alerts={"severities": ["HIGH"]})
+NEW_CACHES, WITH_CACHES = _grounds(
+    pullThroughCache={"rules": [{"prefix": "public", "upstream": "public.ecr.aws"}]}
+)
+TEMPLATES = {"templates": True, "templateRole": "ecr-estate-templates"}
+NEW_TEMPLATES, WITH_TEMPLATES = _grounds(registries=TEMPLATES)
+
+
+def _telling(*queues: str) -> dict[str, Any]:
+    """Return alerts that these queues hear of."""
+    return {
+        "severities": ["HIGH"],
+        "subscriptions": [
+            {"protocol": "sqs", "endpoint": f"arn:aws:sqs:{ARTIFACTS[1]}:{ARTIFACTS[0]}:{name}"}
+            for name in queues
+        ],
+    }
+
+
+NEW_SUBSCRIPTIONS, WITH_SUBSCRIPTIONS = _grounds(alerts=_telling("first"))
 NEW_NAMESPACES, WITH_NAMESPACES = _grounds(namespaces=NAMESPACES)
 _, WITH_ALL = _grounds(
     lambdaReplicas=REPLICAS,
@@ -328,7 +347,10 @@ def trials() -> Iterator[Trial]:
     """Give every trial of a feature, those that share a session beside each other."""
     yield from _push_roles()
     yield from _alert_trials()
+    yield from _subscription_trials()
     yield from _registry_trials()
+    yield from _cache_trials()
+    yield from _template_trials()
     yield from _namespace_trials()
     yield from _lifecycle_trials()
     yield from _everything()
@@ -636,6 +658,67 @@ def _alert_trials() -> Iterator[Trial]:
     yield _state_lost(
         group, ", and the severities were changed since", WITH_ALERTS, _severities("CRITICAL")
     )
+
+
+def _subscription_trials() -> Iterator[Trial]:
+    group, subscribe = "Subscriptions", "Subscribe"
+
+    def telling(*queues: str) -> Act:
+        return having_set(alerts=_telling(*queues))
+
+    for checkpoints in (True, False):
+        yield _killed(group, NEW_SUBSCRIPTIONS, subscribe, checkpoints=checkpoints)
+        change = telling("first", f"killed-{checkpoints}")
+        yield _killed(group, WITH_SUBSCRIPTIONS, subscribe, change=change, checkpoints=checkpoints)
+    yield _lost(group, WITH_SUBSCRIPTIONS, "sns", subscribe, change=telling("first", "lost"))
+    yield _denied(group, WITH_SUBSCRIPTIONS, "sns", subscribe, change=telling("first", "denied"))
+    yield _killed(group, WITH_SUBSCRIPTIONS, "Unsubscribe", change=telling("first"))
+    yield _state_lost(group, ", with subscriptions", WITH_SUBSCRIPTIONS)
+
+
+# Pull-through caches, and creation templates
+
+
+def _caching(*upstreams: str, days: int = 14) -> Act:
+    """Let the artifacts registry cache these registries, which need no credentials."""
+    rules = [{"prefix": each.partition(".")[0], "upstream": each} for each in upstreams]
+    return having_set(pullThroughCache={"rules": rules, "days": days})
+
+
+def _cache_trials() -> Iterator[Trial]:
+    group, public = "Pull-through caches", "public.ecr.aws"
+    rule, template = "CreatePullThroughCacheRule", "CreateRepositoryCreationTemplate"
+    changed = "UpdateRepositoryCreationTemplate"
+    for checkpoints in (True, False):
+        for action in (rule, template):
+            yield _killed(group, NEW_CACHES, action, checkpoints=checkpoints)
+    yield _killed(group, WITH_CACHES, rule, change=_caching(public, "quay.io"))
+    yield _killed(group, WITH_CACHES, changed, change=_caching(public, days=21))
+    yield _lost(group, WITH_CACHES, "ecr", rule, change=_caching(public, "registry.k8s.io"))
+    yield _lost(group, WITH_CACHES, "ecr", changed, change=_caching(public, days=22))
+    yield _lost(group, WITH_CACHES, "ecr", template, change=_caching(public, "quay.io"))
+    yield _denied(group, WITH_CACHES, "ecr", rule, change=_caching(public, "registry.k8s.io"))
+    yield _denied(group, WITH_CACHES, "ecr", changed, change=_caching(public, days=23))
+    yield _blind(group, NEW_CACHES, "ecr", "DescribePullThroughCacheRules")
+    yield _state_lost(group, ", with pull-through caches", WITH_CACHES)
+    yield _killed(group, WITH_CACHES, "DeletePullThroughCacheRule", change=_caching("quay.io"))
+    yield _killed(group, WITH_CACHES, "DeleteRepositoryCreationTemplate", change=_caching())
+
+
+def _template_trials() -> Iterator[Trial]:
+    group = "Creation templates"
+    made, changed = "CreateRepositoryCreationTemplate", "UpdateRepositoryCreationTemplate"
+    for checkpoints in (True, False):
+        yield _killed(group, NEW_TEMPLATES, made, checkpoints=checkpoints)
+    yield _lost(group, NEW_TEMPLATES, "ecr", made)
+    yield _denied(group, NEW_TEMPLATES, "ecr", made)
+    yield _blind(group, NEW_TEMPLATES, "ecr", "DescribeRepositoryCreationTemplates")
+    yield _killed(group, WITH_TEMPLATES, changed, change=having_set(tags={"round": "killed"}))
+    yield _lost(group, WITH_TEMPLATES, "ecr", changed, change=having_set(tags={"round": "lost"}))
+    yield _denied(
+        group, WITH_TEMPLATES, "ecr", changed, change=having_set(tags={"round": "denied"})
+    )
+    yield _state_lost(group, ", with creation templates", WITH_TEMPLATES)
 
 
 # Registries' own settings, and replicas
