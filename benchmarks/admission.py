@@ -6,21 +6,20 @@ server with lists of growing length. Exits 1 when the lists took too long.
 
 import hashlib
 import json
-import multiprocessing
 import os
 import resource
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout, suppress
+from contextlib import contextmanager, redirect_stdout
 from io import StringIO
-from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
 
 import boto3
 
+from benchmarks.measure import filled_aws
 from ecr.admission import cluster, lists
 from ecr.cli.main import main as command
 from sandbox.aws import EmbeddedAws
@@ -51,7 +50,7 @@ def main() -> int:
 
 def _lists(folder: Path) -> float:
     """Run the command on an estate in the embedded AWS; give its seconds."""
-    with _estate() as url, _environment(AWS_ENDPOINT_URL=url):
+    with filled_aws(_fill) as url, _environment(AWS_ENDPOINT_URL=url):
         began, used = time.perf_counter(), time.process_time()
         out = StringIO()
         with redirect_stdout(out):
@@ -72,47 +71,25 @@ def _lists(folder: Path) -> float:
     return seconds
 
 
-@contextmanager
-def _estate() -> Iterator[str]:
-    """Return the URL of a filled AWS, in a process of its own so that it does not share ours."""
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs,), daemon=True)
-    process.start()
-    theirs.close()
-    try:
-        yield ours.recv()
-    finally:
-        ours.close()
-        process.join()
-
-
-def _serve(connection: Connection) -> None:
-    with EmbeddedAws() as aws, _environment(AWS_ENDPOINT_URL=aws.url):
-        _fill()
-        connection.send(aws.url)
-        with suppress(EOFError):  # the other end is closed when it is done
-            connection.recv()
-
-
-def _fill() -> None:
+def _fill(url: str) -> None:
     """Push images that each have ten findings, one of them critical in every fourth image."""
-    ecr = boto3.client("ecr", region_name=REGION)
-    for number in range(REPOSITORIES):
-        ecr.create_repository(repositoryName=f"team/service-{number:03}")
-    for number in range(IMAGES):
-        name = f"team/service-{number % REPOSITORIES:03}"
-        kind = "application/vnd.docker.distribution.manifest.v2+json"
-        manifest = {"schemaVersion": 2, "mediaType": kind, "annotations": {"made": str(number)}}
-        pushed = ecr.put_image(
-            repositoryName=name, imageTag=_sha(number)[:40], imageManifest=json.dumps(manifest)
-        )
-        findings = {
-            f"CVE-2026-{number * FINDINGS + each:06}": "HIGH" for each in range(1, FINDINGS)
-        }
-        worst = "LOW" if number % 4 else "CRITICAL"
-        findings[f"CVE-2026-{number * FINDINGS:06}"] = worst
-        put_findings(ACCOUNT, REGION, name, pushed["image"]["imageId"]["imageDigest"], findings)
+    with _environment(AWS_ENDPOINT_URL=url):
+        ecr = boto3.client("ecr", region_name=REGION)
+        for number in range(REPOSITORIES):
+            ecr.create_repository(repositoryName=f"team/service-{number:03}")
+        for number in range(IMAGES):
+            name = f"team/service-{number % REPOSITORIES:03}"
+            kind = "application/vnd.docker.distribution.manifest.v2+json"
+            manifest = {"schemaVersion": 2, "mediaType": kind, "annotations": {"made": str(number)}}
+            pushed = ecr.put_image(
+                repositoryName=name, imageTag=_sha(number)[:40], imageManifest=json.dumps(manifest)
+            )
+            findings = {
+                f"CVE-2026-{number * FINDINGS + each:06}": "HIGH" for each in range(1, FINDINGS)
+            }
+            worst = "LOW" if number % 4 else "CRITICAL"
+            findings[f"CVE-2026-{number * FINDINGS:06}"] = worst
+            put_findings(ACCOUNT, REGION, name, pushed["image"]["imageId"]["imageDigest"], findings)
 
 
 def _admissions(folder: Path) -> None:

@@ -8,7 +8,6 @@ has to, or its memory grows with what it reads.
 
 import argparse
 import json
-import multiprocessing
 import os
 import subprocess
 import sys
@@ -16,12 +15,12 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
-from multiprocessing.connection import Connection
 from pathlib import Path
 
+from benchmarks.measure import filled_aws
 from sandbox.aws import EmbeddedAws
 from sandbox.github import EmbeddedGitHub, synthetic_organisation
 from sandbox.session import PROJECT
@@ -88,7 +87,7 @@ def _said(held: bool) -> str:  # noqa: FBT001 - a word for it
 
 def _of_aws(services: int) -> Iterator[Took]:
     """Run the commands that read registries. Each service has an image, a policy and a function."""
-    with _estate(services) as url:
+    with filled_aws(partial(_fill, services)) as url:
         environment = {
             **os.environ,
             "AWS_ENDPOINT_URL": url,
@@ -149,30 +148,7 @@ def _run(
     return Took(command[0], seconds, requests() - before, used.ru_maxrss / 1024, most)
 
 
-@contextmanager
-def _estate(services: int) -> Iterator[str]:
-    """Return the URL of a filled AWS, in a process of its own so that it does not share ours."""
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs, services), daemon=True)
-    process.start()
-    theirs.close()
-    try:
-        yield ours.recv()
-    finally:
-        ours.close()
-        process.join()
-
-
-def _serve(connection: Connection, services: int) -> None:
-    with EmbeddedAws() as aws:
-        _fill(services)
-        connection.send(aws.url)
-        with suppress(EOFError):  # the other end is closed when it is done
-            connection.recv()
-
-
-def _fill(services: int) -> None:
+def _fill(services: int, _url: str) -> None:
     """Make the estate in the double itself: by requests it would take longer than the measuring."""
     from moto.awslambda.models import lambda_backends  # noqa: PLC0415 - only in the process that serves
     from moto.ecr.models import ecr_backends  # noqa: PLC0415 - as above

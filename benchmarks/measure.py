@@ -4,16 +4,19 @@ Owns the measuring of one command. Reads /proc for the memory; a system without 
 """
 
 import argparse
+import multiprocessing
 import re
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from sandbox import processes
+from sandbox.aws import EmbeddedAws
 from sandbox.session import PROJECT, Run, Session
 
 
@@ -101,6 +104,32 @@ def measure_run(session: Session, name: str, run: Callable[[], Run]) -> Took:
         raise SystemExit(f"bench: {name} failed ({done.code}):\n{done.output[-4000:]}")
     calls = len(session.aws.calls())
     return Took(seconds, peak[0], len(session.github.calls()) - github, calls)
+
+
+@contextmanager
+def filled_aws(fill: Callable[[str], None]) -> Iterator[str]:
+    """Return the URL of an AWS that ``fill`` has filled, in a process of its own so that it does not share ours.
+
+    ``fill`` is called there, with the URL; it is a function of a module, or a partial of one.
+    """
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_serve, args=(theirs, fill), daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        yield ours.recv()
+    finally:
+        ours.close()
+        process.join()
+
+
+def _serve(connection: Connection, fill: Callable[[str], None]) -> None:
+    with EmbeddedAws() as aws:
+        fill(aws.url)
+        connection.send(aws.url)
+        with suppress(EOFError):  # the other end is closed when it is done
+            connection.recv()
 
 
 def sizes_of(

@@ -28,8 +28,8 @@ class Stack:
     """A stack, read through ``pulumi``. Secrets stay encrypted, for none is asked for."""
 
     def __init__(self, name: str | None, config_file: str | None) -> None:
-        self._which = ["--stack", name] if name else []
-        self._config_file = ["--config-file", config_file] if config_file else []
+        self._which = stack_options(name, None)
+        self._config_file = stack_options(None, config_file)
         self.name = self._pulumi("stack", "--show-name").strip().rpartition("/")[2]
         self._resources = resources_of(self._pulumi("stack", "export"))
 
@@ -75,12 +75,15 @@ class Stack:
 
 def stack_settings(name: str | None, config_file: str | None) -> Settings:
     """Read the settings of a stack and nothing else of it, as a deployment would be given them."""
-    which = ["--stack", name] if name else []
-    return _parsed(
-        _said(
-            ["config", "--json", *(["--config-file", config_file] if config_file else []), *which]
-        )
-    )
+    return _parsed(_said(["config", "--json", *stack_options(name, config_file)]))
+
+
+def stack_options(name: str | None, config_file: str | None) -> list[str]:
+    """Return the options by which `pulumi` is told a stack, and the file of its settings."""
+    return [
+        *(("--stack", name) if name else ()),
+        *(("--config-file", config_file) if config_file else ()),
+    ]
 
 
 def _said(arguments: Sequence[str]) -> str:

@@ -35,7 +35,9 @@ class PartOfEstate:
         except ValueError as error:
             raise EstateError(
                 "The part of the estate to deploy cannot be read; nothing was changed.",
-                [f"{text!r}: is not ID=REPOSITORY,…; let `ecr-estate deploy` set it"],
+                [
+                    f"{text!r}: is not ID=REPOSITORY, with a comma between two; let `ecr-estate deploy` set it"
+                ],
             ) from error
 
     def __str__(self) -> str:

@@ -1,10 +1,6 @@
 """`ecr-estate deploy` on the engine: one new service, and nothing of the others."""
 
-import os
-import signal
 import sys
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +9,7 @@ from ecr.engine.invoke import ONLY
 from sandbox import processes
 from sandbox.aws import ApiCall
 from sandbox.session import PROJECT, Run, Session
+from sandbox.trials.crashes import kill
 from tests.engine.conftest import Open
 from tests.engine.test_estate import ONE_LAMBDA_ACCOUNT, changes, deploy, held
 
@@ -132,13 +129,10 @@ def test_a_deployment_that_is_killed_half_way_goes_on_when_it_is_run_again(
     deploy(session)
     session.github.organisation.add("worker")
 
-    def kill(_: ApiCall) -> None:
-        for process in processes.marked(session.mark):
-            with suppress(OSError):
-                if Path(f"/proc/{process}/comm").read_text().strip() == "pulumi":
-                    os.kill(process, signal.SIGKILL)
+    def strike(_: ApiCall) -> None:
+        kill(session, whole=False)
 
-    with session.aws.at_call(1, kill, action="PutLifecyclePolicy"):
+    with session.aws.at_call(1, strike, action="PutLifecyclePolicy"):
         killed = command(session, "worker", "--yes")
     assert killed.code == 1
     assert set(held(session).repositories) == {"api", "worker"}

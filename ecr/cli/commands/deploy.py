@@ -8,13 +8,12 @@ whole estate, which this command says. Use the credentials of that deployment.
 import argparse
 import asyncio
 import sys
-from collections.abc import Sequence
 
 from ecr.cli.comment import number
 from ecr.cli.exit_codes import FAILED
 from ecr.engine.command import run_engine
 from ecr.engine.invoke import ONLY
-from ecr.engine.stack import repositories_named, stack_settings
+from ecr.engine.stack import repositories_named, stack_options, stack_settings
 from ecr.plan.part import PartOfEstate
 
 
@@ -46,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     done = run_engine(
         [
             *act,
-            *_which(options),
+            *stack_options(options.stack, options.config_file),
             "--suppress-outputs",
             *(("--json",) if options.json else ()),
             *(word for each in part.targets(settings) for word in ("--target", each)),
@@ -57,10 +56,3 @@ def run(options: argparse.Namespace) -> int:
     if not done.returncode and not options.yes:
         told.write("To deploy this, run the same command with --yes.\n")
     return FAILED if done.returncode else 0
-
-
-def _which(options: argparse.Namespace) -> Sequence[str]:
-    return [
-        *(("--stack", options.stack) if options.stack else ()),
-        *(("--config-file", options.config_file) if options.config_file else ()),
-    ]
