@@ -1,8 +1,8 @@
 """The scale table: 1,000, 3,000 and 10,000 services on the real engine, and 100,000 on paper.
 
 Each size is previewed, deployed for the first time without checkpoints, and previewed again, with the
-embedded AWS, and then one new service is deployed by `ecr-estate deploy`; beside it the barest program is previewed, and ended once it has taken much longer, and
-the same with this program's turns of the event loop, so that one sees what is won by those alone. A
+embedded AWS, and then one new service is deployed by `ecr-estate deploy`; beside it the barest
+program is previewed, and ended once it has taken much longer, and the same with this program's turns of the event loop, so that one sees what is won by those alone. A
 first deployment of 300 services is timed with checkpoints too. What 100,000 would take is counted, and
 planned for real, without an engine. Writes docs/reference/scale.md; exits 1 when a bound is not held.
 """
