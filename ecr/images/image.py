@@ -58,6 +58,9 @@ class Image(NamedTuple):
         return self.storage_class == "standard"
 
 
+_USUAL = tuple(Image("", 0.0))[3:]
+"""The other fields of an image of which nothing more is said."""
+
 _RARE = frozenset(
     {
         "imageStatus",
@@ -79,10 +82,15 @@ def image_of(detail: Mapping[str, Any]) -> Image:
     """
     get = detail.get
     if _RARE.isdisjoint(detail):
-        return Image(
-            as_text(detail["imageDigest"]),
-            _moment(detail["imagePushedAt"]),
-            _texts(get("imageTags")),
+        # Not by its own constructor, which takes as long as all else here, a million times over.
+        return tuple.__new__(
+            Image,
+            (
+                as_text(detail["imageDigest"]),
+                _moment(detail["imagePushedAt"]),
+                _texts(get("imageTags")),
+                *_USUAL,
+            ),
         )
     status = get("imageStatus")
     parts = get("parts")
@@ -113,7 +121,8 @@ def _texts(value: object) -> tuple[str, ...]:
     if not isinstance(value, (list, tuple)):
         raise TypeError(f"{value!r} is no list")
     for each in value:
-        as_text(each)
+        if not isinstance(each, str):
+            raise TypeError(f"{each!r} is no text")
     return tuple(value)
 
 

@@ -103,11 +103,15 @@ def _decoded(several: str) -> list[Any]:
 def _kept(entries: Sequence[Any], found: dict[str, list[Image]]) -> bool:
     """Keep the images of entries, and say whether all are images: where one is not, none is kept."""
     try:
-        read = [(as_text(each.get("repositoryName", "")), image_of(each)) for each in entries]
+        names = [as_text(each.get("repositoryName", "")) for each in entries]
+        images = list(map(image_of, entries))
     except (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError):
         return False
-    for name, image in read:
-        found[name].append(image)
+    if len(set(names)) == 1:
+        found[names[0]] += images
+    else:
+        for name, image in zip(names, images, strict=True):
+            found[name].append(image)
     return True
 
 

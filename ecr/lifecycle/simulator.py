@@ -17,10 +17,11 @@ O(n log n) for n images, and O(n) more for each day on which a rule that counts 
 import re
 from array import array
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import compress, islice
 from math import floor
-from operator import itemgetter
+from operator import eq, itemgetter
 from typing import Any, Literal, NamedTuple
 
 from ecr.images.family import Families, companion_of
@@ -103,18 +104,17 @@ class Simulation:
 def simulate(images: Iterable[Image], policy: Policy, *, now: float, days: int = 0) -> Simulation:
     """Evaluate today, and once a day on ``days`` more. Images pushed after ``now`` arrive on their day."""
     inventory = _Inventory(images, policy, now, days)
-    steps = inventory.evaluate(0)
-    verdicts = list(inventory.verdicts(steps))
-    for day in range(1, days + 1):
-        steps.extend(inventory.evaluate(day))
     everything, rules = inventory.images, policy.rules
-    return Simulation(
-        verdicts,
-        [
-            ForecastStep(day, everything[each], rules[by], rules[by].action)
-            for day, each, by in steps
-        ],
-    )
+    verdicts: list[Verdict] = []
+    steps: list[ForecastStep] = []
+    for day in range(days + 1):
+        acted = inventory.evaluate(day)
+        steps += (
+            ForecastStep(day, everything[each], rules[by], rules[by].action) for each, by in acted
+        )
+        if day == 0:
+            verdicts += inventory.verdicts(acted)
+    return Simulation(verdicts, steps)
 
 
 def explain(verdict: Verdict) -> str:
@@ -182,6 +182,15 @@ _HERE, _ARCHIVED, _GONE, _AHEAD = range(4)
 _CLASSES: tuple[StorageClass, ...] = ("standard", "archive")
 
 
+class _Looked(NamedTuple):
+    """What one look at all images gave: indices, and of the tagged ones the tags beside them."""
+
+    tagged: list[int]
+    tags: list[tuple[str, ...]]
+    untagged: list[int]
+    related: list[int]
+
+
 class _Inventory:
     """The images of one image repository, youngest first, and where each of them is by now.
 
@@ -189,10 +198,9 @@ class _Inventory:
     """
 
     def __init__(self, images: Iterable[Image], policy: Policy, now: float, days: int) -> None:
-        self.images = sorted(images, key=itemgetter(0))
+        self.images = list(images)
         came_back = any(image.activated_at is not None for image in self.images)
-        # By digest among those pushed together, for the sort is stable.
-        self.images.sort(key=entered if came_back else itemgetter(1), reverse=True)
+        _sort_youngest_first(self.images, entered if came_back else itemgetter(1))
         self._rules = policy.rules
         self._now, self._days = now, days
         size = len(self.images)
@@ -212,10 +220,10 @@ class _Inventory:
         self._doubts: dict[int, Doubt] = {}
         self._special = came_back
         self._moved = True
-        tagged, related = self._look()
-        self._relate(related)
+        looked = self._look()
+        self._relate(looked.related)
         for by, rule in enumerate(self._rules):
-            self._match(by, rule, tagged)
+            self._match(by, rule, looked)
         by_age = [not rule.by_count for rule in self._rules]
         for each, state in enumerate(self._state):
             if state == _AHEAD:
@@ -223,10 +231,9 @@ class _Inventory:
             elif (by := self._first[state][each]) >= 0 and by_age[by]:
                 self._schedule(each)
 
-    def _look(self) -> tuple[list[tuple[int, tuple[str, ...]]], list[int]]:
-        """Look at each image once, for each look takes long: return the tagged and the related ones."""
-        tagged: list[tuple[int, tuple[str, ...]]] = []
-        related: list[int] = []
+    def _look(self) -> _Looked:
+        """Look at each image once, for each look takes long."""
+        looked = _Looked([], [], [], [])
         for each, image in enumerate(self.images):
             _, pushed_at, tags, _, storage_class, _, _, subject, parts, restoring = image
             if pushed_at > self._now:
@@ -234,12 +241,17 @@ class _Inventory:
             elif storage_class != "standard":
                 self._state[each] = _ARCHIVED
             if tags:
-                tagged.append((each, tags))
+                looked.tagged.append(each)
+                looked.tags.append(tags)
+            else:
+                looked.untagged.append(each)
             if subject is not None or parts:
-                related.append(each)
-            self._unread |= parts is None
-            self._special |= restoring or parts is None
-        return tagged, related
+                looked.related.append(each)
+            if parts is None:
+                self._unread = self._special = True
+            if restoring:
+                self._special = True
+        return looked
 
     def _relate(self, related: Sequence[int]) -> None:
         """Find subjects and manifest lists; most image repositories have neither."""
@@ -257,17 +269,16 @@ class _Inventory:
                 if part in index and index[part] != each:
                     self._lists[index[part]].append(each)
 
-    def _match(self, by: int, rule: Rule, tagged: Sequence[tuple[int, tuple[str, ...]]]) -> None:
+    def _match(self, by: int, rule: Rule, looked: _Looked) -> None:
         """Find the images that meet a rule's tagging requirement, and claim those still free."""
         size = len(self.images)
         if rule.tag_status == "any":
             matched = list(range(size))
         elif rule.tag_status == "untagged":
-            has = {each for each, _ in tagged}
-            matched = [each for each in range(size) if each not in has]
+            matched = looked.untagged
         else:
             meets = requirement(rule)
-            matched = [each for each, tags in tagged if meets(tags)]
+            matched = list(compress(looked.tagged, map(meets, looked.tags)))
         first = self._first[_CLASSES.index(rule.storage_class)]
         for each in matched:
             if first[each] < 0:
@@ -296,8 +307,8 @@ class _Inventory:
             if day <= self._days:
                 self._due[day].append((each, by))
 
-    def evaluate(self, day: int) -> list[tuple[int, int, int]]:
-        """Evaluate all rules once; give (day, image, rule) for each image acted on."""
+    def evaluate(self, day: int) -> list[tuple[int, int]]:
+        """Evaluate all rules once; give (image, rule) for each image acted on."""
         for each in self._arrivals.pop(day, ()):
             self._state[each] = _CLASSES.index(self.images[each].storage_class)
             self._schedule(each, earliest=day)
@@ -316,7 +327,7 @@ class _Inventory:
                 identified.extend((each, by) for each in self._beyond(by, first_time=day == 0))
         acted = self._apply(identified, day)
         self._moved = bool(acted)
-        return [(day, each, by) for each, by in acted]
+        return acted
 
     def _beyond(self, by: int, *, first_time: bool) -> Iterator[int]:
         """Yield the images beyond a rule's count that it may act on."""
@@ -359,8 +370,8 @@ class _Inventory:
         """Act on what may go; what is held back by a list is tried again, lists being acted on too."""
         acted: list[tuple[int, int]] = []
         if not (self._lists or self._referrers):
-            for each, by in identified:
-                self._act_alone(each, by, day, acted)
+            for pair in identified:
+                self._act_alone(pair, day, acted)
             return acted
         here = [pair for pair in identified if self._is_still_here(*pair)]
         waiting: list[tuple[int, int]] = []
@@ -403,7 +414,7 @@ class _Inventory:
         """Act on an image, and say whether that is done with: a list that stays holds its parts."""
         if self._in_a_list_that_stays(each, self._rules[by].action):
             return False
-        self._act_alone(each, by, day, acted)
+        self._act_alone((each, by), day, acted)
         return True
 
     def _followers(
@@ -420,19 +431,22 @@ class _Inventory:
                 following += all_acted[done:]
         return held
 
-    def _act_alone(self, each: int, by: int, day: int, acted: list[tuple[int, int]]) -> None:
+    def _act_alone(self, pair: tuple[int, int], day: int, acted: list[tuple[int, int]]) -> None:
         """Act on an image, if it is still there to be acted on."""
+        each, by = pair
         target = _GONE if self._rules[by].action == "expire" else _ARCHIVED
         if self._state[each] >= target:
             return
         self._state[each] = target
-        acted.append((each, by))
+        acted.append(pair)
         if target == _ARCHIVED:
             self._schedule(each, earliest=day + 1, archived_at=self._now + day * DAY)
 
-    def verdicts(self, steps: Sequence[tuple[int, int, int]]) -> Iterator[Verdict]:
+    def verdicts(self, pairs: Sequence[tuple[int, int]]) -> Iterator[Verdict]:
         """Yield today's verdict on every image that is there, after today's evaluation."""
-        acted = {each: by for _, each, by in steps}
+        acted = array("b", [-1]) * len(self.images)
+        for each, by in pairs:
+            acted[each] = by
         rules = (*self._rules, None)
         whys = [_why(rule) for rule in self._rules]
         shields = [_is_shield(rule, len(self.images)) for rule in self._rules]
@@ -443,12 +457,13 @@ class _Inventory:
                 continue
             by = self._first[_CLASSES.index(image.storage_class)][each]
             rule = rules[by]
-            if each in acted:
+            taken_by = acted[each]
+            if taken_by >= 0:
                 if plain:
-                    taken = self._rules[acted[each]]
-                    yield Verdict(image, taken, taken.action, whys[acted[each]])
+                    taken = self._rules[taken_by]
+                    yield Verdict(image, taken, taken.action, whys[taken_by])
                 else:
-                    yield self._acted_on(each, image, acted[each], by, acted)
+                    yield self._acted_on(each, image, taken_by, by, acted)
                 continue
             spared = self._spared.get(each)
             spared_from = None if spared is None else self._rules[spared]
@@ -460,11 +475,11 @@ class _Inventory:
                 yield self._kept(each, image, rule, spared_from)
 
     def _acted_on(
-        self, each: int, image: Image, by: int, first: int, acted: Mapping[int, int]
+        self, each: int, image: Image, by: int, first: int, acted: Sequence[int]
     ) -> Verdict:
         rule = self._rules[by]
         subject = self._follows.get(each)
-        followed = subject in acted and acted[subject] == by if subject is not None else False
+        followed = subject is not None and acted[subject] == by
         doubt: Doubt | None = self._doubts.get(each)
         if by != first or (followed and not self._acts_by_itself(each, rule)):
             archived = rule.action == "transition"
@@ -502,6 +517,16 @@ class _Inventory:
             return Verdict(image, rule, None, why, None, spared_from, "held part")
         why = "within the count" if rule.by_count else "young enough"
         return Verdict(image, rule, None, why, margin, spared_from, doubt)
+
+
+def _sort_youngest_first(images: list[Image], order: Callable[[Image], float]) -> None:
+    """Sort images by a moment; those of one moment, of which Amazon says nothing, by digest."""
+    images.sort(key=order, reverse=True)
+    moments = list(map(order, images))
+    if any(map(eq, moments, islice(moments, 1, None))):
+        # The sort is stable. Sorting by digest takes as long as all else, so it is done where it matters.
+        images.sort(key=itemgetter(0))
+        images.sort(key=order, reverse=True)
 
 
 def entered(image: Image) -> float:
