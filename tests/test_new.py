@@ -49,7 +49,7 @@ def test_it_is_whole_and_names_one_version() -> None:
     files = {str(each.relative_to(folder)) for each in folder.rglob("*") if each.is_file()}
     workflows = {
         f".github/workflows/{name}.yml"
-        for name in ("confirm", "deploy", "drift", "preview", "watch")
+        for name in ("confirm", "deploy", "drift", "preview", "service", "watch")
     }
     assert files == {
         *("Pulumi.yaml", "Pulumi.acme.yaml", "README.md", "__main__.py", "requirements.txt"),
@@ -133,7 +133,7 @@ def test_a_thin_workflow_calls_one_that_can_be_called_and_gives_it_all_and_enoug
 
 
 def test_the_thin_workflows_run_at_the_hours_of_this_repositorys_own() -> None:
-    for name in ("confirm", "deploy", "drift", "preview", "watch"):
+    for name in ("confirm", "deploy", "drift", "preview", "service", "watch"):
         thin = yaml.safe_load((TEMPLATE / f".github/workflows/{name}.yml").read_text())[True]
         own = yaml.safe_load((ROOT / f".github/workflows/{name}.yml").read_text())[True]
         assert thin == {key: each for key, each in own.items() if key != "workflow_call"}

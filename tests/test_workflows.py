@@ -107,6 +107,7 @@ def test_no_job_may_write_more_than_it_must() -> None:
     assert rights("preview") == {"plan": {"id-token"}, "comment": {"pull-requests"}}
     assert rights("deploy") == {"stack": {"id-token", "issues"}}
     assert rights("confirm") == {"approve": set(), "stack": {"id-token", "issues"}}
+    assert rights("service") == {"stack": {"id-token", "issues"}}
     assert rights("watch") == {"watch": {"id-token", "issues"}}
     assert rights("deploy-stack") == {
         "plan": {"id-token"},
@@ -217,8 +218,26 @@ def test_a_confirmation_is_approved_and_no_deployment_waits_for_it() -> None:
 def test_nothing_is_deployed_where_the_plan_found_nothing() -> None:
     job = jobs(ROOT / ".github/workflows/deploy-stack.yml")["deploy"]
     assert job["if"] == (
-        "needs.plan.outputs.changes == 'true' || inputs.refresh || inputs.confirm != ''"
+        "!cancelled() && (inputs.repository != '' || needs.plan.result == 'success' && "
+        "(needs.plan.outputs.changes == 'true' || inputs.refresh || inputs.confirm != ''))"
     )
+
+
+def test_one_service_waits_for_no_plan_and_says_nothing_of_the_whole_estate() -> None:
+    whole = jobs(ROOT / ".github/workflows/deploy-stack.yml")
+    assert whole["plan"]["if"] == "inputs.repository == ''"
+    assert whole["tell"]["if"] == "always() && !cancelled() && inputs.repository == ''"
+    (deploy,) = [step for step in whole["deploy"]["steps"] if ".ci/deploy" in step.get("run", "")]
+    assert deploy["env"]["REPOSITORY"] == "${{ inputs.repository }}"
+    # What looks whether the estate was deployed lately counts the runs of deploy.yml.
+    everyday, one = (read(ROOT / f".github/workflows/{name}.yml") for name in ("deploy", "service"))
+    assert "repository" not in everyday["jobs"]["stack"]["with"]
+    assert one["concurrency"] == everyday["concurrency"]
+    assert one["jobs"]["stack"]["with"] == {
+        "stack": "${{ inputs.stack }}",
+        "refresh": False,
+        "repository": "${{ inputs.repository }}",
+    }
 
 
 def test_no_expression_becomes_part_of_a_script() -> None:
@@ -482,6 +501,23 @@ def test_deploy_confirms_what_was_approved_and_publishes_the_outputs(
     assert "up --stack prod --yes --skip-preview --suppress-outputs" in called
     assert "--refresh" not in called
     assert checkout.called("aws")[-1] == "s3://acme/outputs.json"
+
+
+@needs_jq
+@pytest.mark.parametrize("repository", ["checkout", "--config-file=other.yaml"])
+def test_deploy_deploys_one_service_by_the_command_for_it(checkout: Place, repository: str) -> None:
+    checkout.put("python", "")
+    python = str(checkout.folder / "bin/python")
+    done = checkout.run(
+        "deploy", REPOSITORY=repository, PYTHON=python, OUTPUTS="s3://acme/outputs.json"
+    )
+    assert done.returncode == 0, done.stderr
+    said = ["-m", "ecr", "deploy", "--stack", "prod", "--yes", "--", repository]
+    assert checkout.called("python") == said
+    assert "up" not in checkout.called("pulumi")
+    assert checkout.called("aws")[-1] == "s3://acme/outputs.json"
+    checkout.put("python", "exit 1")
+    assert checkout.run("deploy", REPOSITORY=repository, PYTHON=python).returncode == 1
 
 
 @needs_jq

@@ -101,6 +101,28 @@ def test_a_deployment_uses_the_roles_that_write_and_no_other(
         assert assumed(session) == roles("ecr-estate-deploy")
 
 
+def test_one_service_is_deployed_at_once_by_the_roles_of_a_deployment(
+    open_session: Open, tmp_path: Path
+) -> None:
+    session = open_session("api", lambdaReplicas=ONE_LAMBDA_ACCOUNT, previewRole="ecr-estate-read")
+    job = Checkout(session, tmp_path / "checkout")
+    assert job.script("deploy").code == 0
+    session.github.organisation.add("web")
+    session.github.organisation.add("worker")
+    session.aws.forget_calls()
+    done = job.script("deploy", REPOSITORY="web")
+    assert done.code == 0, done.output
+    assert used(session) == {role_of("deployments"), *roles("ecr-estate-deploy")}
+    assert set(held(session).repositories) == {"api", "web"}
+    assert json.loads((job.out / "outputs.json").read_text())["replicas"].keys() == {"api", "web"}
+    assert json.loads((job.out / "report.json").read_text())["outcome"] == "declared"
+    missing = job.script("deploy", REPOSITORY="nobody")
+    assert missing.code == 1
+    assert "nobody" in missing.output
+    assert job.script("deploy").code == 0
+    assert set(held(session).repositories) == {"api", "web", "worker"}
+
+
 def test_a_deployment_of_the_pipeline_keeps_one_compressed_state_and_no_backups(
     open_session: Open, tmp_path: Path
 ) -> None:
