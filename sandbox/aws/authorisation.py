@@ -20,7 +20,7 @@ from ecr.access_proof.evaluate import Caller, explain_access
 from sandbox.aws import request_shapes
 from sandbox.aws.identity import ADMINISTRATOR_ACCESS, UnknownCredentialsError
 from sandbox.aws.needs import Need, UnknownRequestError, needs
-from sandbox.aws.trusted_principals import unknown_principal
+from sandbox.aws.principals import policy_kept, unknown_in_request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ecr.access_proof.evaluate import AccessVerdict, Layer, Values
     from sandbox.aws.identity import Identities, Identity, Organisation
     from sandbox.aws.needs import Asked
-    from sandbox.aws.world import Clock
+    from sandbox.aws.world import World
 
 _UNASKED = {"sts:GetCallerIdentity"}
 """Of which AWS says that no permission is needed, and that none can be taken away."""
@@ -44,6 +44,17 @@ _WORDS: Mapping[Layer, str] = {
     "session": "a session policy",
     "service control": "a service control policy",
 }
+
+
+_STRANGERS = {
+    "iam": ("MalformedPolicyDocument", 'Invalid principal in policy: "AWS":"{}"'),
+    "kms": (
+        "MalformedPolicyDocumentException",
+        "Policy contains a statement with one or more invalid principals.",
+    ),
+    "sns": ("InvalidParameter", "Invalid parameter: Policy Error: PrincipalNotFound"),
+}
+"""How each service refuses a policy whose principal is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +96,9 @@ class Authorisation:
     the documents and see that it was needed.
     """
 
-    def __init__(self, identities: Identities, clock: Clock) -> None:
+    def __init__(self, identities: Identities, world: World) -> None:
         self._identities = identities
-        self._clock = clock
+        self._world = world
         self.grants: dict[tuple[str, str], Grant] = {}
 
     @property
@@ -114,12 +125,38 @@ class Authorisation:
     def _of(self, asked: Asked, identity: Identity) -> Judgement:
         judged = self._judged(identity, self._needs(asked, identity), asked)
         if not judged.denial and self._identities.strict:
-            stranger = unknown_principal(asked)
-            if stranger:
-                said = f'Invalid principal in policy: "AWS":"{stranger}"'
-                denial = Denial("MalformedPolicyDocument", said, _BAD)
-                return replace(judged, denial=denial)
+            return replace(judged, denial=self._unfit_policy(asked, identity))
         return judged
+
+    def _unfit_policy(self, asked: Asked, identity: Identity) -> Denial | None:
+        """Refuse a policy that names who is not there, or that would shut its writer out of a key for good."""
+        if stranger := unknown_in_request(asked, self._world):
+            code, words = _STRANGERS[asked.service]
+            return Denial(code, words.format(stranger), _BAD)
+        if self._shuts_out(asked, identity):
+            return Denial(
+                "MalformedPolicyDocumentException",
+                "The new key policy will not allow you to update the key policy in the future.",
+                _BAD,
+            )
+        return None
+
+    def _shuts_out(self, asked: Asked, identity: Identity) -> bool:
+        """Return whether a key's policy would not let its writer change it again.
+
+        AWS KMS API Reference, PutKeyPolicy and CreateKey: "BypassPolicyLockoutSafetyCheck".
+        """
+        policy = policy_kept(asked) if asked.service == "kms" else ""
+        if not policy or asked.fields.get("BypassPolicyLockoutSafetyCheck"):
+            return False
+        key = asked.text("KeyId").rpartition("/")[2] or "00000000-0000-0000-0000-000000000000"
+        action, arn = "kms:PutKeyPolicy", asked.arn(f"key/{key}")
+        need = Need(action, arn, identity.account, {}, (policy,), resource_decides=True)
+        caller = self._with_context(identity.caller, need, asked)
+        try:
+            return _verdict(caller, need).decision != "allowed"
+        except (AttributeError, KeyError, TypeError, ValueError):
+            return True  # what is no policy lets nobody do anything
 
     @staticmethod
     def _needs(asked: Asked, identity: Identity) -> list[Need]:
@@ -204,7 +241,7 @@ class Authorisation:
 
     def _with_context(self, who: Caller, need: Need, asked: Asked) -> Caller:
         """Add what every request says of itself (IAM User Guide, "AWS global condition context keys")."""
-        now = datetime.fromtimestamp(self._clock.now(), UTC)
+        now = datetime.fromtimestamp(self._world.clock.now(), UTC)
         general: dict[str, Values] = {
             "aws:RequestedRegion": asked.region,
             "aws:SecureTransport": "true",

@@ -187,11 +187,13 @@ class EmbeddedAws:
         from sandbox.aws.authorisation import Authorisation  # noqa: PLC0415
         from sandbox.aws.functions import checked_images  # noqa: PLC0415
         from sandbox.aws.identity import Identities, Organisation  # noqa: PLC0415
-        from sandbox.aws.keys import imported_keys  # noqa: PLC0415
+        from sandbox.aws.identity_providers import changing_providers  # noqa: PLC0415
+        from sandbox.aws.keys import whole_keys  # noqa: PLC0415
         from sandbox.aws.responses import extended_ecr  # noqa: PLC0415
         from sandbox.aws.server import serving  # noqa: PLC0415
         from sandbox.aws.stacks import made_by_templates  # noqa: PLC0415
         from sandbox.aws.subscriptions import confirmed_by_hand  # noqa: PLC0415
+        from sandbox.aws.topic_attributes import shown_as_kept  # noqa: PLC0415
 
         if not self._only_one.acquire(blocking=False):
             raise RuntimeError(
@@ -208,12 +210,14 @@ class EmbeddedAws:
             starting.enter_context(checked_images())
             self.organisation = Organisation(self._organisation_id)
             starting.enter_context(made_by_templates(self.organisation))
-            starting.enter_context(imported_keys())
+            starting.enter_context(whole_keys(self.world.clock))
             starting.enter_context(confirmed_by_hand(self.world.clock))
+            starting.enter_context(shown_as_kept(self.world.clock))
+            starting.enter_context(changing_providers())
             self._identities = Identities(
                 self.organisation, self.default_account, strict=self._strict
             )
-            self._authorisation = Authorisation(self._identities, self.world.clock)
+            self._authorisation = Authorisation(self._identities, self.world)
             self._seeding = seeding
             self.url = starting.enter_context(
                 serving(

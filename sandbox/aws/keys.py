@@ -1,10 +1,10 @@
-"""AWS KMS as far as moto lacks it: keys whose material is imported, and the use that keys have by default.
+"""AWS KMS as far as moto lacks it: imported key material, how often a key rotates, and its use by default.
 
-Owns the import: the wrapping key, the unwrapping, and that a key can do nothing before. Reads moto's KMS, which
-it changes as long as a context lasts.
+Owns the import: the wrapping key, the unwrapping, and that a key can do nothing before. Owns the days between two
+rotations. Reads moto's KMS, which it changes as long as a context lasts.
 
 Sources: AWS KMS Developer Guide, "Importing key material", "Key states of AWS KMS keys"; AWS KMS API Reference,
-GetParametersForImport and ImportKeyMaterial.
+GetParametersForImport, ImportKeyMaterial, EnableKeyRotation and GetKeyRotationStatus.
 """
 
 from __future__ import annotations
@@ -25,7 +25,13 @@ from moto.kms.responses import KmsResponse
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from sandbox.aws.world import Clock
+
 _ALGORITHM = "RSA_AES_KEY_WRAP_SHA_256"
+
+_DAY = 86_400
+_ROTATION = 365
+"""Days between two rotations where nobody says otherwise."""
 
 
 class KeyRefusedError(JsonRESTError):
@@ -38,7 +44,43 @@ class KeyRefusedError(JsonRESTError):
 
 
 @contextmanager
-def imported_keys() -> Iterator[None]:
+def whole_keys(clock: Clock) -> Iterator[None]:
+    """Let keys be imported, be rotated as often as is said, and have a use, while the context lasts."""
+    with _imported(), _rotated(clock):
+        yield
+
+
+@contextmanager
+def _rotated(clock: Clock) -> Iterator[None]:
+    """Remember of each key how often it rotates, and since when."""
+    every: dict[str, tuple[int, float]] = {}
+
+    def enable_key_rotation(self: Any) -> str:  # noqa: ANN401 - moto's response
+        said = enable(self)
+        asked, arn = self._get_param("RotationPeriodInDays"), _key(self).arn
+        every[arn] = (asked or _ROTATION, clock.now())
+        return said
+
+    def get_key_rotation_status(self: Any) -> str:  # noqa: ANN401 - moto's response
+        status, arn = json.loads(get(self)), _key(self).arn
+        if status["KeyRotationEnabled"]:
+            days, since = every.setdefault(arn, (_ROTATION, clock.now()))
+            periods = (clock.now() - since) // (days * _DAY) + 1
+            status |= {
+                "RotationPeriodInDays": days,
+                "NextRotationDate": since + periods * days * _DAY,
+            }
+        return json.dumps({"KeyId": arn, **status})
+
+    enable, get = KmsResponse.enable_key_rotation, KmsResponse.get_key_rotation_status
+    with ExitStack() as changed:
+        for operation in (enable_key_rotation, get_key_rotation_status):
+            changed.enter_context(patch.object(KmsResponse, operation.__name__, operation))
+        yield
+
+
+@contextmanager
+def _imported() -> Iterator[None]:
     """Let keys be imported, and let those that wait for their material do nothing, while the context lasts."""
     wrapping: dict[str, rsa.RSAPrivateKey] = {}
 

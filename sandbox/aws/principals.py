@@ -1,9 +1,11 @@
 """Who is known to IAM: of a policy the principals that are not, and of a caller the role or user.
 
-Owns both look-ups. Reads moto's IAM and STS of every account. Never decides what anybody may do.
+Owns these look-ups, and which requests of IAM, KMS and SNS keep such a policy. Reads moto's IAM and STS of every
+account. Never decides what anybody may do.
 
 Sources: IAM User Guide, "Troubleshoot IAM" (changes that I make are not always immediately visible)
-and "AWS JSON policy elements: Principal".
+and "AWS JSON policy elements: Principal"; AWS KMS API Reference, PutKeyPolicy; Amazon SNS API Reference,
+SetTopicAttributes.
 """
 
 from __future__ import annotations
@@ -15,10 +17,22 @@ from typing import TYPE_CHECKING, Any
 from moto.iam.models import iam_backends
 from moto.sts.models import sts_backends
 
+from sandbox.aws.hands import KEYS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from sandbox.aws.needs import Asked
     from sandbox.aws.world import World
+
+_KEEPING = {
+    ("iam", "CreateRole"): "AssumeRolePolicyDocument",
+    ("iam", "UpdateAssumeRolePolicy"): "PolicyDocument",
+    ("kms", "CreateKey"): "Policy",
+    ("kms", "PutKeyPolicy"): "Policy",
+    ("kms", "ReplicateKey"): "Policy",
+}
+"""The requests that keep a policy with principals, and the field that has it; those of SNS have it in attributes."""
 
 _IDENTITY = re.compile(
     r"arn:(?P<partition>aws[a-z-]*):iam::(?P<account>\d{12}):(?P<kind>role|user)/(?P<path>.+)"
@@ -28,6 +42,29 @@ _IDENTITY = re.compile(
 def unknown(policy: str, world: World) -> list[str]:
     """Return the roles and users that a policy names as principals and IAM does not know yet."""
     return [arn for arn in _principals(json.loads(policy)) if not _is_known(arn, world)]
+
+
+def unknown_in_request(asked: Asked, world: World) -> str:
+    """Return the first principal of the policy that a request keeps and IAM does not know; "" where it knows all.
+
+    Requests of ECR are not among them: it looks by itself.
+    """
+    try:
+        return next(iter(unknown(policy_kept(asked), world)), "")
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return ""  # what is no policy, the service itself says
+
+
+def policy_kept(asked: Asked) -> str:
+    """Return the text of the policy that a request of IAM, KMS or SNS keeps; "" where it keeps none."""
+    if asked.service != "sns":
+        return asked.text(_KEEPING.get((asked.service, asked.action), ""))
+    if asked.action == "SetTopicAttributes":
+        return asked.text("AttributeValue") if asked.text("AttributeName") == "Policy" else ""
+    if asked.action != "CreateTopic":
+        return ""
+    keys = (name for name, each in asked.fields.items() if each == "Policy")
+    return next((asked.text(name.removesuffix("key") + "value") for name in keys), "")
 
 
 def _principals(policy: dict[str, Any]) -> Iterator[str]:
@@ -44,6 +81,8 @@ def _is_known(arn: str, world: World) -> bool:
     if not found:
         return True
     iam = iam_backends[found["account"]][found["partition"]]
+    if found["kind"] == "user" and found["path"] in KEYS.values():
+        return True
     name = found["path"].rpartition("/")[2]
     held: Any = (
         next((each for each in iam.roles.values() if each.name == name), None)

@@ -70,6 +70,9 @@ _ATTRIBUTES: Mapping[str, Mapping[str, str]] = {
 }
 """What each operation can set, and the form of its value."""
 
+TOPIC_ATTRIBUTES = frozenset(_KEPT)
+"""The attributes of a topic that somebody can set."""
+
 _RANGES: Mapping[str, range] = {
     "MaximumMessageSize": range(1024, 1_048_576 + 1),
     "SampleRate": range(101),

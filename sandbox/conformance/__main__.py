@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sandbox.aws import EmbeddedAws
+from sandbox.aws.hands import credentials_of
 from sandbox.conformance import build
 from sandbox.toolchain.commands import ToolchainError
 from sandbox.toolchain.tools import ensure_tool
@@ -88,6 +89,7 @@ def results(log: str) -> list[tuple[str, str]]:
 
 def run(service: str, pattern: str, aws: EmbeddedAws, tofu: Path, folder: Path) -> str:
     """Run the tests of a service whose names match, and give what they print."""
+    administrator = credentials_of(aws.default_account)
     settings = folder / "tofu.rc"
     settings.write_text("disable_checkpoint = true\n")
     region, other = "us-west-2", "us-east-1"
@@ -101,8 +103,8 @@ def run(service: str, pattern: str, aws: EmbeddedAws, tofu: Path, folder: Path) 
         "TF_ACC_PROVIDER_HOST": "registry.opentofu.org",
         "TF_CLI_CONFIG_FILE": str(settings),
         "AWS_ENDPOINT_URL": aws.url,
-        "AWS_ACCESS_KEY_ID": "AKIACONFORMANCE00000",
-        "AWS_SECRET_ACCESS_KEY": "embedded-aws-takes-any-key",
+        "AWS_ACCESS_KEY_ID": administrator["aws_access_key_id"],
+        "AWS_SECRET_ACCESS_KEY": administrator["aws_secret_access_key"],
         "AWS_DEFAULT_REGION": region,
         "AWS_ALTERNATE_REGION": other,
         "AWS_THIRD_REGION": "us-east-2",
@@ -144,7 +146,7 @@ def main() -> int:
     verdict = Verdict()
     with tempfile.TemporaryDirectory() as folder:
         for service in services:
-            with EmbeddedAws() as aws:
+            with EmbeddedAws(strict=True) as aws:
                 log = run(service, options.run or USED[service], aws, tofu, Path(folder))
             if options.log:
                 options.log.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from sandbox.aws.hands import credentials_of
-from sandbox.aws.rules.table import ORGANISATION, OTHER, REGION, Page, Stage, refuses
+from sandbox.aws.rules.table import ORGANISATION, OTHER, REGION, Operation, Page, Stage, refuses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -294,8 +294,10 @@ def outside_the_organisation(stage: Stage) -> Callable[[], object]:
 
 @refuses(Page.KEY_POLICIES, "whom the policy of a key does not name", _DENIED)
 def not_named_by_the_key(stage: Stage) -> Callable[[], object]:
-    only = _allow("kms:*", Principal={"AWS": f"arn:aws:iam::{_ACCOUNT}:user/administrator"})
-    key = _administrator(stage, "kms").create_key(Policy=_document(only))["KeyMetadata"]
+    owner = f"arn:aws:iam::{_ACCOUNT}:role/owner"
+    owning = stage.client("kms", keys=_working(stage, _allow("kms:*"), role=owner))
+    only = _document(_allow("kms:*", Principal={"AWS": owner}))
+    key = owning.create_key(Policy=only)["KeyMetadata"]
     kms = stage.client("kms", keys=_working(stage, _allow("kms:*")))
     return lambda: kms.get_key_rotation_status(KeyId=key["KeyId"])
 
@@ -460,6 +462,83 @@ def trust_changed_to_nobody(stage: Stage) -> Callable[[], object]:
     iam = _administrator(stage, "iam")
     nobody = _trust(f"arn:aws:iam::{_ACCOUNT}:user/nobody")
     return lambda: iam.update_assume_role_policy(RoleName="worker", PolicyDocument=nobody)
+
+
+_NOBODY = f"arn:aws:iam::{_ACCOUNT}:role/nobody"
+_ROOT = {"AWS": f"arn:aws:iam::{_ACCOUNT}:root"}
+_KEY_POLICY = "MalformedPolicyDocumentException"
+
+
+@refuses(Page.IAM_PRINCIPAL, "a new key whose policy names a role that is not there", _KEY_POLICY)
+def key_of_nobody(stage: Stage) -> Callable[[], object]:
+    kms = _administrator(stage, "kms")
+    policy = _document(
+        _allow("kms:*", Principal=_ROOT), _allow("kms:Decrypt", Principal={"AWS": _NOBODY})
+    )
+    return lambda: kms.create_key(Policy=policy)
+
+
+@refuses(
+    Page.IAM_PRINCIPAL, "a key's policy is not changed to a role that is not there", _KEY_POLICY
+)
+def key_changed_to_nobody(stage: Stage) -> Callable[[], object]:
+    kms = _administrator(stage, "kms")
+    key = kms.create_key()["KeyMetadata"]["KeyId"]
+    policy = _document(
+        _allow("kms:*", Principal=_ROOT), _allow("kms:Decrypt", Principal={"AWS": _NOBODY})
+    )
+    return lambda: kms.put_key_policy(KeyId=key, Policy=policy)
+
+
+@refuses(
+    Operation("CreateKey", "kms"),
+    "a new key whose policy does not let its maker change it again",
+    _KEY_POLICY,
+)
+def key_that_shuts_out_its_maker(stage: Stage) -> Callable[[], object]:
+    kms = _administrator(stage, "kms")
+    policy = _document(_allow("kms:Describe*", Principal=_ROOT))
+    kms.create_key(Policy=policy, BypassPolicyLockoutSafetyCheck=True)
+    return lambda: kms.create_key(Policy=policy)
+
+
+@refuses(
+    Operation("PutKeyPolicy", "kms"),
+    "a key's policy after which whoever writes it cannot change it again",
+    _KEY_POLICY,
+)
+def key_policy_that_shuts_out_its_writer(stage: Stage) -> Callable[[], object]:
+    own = _document(_allow("kms:*", Principal={"AWS": _WORKER}))
+    keys = _working(stage, _allow("kms:*"))
+    kms = stage.client("kms", keys=keys)
+    key = kms.create_key(Policy=own)["KeyMetadata"]["KeyId"]
+    others = _document(_allow("kms:*", Principal={"AWS": f"arn:aws:iam::{OTHER}:root"}))
+    return lambda: kms.put_key_policy(KeyId=key, Policy=others)
+
+
+@refuses(
+    Page.IAM_PRINCIPAL,
+    "a new topic whose policy names a role that is not there",
+    "InvalidParameter",
+)
+def topic_of_nobody(stage: Stage) -> Callable[[], object]:
+    sns = _administrator(stage, "sns")
+    policy = _document(_allow("sns:Publish", Principal={"AWS": _NOBODY}))
+    return lambda: sns.create_topic(Name="alerts", Attributes={"Policy": policy})
+
+
+@refuses(
+    Page.IAM_PRINCIPAL,
+    "a topic's policy is not changed to a role that is not there",
+    "InvalidParameter",
+)
+def topic_changed_to_nobody(stage: Stage) -> Callable[[], object]:
+    sns = _administrator(stage, "sns")
+    arn = sns.create_topic(Name="alerts")["TopicArn"]
+    policy = _document(_allow("sns:Publish", Principal={"AWS": _NOBODY}))
+    return lambda: sns.set_topic_attributes(
+        TopicArn=arn, AttributeName="Policy", AttributeValue=policy
+    )
 
 
 @refuses(
