@@ -88,6 +88,7 @@ def chromium() -> Iterator[Windows]:
     path = browser.chromium()
     if path is None:
         pytest.skip("Chromium is missing; `make browser` installs it or says how")
+    expect.set_options(timeout=30_000)  # the machine may do other things; five seconds were too few
     with sync_playwright() as running:
         opened = running.chromium.launch(executable_path=path)
         yield Windows(opened)
@@ -108,7 +109,7 @@ def first_found(page: Page, words: str) -> Locator:
         except AssertionError:
             continue
         break
-    expect(state).to_have_text("Type to start searching", timeout=30_000)
+    expect(state).to_have_text("Type to start searching")
     page.keyboard.type(words, delay=5)
     first = page.locator(".md-search-result__link").first
     expect(first).to_be_visible(timeout=30_000)

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Windows, first_found
-from tests.browser.test_site import DESKTOP, KINDS, PHONE, Visit, settled
+from tests.browser.test_site import DESKTOP, KINDS, PHONE, WAIT, Visit, settled
 
 pytestmark = pytest.mark.browser
 
@@ -140,8 +140,8 @@ def test_the_picture_of_the_estate_is_told_in_words(visit: Visit) -> None:
 def test_somebody_sees_what_a_policy_would_delete(visit: Visit) -> None:
     reader = Reader(visit)
     reader.click("The playground")
-    settled(reader.page)
-    expect(reader.page.locator("#playground-status")).to_contain_text("go today")
+    status = reader.page.locator("#playground-status")
+    expect(status).to_contain_text("go today", timeout=WAIT)
 
 
 def test_somebody_finds_what_it_will_cost(visit: Visit) -> None:
