@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 from moto.core.utils import camelcase_to_underscores
@@ -37,7 +37,8 @@ def shown_as_kept(clock: Clock) -> Iterator[None]:
 
     def get_topic_attributes(self: SNSResponse) -> ActionResult:
         answer = get(self)
-        shown = answer.result["Attributes"]
+        result: Any = answer.result
+        shown = result["Attributes"]
         topic = self.backend.get_topic(shown["TopicArn"])
         for name in TOPIC_ATTRIBUTES - shown.keys():
             value = getattr(topic, camelcase_to_underscores(name), None) or ""
