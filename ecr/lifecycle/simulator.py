@@ -113,7 +113,9 @@ def simulate(images: Iterable[Image], policy: Policy, *, now: float, days: int =
             ForecastStep(day, everything[each], rules[by], rules[by].action) for each, by in acted
         )
         if day == 0:
-            verdicts += inventory.verdicts(acted)
+            taken_by = inventory.taken_by(acted)
+            acted.clear()  # a million pairs are to be gone before a million verdicts are there
+            verdicts += inventory.verdicts(taken_by)
     return Simulation(verdicts, steps)
 
 
@@ -442,11 +444,15 @@ class _Inventory:
         if target == _ARCHIVED:
             self._schedule(each, earliest=day + 1, archived_at=self._now + day * DAY)
 
-    def verdicts(self, pairs: Sequence[tuple[int, int]]) -> Iterator[Verdict]:
+    def taken_by(self, acted: Iterable[tuple[int, int]]) -> Sequence[int]:
+        """Return of each image the rule that acted on it; -1 where none did."""
+        taken_by = array("b", [-1]) * len(self.images)
+        for each, by in acted:
+            taken_by[each] = by
+        return taken_by
+
+    def verdicts(self, taken_by: Sequence[int]) -> Iterator[Verdict]:
         """Yield today's verdict on every image that is there, after today's evaluation."""
-        acted = array("b", [-1]) * len(self.images)
-        for each, by in pairs:
-            acted[each] = by
         rules = (*self._rules, None)
         whys = [_why(rule) for rule in self._rules]
         shields = [_is_shield(rule, len(self.images)) for rule in self._rules]
@@ -457,13 +463,13 @@ class _Inventory:
                 continue
             by = self._first[_CLASSES.index(image.storage_class)][each]
             rule = rules[by]
-            taken_by = acted[each]
-            if taken_by >= 0:
+            taker = taken_by[each]
+            if taker >= 0:
                 if plain:
-                    taken = self._rules[taken_by]
-                    yield Verdict(image, taken, taken.action, whys[taken_by])
+                    taken = self._rules[taker]
+                    yield Verdict(image, taken, taken.action, whys[taker])
                 else:
-                    yield self._acted_on(each, image, taken_by, by, acted)
+                    yield self._acted_on(each, image, taker, by, taken_by)
                 continue
             spared = self._spared.get(each)
             spared_from = None if spared is None else self._rules[spared]
@@ -475,11 +481,11 @@ class _Inventory:
                 yield self._kept(each, image, rule, spared_from)
 
     def _acted_on(
-        self, each: int, image: Image, by: int, first: int, acted: Sequence[int]
+        self, each: int, image: Image, by: int, first: int, taken_by: Sequence[int]
     ) -> Verdict:
         rule = self._rules[by]
         subject = self._follows.get(each)
-        followed = subject is not None and acted[subject] == by
+        followed = subject is not None and taken_by[subject] == by
         doubt: Doubt | None = self._doubts.get(each)
         if by != first or (followed and not self._acts_by_itself(each, rule)):
             archived = rule.action == "transition"
