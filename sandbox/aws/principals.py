@@ -63,8 +63,10 @@ def policy_kept(asked: Asked) -> str:
         return asked.text("AttributeValue") if asked.text("AttributeName") == "Policy" else ""
     if asked.action != "CreateTopic":
         return ""
-    keys = (name for name, each in asked.fields.items() if each == "Policy")
-    return next((asked.text(name.removesuffix("key") + "value") for name in keys), "")
+    keys = (
+        name for name, each in asked.fields.items() if name.endswith(".key") and each == "Policy"
+    )
+    return next((asked.text(f"{name.removesuffix('key')}value") for name in keys), "")
 
 
 def _principals(policy: dict[str, Any]) -> Iterator[str]:
