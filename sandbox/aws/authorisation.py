@@ -20,7 +20,7 @@ from ecr.access_proof.evaluate import Caller, explain_access
 from sandbox.aws import request_shapes
 from sandbox.aws.identity import ADMINISTRATOR_ACCESS, UnknownCredentialsError
 from sandbox.aws.needs import Need, UnknownRequestError, needs
-from sandbox.aws.principals import policy_kept, unknown_in_request
+from sandbox.aws.principals import policy_kept, unknown_in_policy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -130,10 +130,13 @@ class Authorisation:
 
     def _unfit_policy(self, asked: Asked, identity: Identity) -> Denial | None:
         """Refuse a policy that names who is not there, or that would shut its writer out of a key for good."""
-        if stranger := unknown_in_request(asked, self._world):
+        policy = policy_kept(asked)
+        if not policy:
+            return None
+        if stranger := unknown_in_policy(policy, self._world):
             code, words = _STRANGERS[asked.service]
             return Denial(code, words.format(stranger), _BAD)
-        if self._shuts_out(asked, identity):
+        if asked.service == "kms" and self._shuts_out(policy, asked, identity):
             return Denial(
                 "MalformedPolicyDocumentException",
                 "The new key policy will not allow you to update the key policy in the future.",
@@ -141,14 +144,13 @@ class Authorisation:
             )
         return None
 
-    def _shuts_out(self, asked: Asked, identity: Identity) -> bool:
+    def _shuts_out(self, policy: str, asked: Asked, identity: Identity) -> bool:
         """Return whether a key's policy would not let its writer change it again.
 
         It is the key's policy that is looked at, and not what the writer's own policies let it do (AWS KMS API
         Reference, PutKeyPolicy and CreateKey: "BypassPolicyLockoutSafetyCheck").
         """
-        policy = policy_kept(asked) if asked.service == "kms" else ""
-        if not policy or asked.fields.get("BypassPolicyLockoutSafetyCheck"):
+        if asked.fields.get("BypassPolicyLockoutSafetyCheck"):
             return False
         key = asked.text("KeyId").rpartition("/")[2] or "00000000-0000-0000-0000-000000000000"
         action, arn = "kms:PutKeyPolicy", asked.arn(f"key/{key}")

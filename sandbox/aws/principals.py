@@ -44,19 +44,19 @@ def unknown(policy: str, world: World) -> list[str]:
     return [arn for arn in _principals(json.loads(policy)) if not _is_known(arn, world)]
 
 
-def unknown_in_request(asked: Asked, world: World) -> str:
-    """Return the first principal of the policy that a request keeps and IAM does not know; "" where it knows all.
-
-    Requests of ECR are not among them: it looks by itself.
-    """
+def unknown_in_policy(policy: str, world: World) -> str:
+    """Return the first principal of whatever was sent as a policy that IAM does not know; "" where it knows all."""
     try:
-        return next(iter(unknown(policy_kept(asked), world)), "")
+        return next(iter(unknown(policy, world)), "")
     except (AttributeError, KeyError, TypeError, ValueError):
         return ""  # what is no policy, the service itself says
 
 
 def policy_kept(asked: Asked) -> str:
-    """Return the text of the policy that a request of IAM, KMS or SNS keeps; "" where it keeps none."""
+    """Return the text of the policy that a request of IAM, KMS or SNS keeps; "" where it keeps none.
+
+    ECR looks at its policies by itself.
+    """
     if asked.service != "sns":
         return asked.text(_KEEPING.get((asked.service, asked.action), ""))
     if asked.action == "SetTopicAttributes":

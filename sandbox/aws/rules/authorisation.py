@@ -466,16 +466,17 @@ def trust_changed_to_nobody(stage: Stage) -> Callable[[], object]:
 
 _NOBODY = f"arn:aws:iam::{_ACCOUNT}:role/nobody"
 _ROOT = {"AWS": f"arn:aws:iam::{_ACCOUNT}:root"}
+_OF_NOBODY = _document(
+    _allow("kms:*", Principal=_ROOT), _allow("kms:Decrypt", Principal={"AWS": _NOBODY})
+)
+_TOLD_BY_NOBODY = _document(_allow("sns:Publish", Principal={"AWS": _NOBODY}))
 _KEY_POLICY = "MalformedPolicyDocumentException"
 
 
 @refuses(Page.IAM_PRINCIPAL, "a new key whose policy names a role that is not there", _KEY_POLICY)
 def key_of_nobody(stage: Stage) -> Callable[[], object]:
     kms = _administrator(stage, "kms")
-    policy = _document(
-        _allow("kms:*", Principal=_ROOT), _allow("kms:Decrypt", Principal={"AWS": _NOBODY})
-    )
-    return lambda: kms.create_key(Policy=policy)
+    return lambda: kms.create_key(Policy=_OF_NOBODY)
 
 
 @refuses(
@@ -484,10 +485,7 @@ def key_of_nobody(stage: Stage) -> Callable[[], object]:
 def key_changed_to_nobody(stage: Stage) -> Callable[[], object]:
     kms = _administrator(stage, "kms")
     key = kms.create_key()["KeyMetadata"]["KeyId"]
-    policy = _document(
-        _allow("kms:*", Principal=_ROOT), _allow("kms:Decrypt", Principal={"AWS": _NOBODY})
-    )
-    return lambda: kms.put_key_policy(KeyId=key, Policy=policy)
+    return lambda: kms.put_key_policy(KeyId=key, Policy=_OF_NOBODY)
 
 
 @refuses(
@@ -523,8 +521,7 @@ def key_policy_that_shuts_out_its_writer(stage: Stage) -> Callable[[], object]:
 )
 def topic_of_nobody(stage: Stage) -> Callable[[], object]:
     sns = _administrator(stage, "sns")
-    policy = _document(_allow("sns:Publish", Principal={"AWS": _NOBODY}))
-    return lambda: sns.create_topic(Name="alerts", Attributes={"Policy": policy})
+    return lambda: sns.create_topic(Name="alerts", Attributes={"Policy": _TOLD_BY_NOBODY})
 
 
 @refuses(
@@ -535,9 +532,8 @@ def topic_of_nobody(stage: Stage) -> Callable[[], object]:
 def topic_changed_to_nobody(stage: Stage) -> Callable[[], object]:
     sns = _administrator(stage, "sns")
     arn = sns.create_topic(Name="alerts")["TopicArn"]
-    policy = _document(_allow("sns:Publish", Principal={"AWS": _NOBODY}))
     return lambda: sns.set_topic_attributes(
-        TopicArn=arn, AttributeName="Policy", AttributeValue=policy
+        TopicArn=arn, AttributeName="Policy", AttributeValue=_TOLD_BY_NOBODY
     )
 
 
